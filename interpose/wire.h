@@ -1,0 +1,303 @@
+// The boundary: everything that crosses from the traced process to the reader is defined here and
+// nowhere else. The shim writes it, the TypeScript reader parses it (src/record/wire.ts mirrors the
+// offsets and is tested against bytes that this header's own dump program wrote).
+//
+// ABI rule: any change of a size, an offset, a type number or a meaning below raises MP_WIRE_ABI.
+// Shim and reader ship together, so there is no compatibility window: an unequal ABI is refused.
+//
+// Files of one session, all in a private directory (0700) named by MEMPROF_SESSION:
+//
+//   session            SessionHeader. memprof-run creates it and holds flock(LOCK_EX) on it while it
+//                      lives, so anybody can ask the kernel whether the reader is gone.
+//   p<pid>.<gen>       ProcessHeader, then the meta ring. gen counts images: exec gives a new one.
+//   p<pid>.<gen>.r<k>  ring k: RingHeader, then the records of one thread at a time.
+//   p<pid>.<gen>.s<k>  stack chunk k: StackNode[MP_STACK_CHUNK_NODES].
+//
+// Every file has its whole size reserved (posix_fallocate) before it gets its name (it is made as
+// ".tmp.<name>" and renamed), so the reader never maps a half-made file and nobody meets SIGBUS.
+//
+// All integers are little endian. "Word" is 8 bytes.
+#ifndef MEMPROF_WIRE_H
+#define MEMPROF_WIRE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define MP_WIRE_MAGIC_SESSION UINT64_C(0x5331464f52504d45)  // "EMPROF1S"
+#define MP_WIRE_MAGIC_PROCESS UINT64_C(0x5031464f52504d45)  // "EMPROF1P"
+#define MP_WIRE_MAGIC_RING UINT64_C(0x5231464f52504d45)     // "EMPROF1R"
+#define MP_WIRE_ABI 1u
+
+#define MP_PAGE 4096u
+#define MP_STACK_CHUNK_NODES 65536u
+#define MP_MAX_FRAMES 256u
+
+// ---------------------------------------------------------------------------------------------
+// Session: written by memprof-run before the first traced process starts.
+
+typedef struct SessionHeader {
+  uint64_t magic;
+  uint32_t abi;
+  uint32_t headerBytes;  // MP_PAGE
+  uint32_t readerPid;
+  uint32_t flags;            // MP_SESSION_*
+  uint32_t firstRingBytes;   // data bytes of a process's first ring: a power of two
+  uint32_t ringBytes;        // data bytes of every further ring: a power of two
+  uint32_t metaBytes;        // data bytes of the meta ring: a power of two
+  uint32_t maxFrames;        // 1..MP_MAX_FRAMES
+  uint64_t sampleBytes;      // 0: record everything; else the Poisson sampling interval
+  // Counters raised by processes that could not join (atomic add):
+  uint32_t untracedProcesses;
+  uint32_t untracedReason;  // MP_UNTRACED_* of the last one
+  uint32_t untracedErrno;
+} SessionHeader;
+
+enum {
+  MP_SESSION_SKIP_FENCE = 1u << 0,  // test only: timestamps without ordering
+};
+
+enum {
+  MP_UNTRACED_NONE = 0,
+  MP_UNTRACED_NO_SPACE = 1,   // posix_fallocate failed
+  MP_UNTRACED_OPEN = 2,       // the session's folder cannot be written
+  MP_UNTRACED_ABI = 3,        // shim and reader of different versions
+};
+
+// ---------------------------------------------------------------------------------------------
+// Process: one image of one process.
+
+typedef struct ProcessHeader {
+  uint64_t magic;            // 0
+  uint32_t abi;              // 8
+  uint32_t headerBytes;      // 12  MP_PAGE
+  uint32_t pid;              // 16
+  uint32_t generation;       // 20
+  uint32_t ppid;             // 24
+  uint32_t state;            // 28  MP_STATE_*
+  uint32_t stopReason;       // 32  MP_STOP_*
+  uint32_t clockMode;        // 36  MP_CLOCK_*
+  uint64_t clockBase;        // 40  raw TSC at tick 0 (0 in ticket mode)
+  uint64_t startRealtimeNs;  // 48  CLOCK_REALTIME when clockBase was read
+  uint64_t startMonotonicNs; // 56  CLOCK_MONOTONIC when clockBase was read
+  uint32_t ringCount;        // 64  rings 0..n-1 exist (release store)
+  uint32_t stackChunkCount;  // 68  chunks 0..n-1 exist (release store)
+  uint32_t stackNodeCount;   // 72  node ids below this may be in use
+  uint32_t moduleCount;      // 76
+  uint32_t codeCount;        // 80
+  uint32_t metaOffset;       // 84  MP_PAGE
+  uint32_t metaBytes;        // 88
+  uint32_t maxFrames;        // 92
+  // Counters: kept by the shim with relaxed atomics, read by the reader at any time.
+  uint64_t waitCount;        // 96   times that a thread waited for a full ring
+  uint64_t waitNs;           // 104  time spent so
+  uint64_t lostEvents;       // 112  events that could not be recorded (their lifetimes are unknown)
+  uint64_t untracedThreads;  // 120  threads that got no ring
+  uint64_t nestedEvents;     // 128  events of a signal handler that interrupted the shim itself
+  uint64_t cutStacks;        // 136  stacks deeper than maxFrames
+  uint64_t fullTableStacks;  // 144  stacks not kept because the table could not grow
+  uint64_t stackCount;       // 152  stacks taken
+  uint64_t rowMissCount;     // 160  unwind rows parsed
+  uint64_t reusedFrames;     // 168  frames taken over from the thread's last stack
+  uint64_t bootstrapBytes;   // 176  given out before the real allocator was known, never recorded
+  uint8_t pad0[256 - 184];
+  // 256: the meta ring. Multi-producer under a lock of the shim, single consumer.
+  uint32_t metaHead;         // 256  words published, mod 2^32 (release store)
+  uint8_t pad1[60];
+  uint32_t metaTail;         // 320  words consumed, mod 2^32 (reader)
+  uint8_t pad2[60];
+  // 384: written by the reader.
+  uint32_t readerState;      // 384  MP_READER_*
+  uint32_t readerPid;        // 388
+} ProcessHeader;
+
+enum { MP_STATE_STARTING = 0, MP_STATE_RECORDING = 1, MP_STATE_STOPPED = 2 };
+enum {
+  MP_STOP_NONE = 0,
+  MP_STOP_READER_GONE = 1,  // a full ring and nobody holds the session's lock
+  MP_STOP_DETACHED = 2,     // the reader asked for it
+  MP_STOP_NO_SPACE = 3,
+};
+enum {
+  MP_CLOCK_TSC = 0,     // ticks of the invariant TSC since clockBase
+  MP_CLOCK_TICKET = 1,  // a shared counter: an order without a duration
+};
+enum { MP_READER_NONE = 0, MP_READER_ATTACHED = 1, MP_READER_DETACHED = 2 };
+
+// ---------------------------------------------------------------------------------------------
+// Ring: one producer (the thread that holds it), one consumer. A ring outlives its thread: after
+// THREAD_END another thread may take it over and writes THREAD_BEGIN.
+//
+//   head   stored with release after the record's words: pairs with the reader's acquire load. A
+//          process killed at any instruction leaves only whole records below head.
+//   busy   1 from before a record's timestamp is taken until after its head store. Plain stores: the
+//          reader pays for the fence with membarrier(GLOBAL_EXPEDITED).
+//   tail   stored with release by the reader once it has copied the words out.
+//
+// Words wrap at dataBytes / 8; a record may wrap in its middle. head and tail count words mod 2^32.
+//
+// The reader's horizon, a tick below which no thread can still publish:
+//   now = rdtsc; membarrier(); then for each ring: if busy is 0, its bound is now; else its bound is
+//   the tick of its last published record (ticks of one ring never fall). The horizon is the least.
+
+typedef struct RingHeader {
+  uint64_t magic;       // 0
+  uint32_t abi;         // 8
+  uint32_t ringIndex;   // 12
+  uint32_t dataOffset;  // 16  MP_PAGE
+  uint32_t dataBytes;   // 20  a power of two
+  uint8_t pad0[64 - 24];
+  uint32_t head;        // 64
+  uint32_t busy;        // 68
+  uint8_t pad1[128 - 72];
+  uint32_t tail;        // 128
+} RingHeader;
+
+// Record, word 0:
+//
+//    63      56 55                                                     0
+//   +----------+-------------------------------------------------------+
+//   |   type   |  tick: its place in the one order of the process       |
+//   +----------+-------------------------------------------------------+
+//
+// A block event's word 1, and an allocation's word 2:
+//
+//    63           48 47                                                0
+//   +---------------+---------------------------------------------------+
+//   | size, low 16  |  address                                          |   (release: high 16 = 0)
+//   +---------------+---------------------------------------------------+
+//    63                               32 31                            0
+//   +-----------------------------------+-------------------------------+
+//   |  size, high 32                    |  stack id                     |
+//   +-----------------------------------+-------------------------------+
+//
+// Worked: malloc(0x1234567) = 0x7f00deadbee0 with stack 42 at tick 5000 is
+//   01000000 00001388 | 4567 7f00deadbee0 | 00000123 0000002a
+//
+// size is what the program asked for (aligned_alloc: its size; calloc: the product).
+//
+// realloc that moves, grows or shrinks writes FREE_REALLOC (its tick taken before the real call) and
+// ALLOC_REALLOC (its tick taken after it) and publishes both with one head store; busy stays 1 over
+// the real call, so the horizon waits and a failed realloc needs no record at all. realloc(p, 0)
+// that frees writes FREE_REALLOC alone; realloc(NULL, n) writes ALLOC_REALLOC alone.
+
+enum MpRecordType {
+  // Allocations: 3 words.
+  MP_ALLOC_MALLOC = 0x01,
+  MP_ALLOC_CALLOC = 0x02,
+  MP_ALLOC_REALLOC = 0x03,
+  MP_ALLOC_REALLOCARRAY = 0x04,
+  MP_ALLOC_POSIX_MEMALIGN = 0x05,
+  MP_ALLOC_ALIGNED_ALLOC = 0x06,
+  MP_ALLOC_MEMALIGN = 0x07,
+  MP_ALLOC_VALLOC = 0x08,
+  MP_ALLOC_PVALLOC = 0x09,
+  MP_ALLOC_LAST = 0x1f,
+  // Releases: 2 words.
+  MP_FREE = 0x20,
+  MP_FREE_REALLOC = 0x21,
+  MP_FREE_SIZED = 0x22,
+  MP_FREE_ALIGNED_SIZED = 0x23,
+  MP_FREE_LAST = 0x2f,
+  // Mappings. w1 address, w2 length in bytes.
+  MP_MAP = 0x30,         // 4 words; w3: stack id | prot (8 bits) << 32 | flags (24 bits) << 40
+  MP_UNMAP = 0x31,       // 3 words
+  MP_REMAP = 0x32,       // 6 words; w1 old address, w2 old length, w3 new address, w4 new length, w5 stack id
+  MP_HEAP_BREAK = 0x33,  // 4 words; w1 old break, w2 new break, w3 stack id
+  // Threads.
+  MP_THREAD_BEGIN = 0x40,  // 3 words; w1: kernel tid | thread index << 32 (dense, from 0); w2: pthread_self
+  MP_THREAD_END = 0x41,    // 1 word
+  MP_THREAD_NAME = 0x42,   // 4 words; w1: kernel tid named; w2..w3: name, 16 bytes, NUL padded
+  // The process.
+  MP_MARK = 0x50,   // 3 words; w1: mark kind | text id << 32 (0: none, else a META_TEXT); w2: value
+  MP_FORK = 0x51,   // 2 words; w1: the child's pid
+  MP_EXIT = 0x52,   // 2 words; w1: MP_EXIT_* | status << 32
+  MP_LOST = 0x53,   // 2 words; w1: events of this thread lost before this place
+};
+
+enum MpMark {
+  MP_MARK_BEFORE_TEARDOWN = 1,  // the agent, in the exit event; value: exit code | MP_TEARDOWN_* << 32
+  MP_MARK_MALLOC_TRIM = 2,      // value: the pad argument
+  MP_MARK_USER = 3,
+};
+enum { MP_TEARDOWN_NATURAL = 0, MP_TEARDOWN_PROCESS_EXIT = 1, MP_TEARDOWN_UNCAUGHT = 2 };
+enum { MP_EXIT_EXIT = 1, MP_EXIT_UNDERSCORE = 2, MP_EXIT_QUICK = 3, MP_EXIT_EXEC = 4, MP_EXIT_EXEC_FAILED = 5 };
+
+// ---------------------------------------------------------------------------------------------
+// Stack table: a trie, one node a frame, ids from 0 without gaps. A parent's id is always below its
+// child's. A stack's id is its leaf's node; following parent leads to the root. Node 0 ends a stack.
+// A node is written before any record that carries its id (or a descendant's) is published.
+
+typedef struct StackNode {
+  uint64_t frame;
+  uint32_t parent;
+  uint32_t depth;  // node 0: 0; its children: 1
+} StackNode;
+
+// Frame: kind in bits 60..63.
+//   NATIVE        module id (20 bits) << 40 | address - base (40 bits); a return address
+//   NATIVE_PC     the same, but the interrupted instruction itself (a signal frame's caller)
+//   JS_BYTECODE   code id (28 bits) << 32 | offset in the bytecode array (32 bits)
+//   JS_CODE       code id << 32 | return address - code start
+//   BUILTIN       code id << 32 | return address - code start
+//   UNKNOWN       the bare address (48 bits): no module and no code that anybody announced
+//   V8_UNNAMED    the bare address: V8's code, but from before its names were announced
+//   MARKER        MP_MARKER_*: not a frame, a fact about the stack at this place
+enum MpFrameKind {
+  MP_FRAME_NATIVE = 1,
+  MP_FRAME_NATIVE_PC = 2,
+  MP_FRAME_JS_BYTECODE = 3,
+  MP_FRAME_JS_CODE = 4,
+  MP_FRAME_BUILTIN = 5,
+  MP_FRAME_UNKNOWN = 6,
+  MP_FRAME_V8_UNNAMED = 7,
+  MP_FRAME_MARKER = 8,
+};
+
+// Markers. The first five are also the ids of ready-made nodes (parent 0).
+enum MpMarker {
+  MP_MARKER_CUT = 1,         // root side: the stack was deeper than maxFrames; frames above are missing
+  MP_MARKER_NESTED = 2,      // allocated by a signal handler that interrupted the shim; no stack taken
+  MP_MARKER_TABLE_FULL = 3,  // the stack table could not grow
+  MP_MARKER_NOT_TAKEN = 4,   // no stack could be taken
+  MP_MARKER_BROKEN = 5,      // root side: the walk ended before the thread's first frame
+  MP_MARKER_GAP = 6,         // between two frames: code without unwind rows, frames may be missing here
+};
+#define MP_STACK_FIRST_FREE_ID 6u
+
+// ---------------------------------------------------------------------------------------------
+// Meta ring: facts without an order of their own, each published before anything refers to it.
+// A record: uint32 type, uint32 bytes (whole record, a multiple of 8), payload. A string is uint32
+// length, then that many bytes (any bytes: not promised to be UTF-8). Fields follow each other
+// without padding; only the record's end is padded.
+
+enum MpMeta {
+  MP_META_PROCESS = 1,       // string exe; string cwd; uint32 argc; string argv[argc]
+  MP_META_MODULE = 2,        // uint32 id, flags (MP_MODULE_*); uint64 base, low, high, tick; string buildId (raw
+                             // bytes); string path. base: load bias; low..high: the addresses it covers
+  MP_META_MODULE_GONE = 3,   // uint32 id, 0; uint64 tick
+  MP_META_CODE = 4,          // uint32 id, kind (MP_CODE_*); uint64 start, length; uint32 isolate (dense); string name
+                             // (as V8 gives it: "JS:~name /file.js:12:3", "Builtin:ArrayMap", ...)
+  MP_META_TEXT = 5,          // uint32 id, 0; string text
+  MP_META_AGENT = 6,         // string json: {"nodeVersion","v8Version","threadId","isMainThread","execArgv"}
+};
+enum { MP_MODULE_EXECUTABLE = 1u << 0, MP_MODULE_VDSO = 1u << 1, MP_MODULE_SHIM = 1u << 2 };
+enum { MP_CODE_BYTECODE = 1, MP_CODE_JIT = 2, MP_CODE_BUILTIN = 3, MP_CODE_OTHER = 4 };
+
+#ifdef __cplusplus
+static_assert(sizeof(StackNode) == 16, "wire");
+static_assert(offsetof(ProcessHeader, clockBase) == 40, "wire");
+static_assert(offsetof(ProcessHeader, ringCount) == 64, "wire");
+static_assert(offsetof(ProcessHeader, waitCount) == 96, "wire");
+static_assert(offsetof(ProcessHeader, bootstrapBytes) == 176, "wire");
+static_assert(offsetof(ProcessHeader, metaHead) == 256, "wire");
+static_assert(offsetof(ProcessHeader, metaTail) == 320, "wire");
+static_assert(offsetof(ProcessHeader, readerState) == 384, "wire");
+static_assert(offsetof(RingHeader, head) == 64, "wire");
+static_assert(offsetof(RingHeader, busy) == 68, "wire");
+static_assert(offsetof(RingHeader, tail) == 128, "wire");
+static_assert(offsetof(SessionHeader, sampleBytes) == 40, "wire");
+static_assert(offsetof(SessionHeader, untracedProcesses) == 48, "wire");
+static_assert(sizeof(ProcessHeader) <= MP_PAGE && sizeof(RingHeader) <= MP_PAGE, "wire");
+#endif
+
+#endif

@@ -1,0 +1,19 @@
+// The one error class. Facts first, then what to do. Only bin/ catches and prints it.
+//
+// Must not import anything.
+
+/** Exit statuses of memprof's own failures, as env(1) and timeout(1) use them. */
+export const ExitCode = { usage: 2, failed: 125, notExecutable: 126, notFound: 127 } as const;
+
+export class MemprofError extends Error {
+  override name = 'MemprofError';
+  /** Stable: ERR_MEMPROF_TRACE_TRUNCATED and the like. */
+  readonly code: string;
+  readonly exitCode: number;
+
+  constructor(code: string, message: string, exitCode: number = ExitCode.failed) {
+    super(message);
+    this.code = code;
+    this.exitCode = exitCode;
+  }
+}

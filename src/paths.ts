@@ -1,0 +1,20 @@
+// Where the package's own files are. Must not import from the project.
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+function findRoot(): string {
+  let folder = dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(join(folder, 'package.json'))) {
+    const parent = dirname(folder);
+    if (parent === folder) throw new Error('memprof: its own package.json is missing');
+    folder = parent;
+  }
+  return folder;
+}
+
+export const packageRoot: string = findRoot();
+export const shimPath: string = join(packageRoot, 'build', 'Release', 'libmemprof.so');
+/** The agent's entry, plain CommonJS: it runs in the traced process by --require. */
+export const agentPath: string = join(packageRoot, 'src', 'agent', 'agent.cjs');
+export const agentAddonPath: string = join(packageRoot, 'build', 'Release', 'memprof_agent.node');
