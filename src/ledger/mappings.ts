@@ -1,0 +1,72 @@
+// Ranges that the process mapped: kept apart from blocks, because they are split, trimmed and mapped
+// over page by page. A program has few of them, so plain objects in a sorted list do.
+import type { Address, Mapping, StackId } from '../model/index.js';
+
+interface Range {
+  address: number;
+  sizeBytes: number;
+  stackId: number;
+  bornTick: number;
+  prot: number;
+  flags: number;
+}
+
+export class Mappings {
+  /** Sorted by address, never overlapping. */
+  private ranges: Range[] = [];
+
+  /** Maps over whatever is there: MAP_FIXED. */
+  map(address: number, sizeBytes: number, facts: { stackId: number; bornTick: number; prot: number; flags: number }): void {
+    if (!(sizeBytes > 0)) return;
+    this.unmap(address, sizeBytes);
+    this.ranges.splice(this.firstEndingAfter(address), 0, { address, sizeBytes, ...facts });
+  }
+
+  /** Takes the range out, splitting what it cuts. */
+  unmap(address: number, sizeBytes: number): void {
+    if (!(sizeBytes > 0)) return;
+    const end = address + sizeBytes;
+    const first = this.firstEndingAfter(address);
+    let last = first;
+    const rest: Range[] = [];
+    for (; last < this.ranges.length && this.ranges[last]!.address < end; last++) {
+      const range = this.ranges[last]!;
+      const rangeEnd = range.address + range.sizeBytes;
+      if (range.address < address) rest.push({ ...range, sizeBytes: address - range.address });
+      if (rangeEnd > end) rest.push({ ...range, address: end, sizeBytes: rangeEnd - end });
+    }
+    this.ranges.splice(first, last - first, ...rest);
+  }
+
+  /** mremap: the pages keep their protection and flags; the place is new. */
+  remap(oldAddress: number, oldBytes: number, newAddress: number, newBytes: number, stackId: number, bornTick: number): void {
+    const old = this.ranges[this.firstEndingAfter(oldAddress)];
+    const known = old !== undefined && old.address <= oldAddress ? old : { prot: 0, flags: 0 };
+    const { prot, flags } = known;
+    this.unmap(oldAddress, oldBytes);
+    this.map(newAddress, newBytes, { stackId, bornTick, prot, flags });
+  }
+
+  list(nsPerTick: number): Mapping[] {
+    return this.ranges.map(({ address, sizeBytes, stackId, bornTick, prot, flags }) => ({
+      address: address as Address,
+      sizeBytes,
+      stackId: stackId as StackId,
+      bornNs: bornTick * nsPerTick,
+      prot,
+      flags,
+    }));
+  }
+
+  private firstEndingAfter(address: number): number {
+    let low = 0;
+    let high = this.ranges.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const range = this.ranges[middle]!;
+      if (range.address + range.sizeBytes <= address) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+}

@@ -1,0 +1,226 @@
+// One process while it is recorded, or while its trace is replayed: everything that its events say.
+// Times are ticks in here; model() turns them into nanoseconds.
+import type { LiveSet, Mapping, Mark, Moment, StackTotals, ThreadInfo, Totals } from '../model/index.js';
+import { type EventBatch, EventType, ExitKind, MarkKind, Teardown } from './events.js';
+import { Ledger } from './ledger.js';
+import { Mappings } from './mappings.js';
+
+export interface ThreadFacts {
+  index: number;
+  tid: number;
+  name: string;
+  beginTick: number;
+  endTick: number | null;
+}
+
+/** What the process itself said about its end; the parent may know better (a signal). */
+export interface ExitFacts {
+  /** MP_EXIT_*; null: it said nothing. */
+  kind: number | null;
+  status: number;
+  /** MP_TEARDOWN_*; null: Node's exit event did not come. */
+  teardown: number | null;
+  teardownCode: number;
+}
+
+interface MarkFacts {
+  kind: Mark['kind'];
+  tick: number;
+  textId: number;
+  value: number;
+}
+
+const markKinds: ReadonlyMap<number, Mark['kind']> = new Map([
+  [MarkKind.beforeTeardown, 'before-teardown'],
+  [MarkKind.mallocTrim, 'malloc_trim'],
+  [MarkKind.user, 'user'],
+]);
+
+/** The parts of a TraceModel that come from events. */
+export interface RecordedParts {
+  threads: ThreadInfo[];
+  stackTotals: StackTotals;
+  totals: Totals;
+  beforeTeardown: Moment | null;
+  atEnd: Moment;
+  mappings: Mapping[];
+  marks: Mark[];
+}
+
+export class Recording {
+  readonly ledger = new Ledger();
+  readonly mappings = new Mappings();
+  readonly threads: ThreadFacts[] = [];
+  readonly exit: ExitFacts = { kind: null, status: 0, teardown: null, teardownCode: 0 };
+  readonly forkedPids: number[] = [];
+  /** Events that the shim could not record, as LOST records tell it in their place. */
+  lostCount = 0;
+  lastTick = 0;
+  /** Born "times" in ticks. */
+  beforeTeardown: { tick: number; live: LiveSet } | null = null;
+  /** Called at the very place of the mark, with the live set in ticks. */
+  onBeforeTeardown: ((tick: number, live: LiveSet) => void) | null = null;
+
+  private readonly threadByIndex = new Map<number, ThreadFacts>();
+  private readonly threadByTid = new Map<number, ThreadFacts>();
+  private readonly nameByTid = new Map<number, string>();
+  private readonly marks: MarkFacts[] = [];
+  private readonly texts = new Map<number, string>();
+
+  consume(batch: EventBatch): void {
+    let row = 0;
+    while (true) {
+      row = this.ledger.consume(batch, row);
+      if (row >= batch.count) break;
+      this.consumeRare(batch, row);
+      row++;
+    }
+    if (batch.count > 0) this.lastTick = Math.max(this.lastTick, batch.tick(batch.count - 1));
+  }
+
+  addText(id: number, text: string): void {
+    this.texts.set(id, text);
+  }
+
+  parts(nsPerTick: number, stackCount: number): RecordedParts {
+    const before = this.beforeTeardown;
+    return {
+      threads: this.threads.map(({ index, tid, name, beginTick, endTick }) => ({
+        index,
+        tid,
+        name,
+        beginNs: beginTick * nsPerTick,
+        endNs: endTick === null ? null : endTick * nsPerTick,
+      })),
+      stackTotals: this.ledger.stackTotals(stackCount),
+      totals: this.ledger.totals(nsPerTick),
+      beforeTeardown:
+        before === null
+          ? null
+          : { name: 'before-teardown', atNs: before.tick * nsPerTick, live: scaleTimes(before.live, nsPerTick) },
+      atEnd: { name: 'at-end', atNs: this.lastTick * nsPerTick, live: this.ledger.snapshot(nsPerTick) },
+      mappings: this.mappings.list(nsPerTick),
+      marks: this.marks.map(({ kind, tick, textId, value }) => ({
+        kind,
+        atNs: tick * nsPerTick,
+        text: this.texts.get(textId) ?? '',
+        value,
+      })),
+    };
+  }
+
+  private consumeRare(batch: EventBatch, row: number): void {
+    const type = batch.type[row]!;
+    const tick = batch.tick(row);
+    this.ledger.countEvent(type);
+    switch (type) {
+      case EventType.map: {
+        const high = batch.rareHigh(row, 2);
+        this.mappings.map(batch.rareWord(row, 0), batch.rareWord(row, 1), {
+          stackId: batch.rareLow(row, 2),
+          bornTick: tick,
+          prot: high & 0xff,
+          flags: high >>> 8,
+        });
+        break;
+      }
+      case EventType.unmap:
+        this.mappings.unmap(batch.rareWord(row, 0), batch.rareWord(row, 1));
+        break;
+      case EventType.remap:
+        this.mappings.remap(
+          batch.rareWord(row, 0),
+          batch.rareWord(row, 1),
+          batch.rareWord(row, 2),
+          batch.rareWord(row, 3),
+          batch.rareLow(row, 4),
+          tick,
+        );
+        break;
+      case EventType.heapBreak:
+        this.moveBreak(batch.rareWord(row, 0), batch.rareWord(row, 1), batch.rareLow(row, 2), tick);
+        break;
+      case EventType.threadBegin:
+        this.beginThread(batch.rareHigh(row, 0), batch.rareLow(row, 0), tick);
+        break;
+      case EventType.threadEnd:
+        this.endThread(batch.threadIndex[row]!, tick);
+        break;
+      case EventType.threadName:
+        this.nameThread(batch.rareLow(row, 0), nameOf(batch, row));
+        break;
+      case EventType.mark:
+        this.addMark(batch, row, tick);
+        break;
+      case EventType.fork:
+        this.forkedPids.push(batch.rareLow(row, 0));
+        break;
+      case EventType.exit: {
+        const kind = batch.rareLow(row, 0);
+        // A failed exec takes the announcement back.
+        this.exit.kind = kind === ExitKind.execFailed ? null : kind;
+        this.exit.status = batch.rareHigh(row, 0);
+        break;
+      }
+      case EventType.lost:
+        this.lostCount += batch.rareWord(row, 0);
+        break;
+    }
+  }
+
+  /** The heap's top moved: what brk added is a mapping with flags 0. */
+  private moveBreak(oldBreak: number, newBreak: number, stackId: number, tick: number): void {
+    if (newBreak > oldBreak) this.mappings.map(oldBreak, newBreak - oldBreak, { stackId, bornTick: tick, prot: 3, flags: 0 });
+    else this.mappings.unmap(newBreak, oldBreak - newBreak);
+  }
+
+  private beginThread(index: number, tid: number, tick: number): void {
+    if (this.threadByIndex.has(index)) return;
+    const thread = { index, tid, name: this.nameByTid.get(tid) ?? '', beginTick: tick, endTick: null };
+    this.nameByTid.delete(tid);
+    this.threads.push(thread);
+    this.threadByIndex.set(index, thread);
+    this.threadByTid.set(tid, thread);
+  }
+
+  private endThread(index: number, tick: number): void {
+    const thread = this.threadByIndex.get(index);
+    if (thread === undefined) return;
+    thread.endTick = tick;
+    if (this.threadByTid.get(thread.tid) === thread) this.threadByTid.delete(thread.tid);
+  }
+
+  /** A thread is often named by its creator, before its own first event. */
+  private nameThread(tid: number, name: string): void {
+    const thread = this.threadByTid.get(tid);
+    if (thread === undefined) this.nameByTid.set(tid, name);
+    else thread.name = name;
+  }
+
+  private addMark(batch: EventBatch, row: number, tick: number): void {
+    const kind = markKinds.get(batch.rareLow(row, 0));
+    if (kind === undefined) return;
+    const value = kind === 'before-teardown' ? batch.rareLow(row, 1) : batch.rareWord(row, 1);
+    this.marks.push({ kind, tick, textId: batch.rareHigh(row, 0), value });
+    if (kind !== 'before-teardown') return;
+    this.exit.teardown = Math.min(batch.rareHigh(row, 1), Teardown.uncaught);
+    this.exit.teardownCode = batch.rareLow(row, 1);
+    this.beforeTeardown = { tick, live: this.ledger.snapshot(1) };
+    this.onBeforeTeardown?.(tick, this.beforeTeardown.live);
+  }
+}
+
+function nameOf(batch: EventBatch, row: number): string {
+  const bytes: number[] = [];
+  for (let word = 1; word <= 2; word++) {
+    for (const half of [batch.rareLow(row, word), batch.rareHigh(row, word)]) {
+      for (let shift = 0; shift < 32; shift += 8) bytes.push((half >>> shift) & 0xff);
+    }
+  }
+  const end = bytes.indexOf(0);
+  return new TextDecoder().decode(Uint8Array.from(end < 0 ? bytes : bytes.slice(0, end)));
+}
+
+export function scaleTimes(live: LiveSet, nsPerTick: number): LiveSet {
+  return { ...live, bornNs: live.bornNs.map((ticks) => ticks * nsPerTick) };
+}
