@@ -1,0 +1,174 @@
+// The door to the Rust crate: what TypeScript cannot do (shared memory, ELF and DWARF, zstd).
+// Analysis never imports it; src/record and src/commands do. Must import nothing of the project
+// but errors and paths.
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { MemprofError } from '../errors.js';
+import { packageRoot } from '../paths.js';
+
+export interface ClockPair {
+  /** The raw counter, as clockBase in wire.h. */
+  tsc: bigint;
+  monotonicNs: bigint;
+  realtimeNs: bigint;
+}
+
+export interface Inspection {
+  kind: 'elf' | 'script' | 'other';
+  elfClass: 32 | 64 | null;
+  /** "x86-64", "aarch64", ... or "machine <number>". */
+  machine: string | null;
+  /** PT_INTERP; null in an ELF file: static, nothing can be preloaded. */
+  interpreter: string | null;
+  /** setuid or setgid: the loader ignores LD_PRELOAD. */
+  isSetuid: boolean;
+  /** Of a script: the interpreter, and at most one argument. */
+  shebang: string[] | null;
+  /** Lower-case hex. */
+  buildId: string | null;
+}
+
+/** Quality of an answer, per address. */
+export const SymbolQuality = { none: 0, nearestExport: 1, symbol: 2, debugInfo: 3 } as const;
+
+/** Address i owns the frames start[i] to start[i + 1] - 1, innermost inlined frame first. */
+export interface ResolvedModule {
+  /** The file is there (its build id may still be another one: see reason). */
+  found: boolean;
+  reason: 'ok' | 'missing' | 'changed' | 'not-elf' | 'no-symbols';
+  hasDebugInfo: boolean;
+  start: Uint32Array;
+  /** Per frame, demangled; null: unknown. */
+  functionName: (string | null)[];
+  /** Per frame, absolute where the debug info allows it; null: unknown. */
+  file: (string | null)[];
+  /** Per frame; 0: unknown. */
+  line: Uint32Array;
+  /** Per frame; 0: unknown. */
+  column: Uint32Array;
+  /** Per frame: it was inlined into the frame that follows. */
+  inlined: boolean[];
+  /** Per address: SymbolQuality. */
+  quality: Uint8Array;
+  /** Per address: bytes from the symbol's start; 0 where no symbol was used. */
+  symbolOffset: Float64Array;
+}
+
+export interface SymbolizerOptions {
+  /** Where separate debug files are looked for. Default: /usr/lib/debug. */
+  debugFolders?: string[];
+}
+
+interface NativeSymbolizer {
+  resolve(path: string, expectedBuildId: string, addresses: Float64Array): Promise<ResolvedModule>;
+}
+
+interface Native {
+  mapShared(path: string): ArrayBuffer;
+  unmapShared(buffer: ArrayBuffer): void;
+  reserveFile(path: string, sizeBytes: number): void;
+  fence(clockBase: bigint): number;
+  membarrier(): void;
+  clockPair(): ClockPair;
+  hasInvariantTsc(): boolean;
+  lockFile(path: string): number;
+  unlockFile(descriptor: number): void;
+  isLocked(path: string): boolean;
+  processStartTime(pid: number): number | null;
+  zstdCompress(data: Uint8Array, level: number): Buffer;
+  zstdCompressAsync(data: Uint8Array, level: number): Promise<Buffer>;
+  zstdDecompress(data: Uint8Array, maxBytes: number): Buffer;
+  crc32(data: Uint8Array, seed?: number): number;
+  inspectExecutable(path: string): Inspection;
+  Symbolizer: new (debugFolders: string[]) => NativeSymbolizer;
+}
+
+const binaryPath = join(packageRoot, 'src', 'native', 'memprof.node');
+
+function load(): Native {
+  try {
+    return createRequire(import.meta.url)(binaryPath) as Native;
+  } catch (error) {
+    const reason = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error);
+    throw new MemprofError(
+      'ERR_MEMPROF_NOT_BUILT',
+      `memprof's native part cannot be loaded: ${reason}\nBuild it: npm run build:native (it needs Rust), or install a released package.`,
+    );
+  }
+}
+
+function once<T>(make: () => T): () => T {
+  let made: { value: T } | undefined;
+  return () => (made ??= { value: make() }).value;
+}
+
+/** Loaded at the first use, so that `memprof --help` works in a folder that was never built. */
+const binding = once(load);
+
+/** Maps a whole file, readable, writable and shared, without a copy. Throws when it is empty. */
+export const mapShared = (path: string): ArrayBuffer => binding().mapShared(path);
+
+/** Detaches the ArrayBuffer, then unmaps. Once more is harmless. */
+export const unmapShared = (buffer: ArrayBuffer): void => binding().unmapShared(buffer);
+
+/** Creates a new file (0600) with every page reserved. Throws an error with an errno `code`. */
+export const reserveFile = (path: string, sizeBytes: number): void =>
+  binding().reserveFile(path, sizeBytes);
+
+/** Ticks since clockBase (lfence; rdtsc), and after that a memory barrier on all traced threads. */
+export const fence = (clockBase: bigint): number => binding().fence(clockBase);
+
+export const membarrier = (): void => binding().membarrier();
+
+/** The three clocks at one moment. */
+export const clockPair = (): ClockPair => binding().clockPair();
+
+/** Whether the time stamp counter runs at one rate on all cores and in all power states. */
+export const hasInvariantTsc = (): boolean => binding().hasInvariantTsc();
+
+/** Takes the exclusive lock of an existing file; throws with code EWOULDBLOCK when it is held. */
+export const lockFile = (path: string): number => binding().lockFile(path);
+
+/** Gives the lock of lockFile back and closes its descriptor. */
+export const unlockFile = (descriptor: number): void => binding().unlockFile(descriptor);
+
+/** Whether anybody holds the exclusive lock. A file that is not there is held by nobody. */
+export const isLocked = (path: string): boolean => binding().isLocked(path);
+
+/** In clock ticks since boot; null when the process is gone or a zombie. */
+export const processStartTime = (pid: number): number | null => binding().processStartTime(pid);
+
+/** One frame with content size and checksum. */
+export const zstdCompress = (data: Uint8Array, level: number): Buffer =>
+  binding().zstdCompress(data, level);
+
+/** The same on another thread; data is copied before this returns. */
+export const zstdCompressAsync = (data: Uint8Array, level: number): Promise<Buffer> =>
+  binding().zstdCompressAsync(data, level);
+
+/** Throws (ERR_MEMPROF_ZSTD) on damage, a cut frame, or content beyond maxBytes. */
+export const zstdDecompress = (data: Uint8Array, maxBytes: number): Buffer =>
+  binding().zstdDecompress(data, maxBytes);
+
+/** CRC-32 as in zlib; seed is the CRC of what came before. */
+export const crc32 = (data: Uint8Array, seed?: number): number => binding().crc32(data, seed);
+
+/** What a file is, before it is run. Throws an error with an errno `code` when it cannot be read. */
+export const inspectExecutable = (path: string): Inspection => binding().inspectExecutable(path);
+
+/** Names for addresses. Keeps the modules it opened; works on other threads. */
+export class Symbolizer {
+  readonly #native: NativeSymbolizer;
+
+  constructor(options: SymbolizerOptions = {}) {
+    this.#native = new (binding().Symbolizer)(options.debugFolders ?? ['/usr/lib/debug']);
+  }
+
+  /**
+   * addresses are image-relative (ELF virtual addresses) and lie inside the instruction: a return
+   * address minus 1. expectedBuildId: hex; '' takes the file as it is.
+   */
+  resolve(path: string, expectedBuildId: string, addresses: Float64Array): Promise<ResolvedModule> {
+    return this.#native.resolve(path, expectedBuildId, addresses);
+  }
+}

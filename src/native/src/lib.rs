@@ -1,0 +1,14 @@
+//! What memprof's reader cannot do in TypeScript. Everything but `bindings` is plain Rust without a
+//! JavaScript engine, so that `cargo test` can run it; `bindings` is the boundary and holds no logic.
+#![cfg_attr(test, allow(dead_code))]
+
+mod clock;
+mod compress;
+mod error;
+mod inspect;
+mod lock;
+mod process;
+mod shared;
+
+#[cfg(not(test))]
+mod bindings;

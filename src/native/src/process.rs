@@ -1,0 +1,46 @@
+//! Which process a pid means: pids are reused, (pid, start time) pairs are not.
+
+use std::fs;
+
+/// Field 22 of /proc/<pid>/stat in clock ticks since boot. None: gone, or a zombie.
+pub fn start_time(pid: u32) -> Option<f64> {
+    parse_start_time(&fs::read(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// The command name (field 2) may hold spaces, parentheses and line ends: count from the last ')'.
+fn parse_start_time(stat: &[u8]) -> Option<f64> {
+    let end_of_name = stat.iter().rposition(|&byte| byte == b')')?;
+    let rest = std::str::from_utf8(&stat[end_of_name + 1..]).ok()?;
+    let mut fields = rest.split_ascii_whitespace();
+    let state = fields.next()?;
+    if matches!(state, "Z" | "X" | "x") {
+        return None;
+    }
+    // The iterator now stands before field 4.
+    fields.nth(22 - 4)?.parse::<u64>().ok().map(|ticks| ticks as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_start_time_is_found_behind_any_name() {
+        let fields: Vec<String> = (4..=30).map(|field| field.to_string()).collect();
+        let stat = format!("7 (a) b) (\n) S {}", fields.join(" "));
+        assert_eq!(parse_start_time(stat.as_bytes()), Some(22.0));
+        let zombie = format!("7 (sh) Z {}", fields.join(" "));
+        assert_eq!(parse_start_time(zombie.as_bytes()), None);
+        assert_eq!(parse_start_time(b"7 (sh) S 1 2 3"), None);
+        assert_eq!(parse_start_time(b""), None);
+    }
+
+    #[test]
+    fn this_process_has_one_and_a_reaped_one_has_none() {
+        assert!(start_time(std::process::id()).is_some());
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let pid = child.id();
+        child.wait().unwrap();
+        assert_eq!(start_time(pid), None);
+    }
+}
