@@ -1,0 +1,326 @@
+// Names the stacks that somebody asks for, module by module, each distinct address once.
+// Pure but for the injected resolver; must not import anything that does I/O.
+import { FrameKind, Marker, type ModuleInfo, type StackId, type TraceModel } from '../model/index.js';
+import { type NamedFrame, type StackFrame, frameKey, markerFrame } from './frames.js';
+import { type Owner, type OwnerFrame, baseName, isNodeProcess, ownerOf } from './owners.js';
+import { type PackageLookup, noPackages } from './packages.js';
+import type { FrameResolver, ResolvedModule } from './resolver.js';
+import { parseV8Name } from './v8-names.js';
+
+export interface NamedStack {
+  /** Leaf first; the shim's own frames at the leaf are left out. */
+  readonly frames: readonly StackFrame[];
+  readonly owner: Owner;
+  /** Equal for stacks that display equal: those are one site. */
+  readonly key: string;
+}
+
+/** What is known about a module's symbols, for the user who misses names. */
+export interface ModuleSymbols {
+  path: string;
+  reason: ResolvedModule['reason'];
+  hasDebugInfo: boolean;
+}
+
+export interface SymbolizedStacks {
+  /** Any stack that was asked for; others are a programming error and throw. */
+  stack(id: StackId): NamedStack;
+  readonly modules: readonly ModuleSymbols[];
+}
+
+export interface SymbolizeOptions {
+  packageOf?: PackageLookup;
+  onProgress?: (doneModules: number, totalModules: number, modulePath: string) => void;
+}
+
+// Addresses per call of the resolver: large enough to pay for the call, small enough for progress.
+const batchSize = 4096;
+
+export async function symbolize(
+  model: TraceModel,
+  stackIds: Iterable<StackId>,
+  resolver: FrameResolver,
+  options: SymbolizeOptions = {},
+): Promise<SymbolizedStacks> {
+  const wanted = [...new Set(stackIds)];
+  const nodes = reachableNodes(model, wanted);
+  const namer = new FrameNamer(model);
+  await namer.resolveNative(nodes, resolver, options.onProgress);
+  const stacks = new Map<StackId, NamedStack>();
+  const isNode = isNodeProcess(model.process);
+  const packageOf = memoize(options.packageOf ?? noPackages);
+  for (const id of wanted) stacks.set(id, namer.stack(id, isNode, packageOf));
+  return {
+    stack(id) {
+      const found = stacks.get(id);
+      if (found === undefined) throw new RangeError(`stack ${id} was not symbolized`);
+      return found;
+    },
+    modules: namer.modules,
+  };
+}
+
+function reachableNodes(model: TraceModel, wanted: readonly StackId[]): number[] {
+  const { parent, count } = model.stacks;
+  const seen = new Uint8Array(count);
+  const nodes: number[] = [];
+  for (const id of wanted) {
+    // A damaged trace may name a stack that is not there: it is shown as an empty stack.
+    for (let node: number = id; node > 0 && node < count && seen[node] === 0; node = parent[node]) {
+      seen[node] = 1;
+      nodes.push(node);
+    }
+  }
+  return nodes;
+}
+
+function memoize(lookup: PackageLookup): PackageLookup {
+  const known = new Map<string, ReturnType<PackageLookup>>();
+  return (path) => {
+    let found = known.get(path);
+    if (found === undefined) {
+      found = lookup(path);
+      known.set(path, found);
+    }
+    return found;
+  };
+}
+
+/** Display frames of one raw frame: several where calls were inlined. Ids make site keys cheap. */
+interface Named {
+  frames: readonly StackFrame[];
+  ids: string;
+  functionName: string | null;
+}
+
+class FrameNamer {
+  readonly modules: ModuleSymbols[] = [];
+  readonly #model: TraceModel;
+  readonly #moduleById = new Map<number, ModuleInfo>();
+  readonly #codeNames = new Map<number, string>();
+  readonly #byRawFrame = new Map<string, Named>();
+  readonly #interned = new Map<string, { id: number; frame: StackFrame }>();
+
+  constructor(model: TraceModel) {
+    this.#model = model;
+    for (const module of model.modules) this.#moduleById.set(module.id, module);
+    for (const code of model.codes) this.#codeNames.set(code.id, code.rawName);
+  }
+
+  async resolveNative(
+    nodes: readonly number[],
+    resolver: FrameResolver,
+    onProgress: SymbolizeOptions['onProgress'],
+  ): Promise<void> {
+    const perModule = new Map<number, Set<string>>();
+    const { kind, index, offset } = this.#model.stacks;
+    for (const node of nodes) {
+      if (kind[node] !== FrameKind.native && kind[node] !== FrameKind.nativePc) continue;
+      const module = this.#moduleById.get(index[node]);
+      if (module === undefined || module.isShim) continue;
+      let addresses = perModule.get(module.id);
+      if (addresses === undefined) perModule.set(module.id, (addresses = new Set()));
+      addresses.add(`${kind[node]} ${offset[node]}`);
+    }
+    let done = 0;
+    for (const [moduleId, addresses] of perModule) {
+      const module = this.#moduleById.get(moduleId) as ModuleInfo;
+      onProgress?.(done++, perModule.size, module.path);
+      await this.#resolveModule(module, [...addresses], resolver);
+    }
+    onProgress?.(done, perModule.size, '');
+  }
+
+  async #resolveModule(module: ModuleInfo, rawKeys: readonly string[], resolver: FrameResolver): Promise<void> {
+    if (module.isVdso) {
+      // The kernel's own page: no file on disk holds it.
+      for (const raw of rawKeys) this.#nameNative(module, raw, null, 0);
+      return;
+    }
+    for (let from = 0; from < rawKeys.length; from += batchSize) {
+      const batch = rawKeys.slice(from, from + batchSize);
+      const addresses = Float64Array.from(batch, lookupAddress);
+      const resolved = await resolver.resolve(module.path, module.buildId, addresses);
+      if (from === 0) {
+        this.modules.push({ path: module.path, reason: resolved.reason, hasDebugInfo: resolved.hasDebugInfo });
+      }
+      batch.forEach((raw, at) => this.#nameNative(module, raw, resolved, at));
+    }
+  }
+
+  #nameNative(module: ModuleInfo, raw: string, resolved: ResolvedModule | null, at: number): void {
+    const frames = nativeFrames(module, Number(raw.slice(2)), resolved, at);
+    this.#keep(`${module.id} ${raw}`, frames);
+  }
+
+  #keep(rawKey: string, frames: readonly StackFrame[]): Named {
+    const interned = frames.map((frame) => this.#intern(frame));
+    const outer = frames[frames.length - 1];
+    const named = {
+      frames: interned.map((one) => one.frame),
+      ids: interned.map((one) => one.id.toString(36)).join(' '),
+      functionName: outer === undefined || outer.kind === 'marker' ? null : outer.function,
+    };
+    this.#byRawFrame.set(rawKey, named);
+    return named;
+  }
+
+  #intern(frame: StackFrame): { id: number; frame: StackFrame } {
+    const key = frameKey(frame);
+    let known = this.#interned.get(key);
+    if (known === undefined) this.#interned.set(key, (known = { id: this.#interned.size, frame }));
+    return known;
+  }
+
+  stack(id: StackId, isNode: boolean, packageOf: PackageLookup): NamedStack {
+    const { parent, kind, count } = this.#model.stacks;
+    const frames: StackFrame[] = [];
+    const ids: string[] = [];
+    const raw: OwnerFrame[] = [];
+    let frameCount = 0;
+    for (let node: number = id; node > 0 && node < count; node = parent[node]) {
+      const module = this.#moduleOf(node);
+      frameCount++;
+      if (module?.isShim === true && frames.length === 0) continue;
+      const named = this.#named(node, module, frameCount - 1);
+      frames.push(...named.frames);
+      ids.push(named.ids);
+      raw.push({ kind: kind[node], module, functionName: named.functionName });
+    }
+    const owner = ownerOf(raw, isNode, packageOf);
+    return { frames, owner, key: `${owner.key}\0${ids.join(' ')}` };
+  }
+
+  #moduleOf(node: number): ModuleInfo | null {
+    const { kind, index } = this.#model.stacks;
+    if (kind[node] !== FrameKind.native && kind[node] !== FrameKind.nativePc) return null;
+    return this.#moduleById.get(index[node]) ?? null;
+  }
+
+  #named(node: number, module: ModuleInfo | null, frameCount: number): Named {
+    const { kind, index, offset } = this.#model.stacks;
+    switch (kind[node]) {
+      case FrameKind.native:
+      case FrameKind.nativePc: {
+        if (module === null) return this.#once(`lost ${index[node]} ${offset[node]}`, () => bareAddress(null, null));
+        const raw = `${module.id} ${kind[node]} ${offset[node]}`;
+        return this.#byRawFrame.get(raw) ?? this.#keep(raw, [bareAddress(module.path, offset[node])]);
+      }
+      case FrameKind.jsBytecode:
+      case FrameKind.jsCode:
+      case FrameKind.builtin:
+        return this.#once(`code ${index[node]}`, () => codeFrame(this.#codeNames.get(index[node])));
+      case FrameKind.marker:
+        return this.#once(`marker ${index[node]} ${index[node] === Marker.cut ? frameCount : ''}`, () =>
+          markerFrame(index[node], frameCount),
+        );
+      case FrameKind.v8Unnamed:
+        // Every address of it would be a site of its own, and none says more than this.
+        return this.#once('v8', () => builtinFrame(null));
+      default:
+        return this.#once(`bare ${offset[node]}`, () => bareAddress(null, offset[node]));
+    }
+  }
+
+  #once(key: string, make: () => StackFrame): Named {
+    return this.#byRawFrame.get(key) ?? this.#keep(key, [make()]);
+  }
+}
+
+/** A return address is the instruction after the call, which may belong to another line or function. */
+function lookupAddress(raw: string): number {
+  const offset = Number(raw.slice(2));
+  return raw.startsWith(`${FrameKind.nativePc} `) || offset === 0 ? offset : offset - 1;
+}
+
+const builtinSymbol = /^Builtins_(\w+)$/;
+
+function nativeFrames(
+  module: ModuleInfo,
+  offset: number,
+  resolved: ResolvedModule | null,
+  at: number,
+): StackFrame[] {
+  const quality = resolved === null ? 0 : resolved.quality[at];
+  if (resolved === null || quality === 0 || resolved.start[at] === resolved.start[at + 1]) {
+    return [bareAddress(module.path, offset)];
+  }
+  const first = resolved.start[at];
+  if (quality === 1) {
+    const symbol = resolved.functionName[first];
+    const frame = bareAddress(module.path, offset);
+    if (symbol === null) return [frame];
+    return [{ ...frame, certainty: 'near', near: { symbol, offsetBytes: resolved.symbolOffset[at] } }];
+  }
+  const frames: StackFrame[] = [];
+  for (let row = first; row < resolved.start[at + 1]; row++) {
+    const name = resolved.functionName[row];
+    const builtin = name === null ? null : builtinSymbol.exec(name);
+    if (builtin !== null && !resolved.inlined[row]) {
+      frames.push(builtinFrame(builtin[1], module.path));
+      continue;
+    }
+    frames.push({
+      kind: 'native',
+      function: name,
+      file: resolved.file[row],
+      line: resolved.line[row] === 0 ? null : resolved.line[row],
+      column: resolved.column[row] === 0 ? null : resolved.column[row],
+      module: module.path,
+      inlined: resolved.inlined[row],
+      certainty: name === null ? 'none' : 'exact',
+      near: null,
+      offset: name === null ? offset : null,
+    });
+  }
+  return frames;
+}
+
+function bareAddress(module: string | null, offset: number | null): NamedFrame {
+  return {
+    kind: 'native',
+    function: null,
+    file: null,
+    line: null,
+    column: null,
+    module,
+    inlined: false,
+    certainty: 'none',
+    near: null,
+    offset,
+  };
+}
+
+function builtinFrame(name: string | null, module: string | null = null): NamedFrame {
+  return {
+    ...bareAddress(module, null),
+    kind: 'builtin',
+    function: name,
+    certainty: name === null ? 'none' : 'exact',
+  };
+}
+
+function codeFrame(rawName: string | undefined): NamedFrame {
+  if (rawName === undefined) return builtinFrame(null);
+  const name = parseV8Name(rawName);
+  return {
+    kind: name.kind,
+    function: name.function,
+    file: name.file,
+    line: name.line,
+    column: name.column,
+    module: null,
+    inlined: false,
+    certainty: 'exact',
+    near: null,
+    offset: null,
+  };
+}
+
+/** "libfoo.so+0x1234", "0x7f00 (no module)": where a frame is when its function is not known. */
+export function placeText(frame: NamedFrame): string {
+  if (frame.kind === 'builtin') return "V8's code, from before its names were announced";
+  if (frame.offset === null) return frame.module === null ? '(unknown)' : baseName(frame.module);
+  const hex = `0x${frame.offset.toString(16)}`;
+  return frame.module === null ? `${hex} (no module)` : `${baseName(frame.module)}+${hex}`;
+}

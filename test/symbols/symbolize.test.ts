@@ -1,0 +1,110 @@
+import test from 'ava';
+import { noSymbols, placeText, symbolize, type NamedStack, type PackageLookup } from '../../src/symbols/index.js';
+import { ModelBuilder } from '../model-builder.js';
+import type { StackId } from '../../src/model/index.js';
+
+const packages: PackageLookup = (path) => {
+  const name = /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1];
+  return name === undefined ? null : { name, version: '1.0.0' };
+};
+
+async function named(m: ModelBuilder, id: StackId): Promise<NamedStack> {
+  return (await symbolize(m.build(), [id], m.resolver(), { packageOf: packages })).stack(id);
+}
+
+function draw(stack: NamedStack): string[] {
+  return stack.frames.map((frame) => {
+    if (frame.kind === 'marker') return `[${frame.text}]`;
+    const near = frame.near === null ? '' : ` near ${frame.near.symbol}+${frame.near.offsetBytes}`;
+    const place = frame.file === null ? '' : ` ${frame.file}:${frame.line}`;
+    return `${frame.kind} ${frame.function ?? placeText(frame)}${near}${place}${frame.inlined ? ' (inlined)' : ''}`;
+  });
+}
+
+test('native, inlined, JavaScript and builtin frames stand in one list, leaf first', async (t) => {
+  const m = new ModelBuilder();
+  const id = m.stack(`
+    libmemprof.so malloc
+    /app/node_modules/leaky/leaky.node alloc@leak.h:3 << Leak@leak.cc:20
+    node Builtins_CallApiCallback
+    js JS:~main /app/app.js:3:5
+    js Builtin:ArrayMap
+    node node::Start(int, char**)
+    libc.so.6 __libc_start_main
+  `);
+  t.deepEqual(draw(await named(m, id)), [
+    'native alloc leak.h:3 (inlined)',
+    'native Leak leak.cc:20',
+    'builtin CallApiCallback',
+    'js main /app/app.js:3',
+    'builtin ArrayMap',
+    'native node::Start(int, char**)',
+    'native __libc_start_main',
+  ]);
+});
+
+test('what has no name is shown by module and offset, and the nearest export is never a name', async (t) => {
+  const m = new ModelBuilder();
+  const id = m.stack(`
+    libfoo.so -
+    libfoo.so ~exported
+    ?0x7fff1234
+    v8
+    !cut
+  `);
+  const stack = await named(m, id);
+  t.deepEqual(draw(stack), [
+    'native libfoo.so+0x1101',
+    'native libfoo.so+0x1001 near exported+32',
+    'native 0x7fff1234 (no module)',
+    "builtin V8's code, from before its names were announced",
+    '[stack cut here: deeper than 4 frames]',
+  ]);
+  t.true(stack.frames.every((frame) => frame.kind === 'marker' || frame.function === null));
+});
+
+test('without any symbols every native frame keeps its module', async (t) => {
+  const m = new ModelBuilder();
+  const id = m.stack('libfoo.so f');
+  const found = await symbolize(m.build(), [id], noSymbols);
+  t.deepEqual(draw(found.stack(id)), ['native libfoo.so+0x1001']);
+  t.is(found.modules[0].reason, 'missing');
+});
+
+test('stacks that look the same have the same key, whatever tier their JavaScript runs in', async (t) => {
+  const m = new ModelBuilder();
+  const a = m.stack('a.so f\n js JS:~main /app/app.js:3:5');
+  const b = m.stack('a.so f\n js JS:*main /app/app.js:3:5');
+  const c = m.stack('a.so g\n js JS:*main /app/app.js:3:5');
+  const all = await symbolize(m.build(), [a, b, c], m.resolver());
+  t.is(all.stack(a).key, all.stack(b).key);
+  t.not(all.stack(a).key, all.stack(c).key);
+});
+
+const owners: [string, string, string][] = [
+  ['an addon owns what libc and libstdc++ allocate for it', 'libc.so.6 malloc\n libstdc++.so.6 operator new(unsigned long)\n /app/node_modules/leaky/build/leaky.node Leak\n node x', 'package leaky'],
+  ['a library inside a package is that package', '/a/node_modules/@img/sharp-linux-x64/lib/sharp.node f\n node x', 'package @img/sharp-linux-x64'],
+  ["a system library's memory belongs to the addon that called it", 'libcairo.so.2 create\n /app/node_modules/canvas/canvas.node f\n node x', 'package canvas'],
+  ['a system library on its own thread stays itself', 'libcairo.so.2 worker\n libc.so.6 start_thread', 'module /usr/lib/libcairo.so.2'],
+  ['an addon without package.json is named by path', '/opt/x.node f\n node y', 'module /opt/x.node'],
+  ['Node is the runtime even above an addon', 'node v8::Buffer::New()\n /app/node_modules/leaky/leaky.node f\n node y', 'node'],
+  ['copies of the C++ library inside node serve the addon', 'node void std::vector<int>::_M_realloc_insert<int>(int)\n /app/node_modules/leaky/leaky.node f', 'package leaky'],
+  ["V8's code alone is the runtime", 'libc.so.6 malloc\n js JS:~f /app/a.js:1:1', 'node'],
+  ['libc alone is libc', 'libc.so.6 malloc', 'module /usr/lib/libc.so.6'],
+  ['no frame, no owner', '!notTaken', 'unknown'],
+];
+for (const [title, drawing, expected] of owners) {
+  test(`owner: ${title}`, async (t) => {
+    const m = new ModelBuilder();
+    const { owner } = await named(m, m.stack(drawing));
+    t.is(owner.package !== null ? `package ${owner.package.name}` : owner.kind === 'module' ? `module ${owner.module}` : owner.kind, expected);
+  });
+}
+
+test('owner: in a program that is not Node, the nearest module that allocates for itself', async (t) => {
+  const m = new ModelBuilder();
+  m.process = { ...m.process, executable: '/usr/bin/python3', nodeVersion: null };
+  m.module('/usr/bin/python3', { isExecutable: true });
+  t.is((await named(m, m.stack('libc.so.6 malloc\n libz.so.1 init\n /usr/bin/python3 main'))).owner.module, '/usr/lib/libz.so.1');
+  t.is((await named(m, m.stack('libc.so.6 malloc\n /usr/bin/python3 main'))).owner.module, '/usr/bin/python3');
+});
