@@ -1,0 +1,46 @@
+// JavaScript frames: which V8 code an address on the stack belongs to. V8 announces its code through
+// Isolate::SetJitCodeEventHandler, whose symbols every Node from 20 to 26 exports with the same
+// names and the same event struct; jit.cc keeps them in a CodeMap and gives each code object an id.
+//
+// Lines inside a function (CODE_ADD_LINE_POS_INFO) are part 2.
+#ifndef MEMPROF_JIT_H
+#define MEMPROF_JIT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+namespace mp::jit {
+
+// Lock-free, async-signal-safe, never allocates. pc: a return address (or the interrupted
+// instruction) and fp: the frame pointer of that same frame; the caller guarantees that
+// [fp-0x30, fp+0x10) is readable when fp is not 0. An encoded MP_FRAME_* (wire.h), or 0 when no
+// announced code covers pc.
+uint64_t frame(uintptr_t pc, uintptr_t fp);
+
+// The code at pc runs bytecode (the interpreter's entry or one of its handlers): which frame it is
+// depends on the words at fp-8, fp-0x20 and fp-0x28 too. The same rules as for frame().
+bool is_interpreter_trampoline(uintptr_t pc);
+
+// Installs the handler for the thread's current isolate, once per isolate; nothing without V8 or
+// without an isolate. Runs inside V8 (walks its heap) and allocates there: the caller keeps those
+// allocations out of the recording, and never calls from an allocation hook.
+void attach_current_isolate();
+
+// Memory is about to be unmapped: code in it is code no more, and an address in it may soon be
+// anything else. Cheap when the range never held code. Async-signal-safe.
+void forget_range(uintptr_t start, size_t bytes);
+
+// Code ids announced so far are below this.
+uint32_t code_count();
+
+void after_fork_child();
+
+}  // namespace mp::jit
+
+// Provided by the shim: publishes a MP_META_CODE. May wait for the reader; called without a lock.
+namespace mp::meta {
+void code(uint32_t id, uint32_t kind, uint64_t start, uint64_t lengthBytes, uint32_t isolate, const char* name,
+          size_t nameBytes);
+}
+
+#endif
