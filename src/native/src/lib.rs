@@ -9,6 +9,7 @@ mod inspect;
 mod lock;
 mod process;
 mod shared;
+mod symbols;
 
 #[cfg(not(test))]
 mod bindings;

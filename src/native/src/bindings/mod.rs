@@ -2,6 +2,7 @@
 
 mod functions;
 mod memory;
+mod symbols;
 
 use crate::error::Failure;
 

@@ -1,0 +1,115 @@
+//! Functions, files, lines and inlined frames from DWARF.
+
+use std::panic::{catch_unwind, AssertUnwindSafe};
+
+use addr2line::Context;
+use gimli::{Dwarf, EndianSlice, LittleEndian, SectionId};
+use self_cell::self_cell;
+
+use super::bytes::Bytes;
+use super::image::Image;
+
+type Slice<'a> = EndianSlice<'a, LittleEndian>;
+type SliceContext<'a> = Context<Slice<'a>>;
+
+const WANTED: [SectionId; 12] = [
+    SectionId::DebugAbbrev,
+    SectionId::DebugAddr,
+    SectionId::DebugAranges,
+    SectionId::DebugInfo,
+    SectionId::DebugLine,
+    SectionId::DebugLineStr,
+    SectionId::DebugLoc,
+    SectionId::DebugRanges,
+    SectionId::DebugRngLists,
+    SectionId::DebugStr,
+    SectionId::DebugStrOffsets,
+    SectionId::DebugTypes,
+];
+
+/// The sections of one file.
+#[derive(Default)]
+struct Sections(Vec<(SectionId, Bytes)>);
+
+impl Sections {
+    fn read(image: &Image) -> Self {
+        Self(WANTED.map(|id| (id, image.debug_section(id.name()))).into())
+    }
+
+    fn slice(&self, wanted: SectionId) -> Slice<'_> {
+        let found = self.0.iter().find(|(id, _)| *id == wanted);
+        EndianSlice::new(found.map_or(&[], |(_, bytes)| bytes), LittleEndian)
+    }
+}
+
+struct Files {
+    own: Sections,
+    /// Of .gnu_debugaltlink.
+    shared: Option<Sections>,
+}
+
+self_cell!(
+    struct Parsed {
+        owner: Files,
+        #[not_covariant]
+        dependent: SliceContext,
+    }
+);
+
+pub struct DebugInfo(Parsed);
+
+#[derive(Debug, Default, Clone, PartialEq)]
+pub struct DebugFrame {
+    /// As in the file: mangled, or the bare DW_AT_name.
+    pub function: Option<String>,
+    pub file: Option<String>,
+    pub line: u32,
+    pub column: u32,
+}
+
+impl DebugInfo {
+    /// None: no DWARF, or damaged beyond use.
+    pub fn open(image: &Image, shared: Option<&Image>) -> Option<Self> {
+        if !image.has_debug_info() {
+            return None;
+        }
+        let files = Files { own: Sections::read(image), shared: shared.map(Sections::read) };
+        let parse = || {
+            Parsed::try_new(files, |files| {
+                let mut dwarf = Dwarf::load(|id| Ok::<_, gimli::Error>(files.own.slice(id)))?;
+                if let Some(shared) = &files.shared {
+                    dwarf.load_sup(|id| Ok::<_, gimli::Error>(shared.slice(id)))?;
+                }
+                Context::from_dwarf(dwarf)
+            })
+        };
+        catch_unwind(AssertUnwindSafe(parse)).ok()?.ok().map(Self)
+    }
+
+    /// Innermost inlined frame first; the last is the function that the address is in. Empty when
+    /// DWARF tells nothing about it, or when it is damaged.
+    pub fn frames(&self, address: u64) -> Vec<DebugFrame> {
+        let look_up = || self.0.with_dependent(|_, context| look_up(context, address));
+        catch_unwind(AssertUnwindSafe(look_up)).ok().and_then(Result::ok).unwrap_or_default()
+    }
+}
+
+fn look_up(context: &SliceContext<'_>, address: u64) -> Result<Vec<DebugFrame>, gimli::Error> {
+    let mut frames = Vec::new();
+    let mut found = context.find_frames(address).skip_all_loads()?;
+    while let Some(frame) = found.next()? {
+        let function = match &frame.function {
+            Some(name) => Some(name.raw_name()?.into_owned()),
+            None => None,
+        };
+        let mut known = DebugFrame { function, ..DebugFrame::default() };
+        if let Some(location) = frame.location {
+            known.file = location.file.map(str::to_owned);
+            known.line = location.line.unwrap_or(0);
+            known.column = location.column.unwrap_or(0);
+        }
+        frames.push(known);
+    }
+    let tells_nothing = frames.iter().all(|frame| frame.function.is_none() && frame.line == 0);
+    Ok(if tells_nothing { Vec::new() } else { frames })
+}

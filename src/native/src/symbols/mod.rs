@@ -1,0 +1,100 @@
+//! Names for addresses: function, file, line, inlined frames. Reads files that anybody may have
+//! damaged: no claim in them is trusted, and what cannot be known stays unknown.
+
+mod bytes;
+mod demangle;
+mod dwarf;
+mod image;
+mod locate;
+mod module;
+mod table;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+pub use module::Reason;
+use module::{Module, Resolved};
+
+#[cfg(test)]
+mod tests;
+
+/// DIEs nest as deep as a file likes and the DWARF reader recurses into them; the default stack of
+/// a thread ends after some 10,000 of them. Only touched pages cost memory.
+const STACK_BYTES: usize = 256 << 20;
+
+type Key = (String, Vec<u8>);
+
+pub struct Symbolizer {
+    folders: Vec<PathBuf>,
+    modules: Mutex<HashMap<Key, Arc<Mutex<Option<Module>>>>>,
+}
+
+/// Answers in the order of the addresses asked.
+pub struct Answers {
+    pub found: bool,
+    pub reason: Reason,
+    pub has_debug_info: bool,
+    pub resolved: Vec<Resolved>,
+}
+
+impl Symbolizer {
+    pub fn new(folders: Vec<PathBuf>) -> Self {
+        Self { folders, modules: Mutex::default() }
+    }
+
+    /// Modules stay open. Two calls for one module follow each other, for two they run at once.
+    pub fn resolve(&self, path: &str, expected_build_id: &[u8], addresses: &[f64]) -> Answers {
+        let key = (path.to_owned(), expected_build_id.to_vec());
+        let slot = {
+            let mut modules = self.modules.lock().unwrap_or_else(PoisonError::into_inner);
+            modules.entry(key).or_default().clone()
+        };
+        let work = || {
+            let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+            let module = slot
+                .get_or_insert_with(|| Module::open(Path::new(path), expected_build_id, &self.folders));
+            resolve_all(module, addresses)
+        };
+        std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
+            match thread.spawn_scoped(scope, work) {
+                Ok(running) => running.join().unwrap_or_else(|_| Answers::nothing(addresses.len())),
+                // No address space left for such a stack (ulimit -v).
+                Err(_) => work(),
+            }
+        })
+    }
+}
+
+impl Answers {
+    fn nothing(count: usize) -> Self {
+        Self {
+            found: true,
+            reason: Reason::NoSymbols,
+            has_debug_info: false,
+            resolved: vec![Resolved::unknown(); count],
+        }
+    }
+}
+
+fn resolve_all(module: &mut Module, addresses: &[f64]) -> Answers {
+    let mut known: HashMap<u64, usize> = HashMap::new();
+    let mut resolved: Vec<Resolved> = Vec::with_capacity(addresses.len());
+    for &address in addresses {
+        // An address beyond 2^53 or a fraction is nobody's; the cast saturates.
+        let address = address as u64;
+        let answer = match known.get(&address) {
+            Some(&index) => resolved[index].clone(),
+            None => module.resolve(address),
+        };
+        known.entry(address).or_insert(resolved.len());
+        resolved.push(answer);
+    }
+    Answers {
+        found: module.found,
+        reason: module.reason,
+        has_debug_info: module.has_debug_info(),
+        resolved,
+    }
+}

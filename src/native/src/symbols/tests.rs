@@ -1,0 +1,1 @@
+//! Whole files, made by the compiler of this machine and then damaged.
