@@ -1,0 +1,100 @@
+// Runs commands, plainly and under memprof-run, and reads the traces with `memprof ... --json`.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { ExecutionContext } from 'ava';
+import { packageRoot } from '../../../src/paths.js';
+
+export const runBin: string = join(packageRoot, 'dist', 'src', 'bin', 'memprof-run.js');
+export const memprofBin: string = join(packageRoot, 'dist', 'src', 'bin', 'memprof.js');
+
+export interface Outcome {
+  code: number | null;
+  signal: string | null;
+  stdout: string;
+  stderr: string;
+}
+
+export interface RunOptions {
+  cwd?: string;
+  env?: Record<string, string | undefined>;
+  /** What the command reads from its standard input; it is empty otherwise. */
+  input?: string | Uint8Array;
+  /** Called with the running process, before its end is awaited. */
+  onStart?: (child: ChildProcess) => void;
+  /** Called with each piece of output. */
+  onOutput?: (text: string, child: ChildProcess) => void;
+}
+
+function plainEnvironment(extra: RunOptions['env']): NodeJS.ProcessEnv {
+  const env: NodeJS.ProcessEnv = { ...process.env, ...extra };
+  // Set by ava for its own workers; a traced Node program would behave differently because of them.
+  for (const name of ['NODE_OPTIONS', 'LD_PRELOAD', 'FORCE_COLOR', 'NODE_CHANNEL_FD']) {
+    if (extra === undefined || !(name in extra)) delete env[name];
+  }
+  return env;
+}
+
+/** Runs a command to its end; never throws for its exit status. */
+export function run(command: readonly string[], options: RunOptions = {}): Promise<Outcome> {
+  return new Promise((resolve, reject) => {
+    const [file, ...argv] = command;
+    const child = spawn(file as string, argv, {
+      cwd: options.cwd,
+      env: plainEnvironment(options.env),
+      stdio: 'pipe',
+    });
+    const pieces: { stdout: Buffer[]; stderr: Buffer[] } = { stdout: [], stderr: [] };
+    child.stdout.on('data', (piece: Buffer) => {
+      pieces.stdout.push(piece);
+      options.onOutput?.(piece.toString(), child);
+    });
+    child.stderr.on('data', (piece: Buffer) => pieces.stderr.push(piece));
+    child.on('error', reject);
+    child.on('close', (code, signal) =>
+      resolve({
+        code,
+        signal,
+        stdout: Buffer.concat(pieces.stdout).toString(),
+        stderr: Buffer.concat(pieces.stderr).toString(),
+      }),
+    );
+    child.stdin.on('error', () => {}); // EPIPE: the program did not want to read it all
+    child.stdin.end(options.input ?? '');
+    options.onStart?.(child);
+  });
+}
+
+/** Runs a command under memprof-run. */
+export function runTraced(
+  command: readonly string[],
+  { memprofOptions = [], ...options }: RunOptions & { memprofOptions?: readonly string[] } = {},
+): Promise<Outcome> {
+  return run([process.execPath, runBin, ...memprofOptions, ...command], options);
+}
+
+/** A folder of its own, gone after the test. */
+export async function scratchFolder(t: ExecutionContext): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'memprof-test-'));
+  t.teardown(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** The one trace in a folder. */
+export async function onlyTrace(t: ExecutionContext, folder: string): Promise<string> {
+  const traces = (await readdir(folder)).filter((name) => name.endsWith('.mprof'));
+  t.is(traces.length, 1, `traces in the folder: ${traces.join(' ')}`);
+  return join(folder, traces[0] as string);
+}
+
+/** Runs `memprof COMMAND --json ARGUMENTS` and returns what it printed, parsed. */
+export async function memprofJson<T>(
+  t: ExecutionContext,
+  command: string,
+  ...argv: readonly string[]
+): Promise<T> {
+  const outcome = await run([process.execPath, memprofBin, command, '--json', ...argv]);
+  t.is(outcome.code, 0, outcome.stderr);
+  return JSON.parse(outcome.stdout) as T;
+}
