@@ -56,6 +56,8 @@ class CodeMap {
   void hide(uintptr_t low, uintptr_t high);
   // True when nothing was ever recorded near the range: forget would do nothing. Lock-free.
   bool is_untouched(uintptr_t low, uintptr_t high) const;
+  // Changes whenever an address that was found may from now on be other code.
+  uint32_t epoch() const { return epoch_.load(std::memory_order_acquire); }
 
  private:
   static constexpr unsigned kGranuleBits = 5, kLeafBits = 13, kMiddleBits = 14, kRootBits = 15;
@@ -93,6 +95,7 @@ class CodeMap {
   template <typename Visit>
   void each_granule(uintptr_t low, uintptr_t high, Visit visit) const;
 
+  std::atomic<uint32_t> epoch_;
   std::atomic<Middle*> root_[1u << kRootBits];
   std::atomic<Slot*> chunks_[kSlotChunks];
   uint32_t slotCount_;

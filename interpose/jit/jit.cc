@@ -280,6 +280,8 @@ void forget_range(uintptr_t start, size_t bytes) {
   }
 }
 
+uint32_t epoch() { return state.map.epoch() + state.attachedCount; }
+
 uint32_t code_count() { return state.nextId.load(relaxed) + 1; }
 
 void after_fork_child() {

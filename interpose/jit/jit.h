@@ -30,6 +30,9 @@ void attach_current_isolate();
 // anything else. Cheap when the range never held code. Async-signal-safe.
 void forget_range(uintptr_t start, size_t bytes);
 
+// Changes whenever an address may name other code than before: what was kept of frames is void then.
+uint32_t epoch();
+
 // Code ids announced so far are below this.
 uint32_t code_count();
 

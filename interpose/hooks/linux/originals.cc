@@ -1,0 +1,67 @@
+#include "originals.h"
+
+#include <dlfcn.h>
+
+#include "../../base.h"
+#include "../../ring/process.h"
+#include "../../ring/thread.h"
+
+namespace mp::hooks {
+
+Originals g_real;
+
+namespace {
+
+constexpr size_t kArenaBytes = 256 * 1024;
+alignas(64) char g_arena[kArenaBytes];
+std::atomic<size_t> g_used{0};
+
+struct Header {
+  size_t bytes;
+  size_t pad;
+};
+
+}  // namespace
+
+bool resolve() {
+  if (g_real.malloc != nullptr) return true;
+  if (thread::t_local.muted != 0) return false;
+  thread::t_local.muted++;
+  Originals found{};
+#define MP_FIND(result, name, parameters) found.name = reinterpret_cast<result(*) parameters>(dlsym(RTLD_NEXT, #name));
+  MP_HOOKS(MP_FIND, MP_FIND)
+#undef MP_FIND
+  auto allocate = found.malloc;
+  found.malloc = nullptr;
+  g_real = found;
+  // Last: whoever sees malloc sees them all.
+  __atomic_store_n(&g_real.malloc, allocate, __ATOMIC_RELEASE);
+  thread::t_local.muted--;
+  return allocate != nullptr;
+}
+
+void* find_symbol(const char* name) {
+  thread::t_local.muted++;
+  void* symbol = dlsym(RTLD_DEFAULT, name);
+  thread::t_local.muted--;
+  return symbol;
+}
+
+void* bootstrap_allocate(size_t bytes, size_t alignment) {
+  if (alignment < 16) alignment = 16;
+  if (bytes > kArenaBytes / 2 || alignment > 4096) return nullptr;
+  size_t need = round_up(bytes, 16) + sizeof(Header) + alignment;
+  size_t at = g_used.fetch_add(need, std::memory_order_relaxed);
+  if (at + need > kArenaBytes) return nullptr;
+  auto block = round_up(reinterpret_cast<uintptr_t>(g_arena) + at + sizeof(Header), alignment);
+  reinterpret_cast<Header*>(block)[-1].bytes = bytes;
+  return reinterpret_cast<void*>(block);
+}
+
+bool is_bootstrap(const void* block) {
+  return reinterpret_cast<uintptr_t>(block) - reinterpret_cast<uintptr_t>(g_arena) < kArenaBytes;
+}
+
+size_t bootstrap_size(const void* block) { return static_cast<const Header*>(block)[-1].bytes; }
+
+}  // namespace mp::hooks

@@ -1,0 +1,86 @@
+// This process as the reader sees it: its header in shared memory, whether it records, its clock.
+//
+// Must not import hooks/, unwind/ or stacks/.
+#ifndef MEMPROF_RING_PROCESS_H
+#define MEMPROF_RING_PROCESS_H
+
+#include <x86intrin.h>
+
+#include "../base.h"
+#include "../wire.h"
+
+namespace mp {
+
+constexpr size_t kPathBytes = 512;
+
+// Lives in a page of its own that the kernel wipes in a fork's child (MADV_WIPEONFORK). So a child,
+// however it was made (fork, _Fork, clone), finds recording == 0 at its first event and comes to the
+// slow path before it could write into its parent's rings. vfork's child shares our memory and
+// therefore its parent's ring, which is right: the parent sleeps.
+struct Live {
+  std::atomic<uint32_t> recording;
+  std::atomic<uint32_t> everJoined;  // 0 in a fork's child, too
+};
+
+struct Process {
+  Live* live = nullptr;
+  ProcessHeader* header = nullptr;
+  uint64_t clockBase = 0;
+  bool ticketClock = false;
+  bool fencedClock = true;       // false: test only, to show what goes wrong without
+  bool storeFence = false;       // no membarrier here: every busy store pays for its own fence
+  bool gaveUp = false;           // no session, or it could not be joined: never try again
+  uint32_t maxFrames = MP_MAX_FRAMES;
+  uint32_t firstRingBytes = 0;
+  uint32_t ringBytes = 0;
+  int pid = 0;
+  char path[kPathBytes] = {};       // <session>/p<pid>.<gen>
+  char temporary[kPathBytes] = {};  // <session>/.tmp.p<pid>.<gen>
+  char sessionPath[kPathBytes] = {};
+  std::atomic<uint64_t> tickets{0};
+};
+
+extern Process g_process;
+
+inline bool recording() {
+  Live* live = g_process.live;
+  return MP_LIKELY(live != nullptr) && live->recording.load(std::memory_order_relaxed) != 0;
+}
+
+// Joins the session that MEMPROF_SESSION names. Call with the hooks muted on this thread. Thread
+// safe; true when this process records. Resets everything first in a fork's child.
+bool join_session();
+
+void stop_recording(uint32_t reason);
+
+// Counters of the header: relaxed, exact.
+inline void count(uint64_t ProcessHeader::* counter, uint64_t by = 1) {
+  ProcessHeader* header = g_process.header;
+  if (header != nullptr) __atomic_fetch_add(&(header->*counter), by, __ATOMIC_RELAXED);
+}
+
+// Makes "<path><suffix letter><number>" (a ring or a stack chunk) with `bytes` reserved. The caller
+// fills its header and calls publish_part. nullptr: no space.
+void* create_part(char letter, uint32_t number, size_t bytes);
+bool publish_part(char letter, uint32_t number);
+
+// A tick before the release of a block. lfence: the pointer that is being freed came from a load
+// that must be complete, or this tick could fall before the allocation's tick on another core.
+inline uint64_t tick_before() {
+  if (MP_UNLIKELY(g_process.ticketClock)) return g_process.tickets.fetch_add(1, std::memory_order_seq_cst);
+  if (MP_LIKELY(g_process.fencedClock)) _mm_lfence();
+  return __rdtsc() - g_process.clockBase;
+}
+
+// A tick after the allocator returned a block. rdtscp waits for all earlier instructions, the
+// allocator's lock acquisition among them.
+inline uint64_t tick_after() {
+  if (MP_UNLIKELY(g_process.ticketClock)) return g_process.tickets.fetch_add(1, std::memory_order_seq_cst);
+  if (MP_UNLIKELY(!g_process.fencedClock)) return __rdtsc() - g_process.clockBase;
+  unsigned core;
+  return __rdtscp(&core) - g_process.clockBase;
+}
+
+}  // namespace mp
+
+#endif

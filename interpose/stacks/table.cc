@@ -1,0 +1,166 @@
+#include "table.h"
+
+#include "../base.h"
+#include "../os/os.h"
+#include "../ring/process.h"
+
+namespace mp::stacks {
+namespace {
+
+constexpr uint32_t kMaxChunks = 4096;  // 268 million nodes, 4 GiB: space ends before ids do
+constexpr size_t kChunkBytes = sizeof(StackNode) * MP_STACK_CHUNK_NODES;
+
+struct Index {
+  uint32_t mask;
+  std::atomic<uint32_t> slots[];
+};
+
+std::atomic<StackNode*> g_chunks[kMaxChunks];
+std::atomic<uint32_t> g_next{0};
+std::atomic<uint32_t> g_capacity{0};  // nodes that have a chunk
+std::atomic<bool> g_full{false};
+std::atomic<Index*> g_index{nullptr};
+Index* g_oldIndexes[32];
+uint32_t g_oldIndexCount = 0;
+SpinLock g_growLock;
+
+size_t index_bytes(uint32_t mask) { return sizeof(Index) + (static_cast<size_t>(mask) + 1) * 4; }
+
+StackNode& at(uint32_t id) {
+  return g_chunks[id / MP_STACK_CHUNK_NODES].load(std::memory_order_acquire)[id % MP_STACK_CHUNK_NODES];
+}
+
+uint32_t hash(uint32_t parent, uint64_t frame) {
+  uint64_t x = (frame ^ (static_cast<uint64_t>(parent) << 32 | parent)) * UINT64_C(0x9E3779B97F4A7C15);
+  x ^= x >> 32;
+  x *= UINT64_C(0xD6E8FEB86659FD93);
+  return static_cast<uint32_t>(x >> 32);
+}
+
+bool add_chunk() {
+  uint32_t number = g_capacity.load(std::memory_order_relaxed) / MP_STACK_CHUNK_NODES;
+  if (number >= kMaxChunks) return false;
+  auto* chunk = static_cast<StackNode*>(create_part('s', number, kChunkBytes));
+  if (chunk == nullptr) return false;
+  if (!publish_part('s', number)) {
+    os::unmap(chunk, kChunkBytes);
+    return false;
+  }
+  g_chunks[number].store(chunk, std::memory_order_release);
+  g_capacity.store((number + 1) * MP_STACK_CHUNK_NODES, std::memory_order_release);
+  __atomic_store_n(&g_process.header->stackChunkCount, number + 1, __ATOMIC_RELEASE);
+  return true;
+}
+
+void grow_index() {
+  Locked lock(g_growLock);
+  Index* old = g_index.load(std::memory_order_acquire);
+  uint32_t used = g_next.load(std::memory_order_acquire);
+  if (used < old->mask / 2 + 1) return;  // somebody else grew it
+  if (g_oldIndexCount == 32) return;
+  uint32_t mask = old->mask * 2 + 1;
+  auto* index = static_cast<Index*>(map_pages(index_bytes(mask)));
+  if (index == nullptr) return;
+  index->mask = mask;
+  // A node that is reserved but not yet written has frame 0: it is left out, and may come twice.
+  uint32_t capacity = g_capacity.load(std::memory_order_acquire);
+  for (uint32_t id = MP_STACK_FIRST_FREE_ID; id < used && id < capacity; ++id) {
+    const StackNode& node = at(id);
+    uint64_t frame = __atomic_load_n(&node.frame, __ATOMIC_ACQUIRE);
+    if (frame == 0) continue;
+    uint32_t i = hash(node.parent, frame) & mask;
+    while (index->slots[i].load(std::memory_order_relaxed) != 0) i = (i + 1) & mask;
+    index->slots[i].store(id, std::memory_order_relaxed);
+  }
+  // Readers may still probe the old one: it is kept until the process is gone (half the size of
+  // the new one each time, so together never more than the newest).
+  g_oldIndexes[g_oldIndexCount++] = old;
+  g_index.store(index, std::memory_order_release);
+}
+
+// MP_MARKER_TABLE_FULL when there is no place.
+uint32_t new_node(uint32_t parent, uint64_t frame) {
+  uint32_t id = g_next.fetch_add(1, std::memory_order_relaxed);
+  while (id >= g_capacity.load(std::memory_order_acquire)) {
+    if (g_full.load(std::memory_order_relaxed)) return MP_MARKER_TABLE_FULL;
+    Locked lock(g_growLock);
+    if (id >= g_capacity.load(std::memory_order_acquire) && !add_chunk()) {
+      g_full.store(true, std::memory_order_relaxed);
+      return MP_MARKER_TABLE_FULL;
+    }
+  }
+  StackNode& node = at(id);
+  node.parent = parent;
+  node.depth = at(parent).depth + 1;
+  __atomic_store_n(&node.frame, frame, __ATOMIC_RELEASE);
+  __atomic_store_n(&g_process.header->stackNodeCount, id + 1, __ATOMIC_RELAXED);
+  return id;
+}
+
+}  // namespace
+
+bool reset() {
+  g_next.store(MP_STACK_FIRST_FREE_ID);
+  g_capacity.store(0);
+  g_full.store(false);
+  constexpr uint32_t kFirstMask = (1u << 15) - 1;
+  auto* index = static_cast<Index*>(map_pages(index_bytes(kFirstMask)));
+  if (index == nullptr) return false;
+  index->mask = kFirstMask;
+  g_index.store(index);
+  if (!add_chunk()) return false;
+  for (uint32_t marker = MP_MARKER_CUT; marker <= MP_MARKER_BROKEN; ++marker) {
+    at(marker) = StackNode{encode_marker(marker), 0, 1};
+  }
+  g_process.header->stackNodeCount = MP_STACK_FIRST_FREE_ID;
+  return true;
+}
+
+void abandon() {
+  g_growLock.reset();
+  for (uint32_t i = 0; i * MP_STACK_CHUNK_NODES < g_capacity.load(); ++i) {
+    os::unmap(g_chunks[i].load(), kChunkBytes);
+    g_chunks[i].store(nullptr);
+  }
+  Index* index = g_index.load();
+  if (index != nullptr) unmap_pages(index, index_bytes(index->mask));
+  for (uint32_t i = 0; i < g_oldIndexCount; ++i) unmap_pages(g_oldIndexes[i], index_bytes(g_oldIndexes[i]->mask));
+  g_oldIndexCount = 0;
+  g_index.store(nullptr);
+  g_capacity.store(0);
+}
+
+uint32_t intern(uint32_t parent, uint64_t frame) {
+  if (MP_UNLIKELY(parent == MP_MARKER_TABLE_FULL)) return parent;
+  Index* index = g_index.load(std::memory_order_acquire);
+  uint32_t i = hash(parent, frame) & index->mask;
+  uint32_t mine = 0;
+  for (;; i = (i + 1) & index->mask) {
+    uint32_t id = index->slots[i].load(std::memory_order_acquire);
+    if (MP_UNLIKELY(id == 0)) {
+      if (mine == 0) {
+        if (MP_UNLIKELY(g_next.load(std::memory_order_relaxed) > index->mask / 2)) {
+          grow_index();
+          Index* grown = g_index.load(std::memory_order_acquire);
+          if (grown != index) {
+            index = grown;
+            i = (hash(parent, frame) - 1) & index->mask;
+            continue;
+          }
+          // No memory for a larger index: go on until it is nearly full, then stop keeping stacks.
+          if (g_next.load(std::memory_order_relaxed) > index->mask - index->mask / 8) return MP_MARKER_TABLE_FULL;
+        }
+        mine = new_node(parent, frame);
+        if (mine == MP_MARKER_TABLE_FULL) return mine;
+      }
+      if (index->slots[i].compare_exchange_strong(id, mine, std::memory_order_acq_rel)) return mine;
+      // id now holds the winner: look whether it is our own node, made by another thread.
+    }
+    const StackNode& node = at(id);
+    if (node.frame == frame && node.parent == parent) return id;
+  }
+}
+
+StackNode node(uint32_t id) { return at(id); }
+
+}  // namespace mp::stacks

@@ -1,0 +1,59 @@
+// Takes stacks. Walks by unwind rows (rows.h) with a cache per thread; by the frame-pointer chain
+// through V8's code, and, with a marker that says so, through other code without rows.
+//
+// Verified reuse: the thread's last stack is kept with every word that its walk read. When a new
+// walk reaches a frame of it (same stack pointer, return address and rbp) and all words from there
+// to the root are still the same, the rest is the same stack, and its id is known. Nothing is
+// assumed and nothing is written to the program's stack.
+//
+// Allowed here: no allocation, no locks (misses may take the module table's), no large locals (a
+// coroutine's stack may have 4 KiB).
+#ifndef MEMPROF_UNWIND_WALK_H
+#define MEMPROF_UNWIND_WALK_H
+
+#include "../base.h"
+#include "../wire.h"
+#include "rows.h"
+
+namespace mp::unwind {
+
+struct Buffers;
+
+struct Range {
+  uintptr_t low, high;
+};
+
+constexpr uint32_t kOtherStacks = 4;
+
+struct Walker {
+  Buffers* buffers;  // row cache, kept stack, scratch
+  Range stack;       // the thread's own
+  Range other[kOtherStacks];  // signal and coroutine stacks met before
+  uint32_t otherNext;
+  uint32_t generation;  // of modules: rows and kept stack are void when it changes
+  uint32_t codeEpoch;   // of jit: the kept stack is void when an address may name other code
+  // Not yet added to the process's counters: a shared counter in every walk would be felt.
+  uint32_t takenCount;
+  uint32_t reusedCount;
+};
+
+// False: no memory.
+bool prepare(Walker& walker);
+void release(Walker& walker);
+// A new thread takes the walker over: rows stay, the kept stack goes.
+void forget(Walker& walker);
+void set_stack(Walker& walker, uintptr_t low, uintptr_t high);
+
+// Where a hook was entered: the frame pointer of the hook's own frame.
+struct Entry {
+  uintptr_t framePointer;
+};
+
+// The stack id of the hook's caller.
+uint32_t take(Walker& walker, Entry entry);
+// The same without cache of rows or kept stack: for MEMPROF_VERIFY_STACKS and tests.
+uint32_t take_slowly(Walker& walker, Entry entry);
+
+}  // namespace mp::unwind
+
+#endif
