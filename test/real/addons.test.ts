@@ -5,7 +5,7 @@ import { buildWithNodeGyp, installed } from '../e2e/support/npm.js';
 import { bareName, drawStack } from '../e2e/support/report.js';
 import { compareScript, sitesOfPackage } from './support.js';
 
-const sqlite = await installed('better-sqlite3', ['better-sqlite3@13.2.0'], {
+const sqlite = await installed('better-sqlite3', ['better-sqlite3@12.9.0'], {
   prepare: (folder) => buildWithNodeGyp(join(folder, 'node_modules', 'better-sqlite3')),
 });
 const others = await installed('addons', ['sharp@0.35.5', 'bcrypt@6.0.0', '@node-rs/argon2@2.2.1']);
@@ -32,7 +32,7 @@ withSqlite(
     );
     const sites = sitesOfPackage(report, 'better-sqlite3');
     t.true(sites.length > 0);
-    t.is(sites[0]?.package?.version, '13.2.0');
+    t.is(sites[0]?.package?.version, '12.9.0');
     const bytes = sites.reduce((sum, site) => sum + site.sizeBytes, 0);
     t.true(bytes > 300_000, `${bytes} bytes`);
     const pages = sites.find((site) =>
