@@ -1,13 +1,9 @@
 // memprof_agent.node: what src/agent/agent.cjs cannot do in JavaScript. The agent finds the shim's
 // functions among the process's symbols; without the shim every call here does nothing.
-//
-// Why process.emit and friends are wrapped natively: a wrapper in JavaScript would be a line in the
-// stack trace of every error that a listener throws, and the traced program's output must not change.
 #include <dlfcn.h>
 #include <stdint.h>
 
 #include <string>
-#include <string_view>
 #include <vector>
 
 #ifndef NAPI_DISABLE_CPP_EXCEPTIONS
@@ -28,171 +24,181 @@ F shim_function(const char* name) {
   return reinterpret_cast<F>(dlsym(RTLD_DEFAULT, name));
 }
 
-// One main thread's watch over the end of its program. The mark has to be the last thing before
-// Node tears its environment down, and the end comes in three ways:
+// Marks the end of the main thread's program: after the last listener of 'exit', before Node tears
+// its environment down. Three ways lead there:
 //
-//   natural       C++ calls process.emit('beforeExit'), then process.emit('exit'), nothing after
-//   process.exit  calls process.emit('exit'), then process.reallyExit (which users call directly too)
-//   uncaught      process.emit('uncaughtException') returns false, process.emit('exit'), nothing after
+//   natural       C++ sets exiting and calls process.emit('exit'); nothing after
+//   process.exit  process._exiting = true, process.emit('exit'), process.reallyExit()
+//   uncaught      process._exiting = true, process.emit('exit'); nothing after
+//
+// No code of ours may be on the stack while the program's listeners run: a JavaScript frame would be a
+// line more in the stack trace of what they throw, and a native frame that throws it again changes the
+// source line that Node prints. So process.emit becomes an accessor, which answers and is gone: Node
+// reads the property just before it emits 'exit', with exiting already set, and at that moment a
+// native listener is put behind all others.
+//
+// (All that shows is the line inside node:events in the trace of what a single 'exit' listener throws:
+// Node calls one listener and several from different lines.)
 //
 // Packages such as signal-exit put their own function in the place of process.emit and work after the
-// one that they found there returns. So whenever 'exit' is about to come, the outermost process.emit
-// must be ours again; 'beforeExit' and 'uncaughtException' tell us in time.
+// inner one returned. Only for them the answer is a wrapper around their function.
+//
+// The reader goes by the last mark.
 class ExitWatch {
  public:
-  ExitWatch(Napi::Env env, MarkFunction mark) : mark_(mark) {
-    Napi::Object process = env.Global().Get("process").As<Napi::Object>();
-    process_ = Napi::Persistent(process);
-    // A process that ends through exit() never gets to release them.
-    process_.SuppressDestruct();
-    wrap_exit(env, "exit", &ExitWatch::exit);
-    wrap_exit(env, "reallyExit", &ExitWatch::really_exit);
-    become_outermost(env);
+  ExitWatch(Napi::Env env, MarkFunction mark) : mark_(mark), process_(keep(env.Global().Get("process").As<Napi::Object>())) {
+    Napi::Object process = process_.Value();
+    Napi::Object descriptor = own_descriptor(env, process, "_exiting");
+    Napi::Value exitingSetter = descriptor.Get("set");
+    Napi::Value reallyExit = process.Get("reallyExit");
+    if (!exitingSetter.IsFunction() || !reallyExit.IsFunction() || process.HasOwnProperty("emit")) return;
+    exitingSetter_ = keep(exitingSetter.As<Napi::Function>());
+    reallyExit_ = keep(reallyExit.As<Napi::Function>());
+    listener_ = keep(Napi::Function::New(env, on_exit, "", this));
+
+    descriptor.Set("set", Napi::Function::New(env, set_exiting, "set", this));
+    define(env, process, "_exiting", descriptor);
+    // An assignment leaves the property as enumerable as it was.
+    process.Set("reallyExit", Napi::Function::New(env, really_exit, "reallyExit", this));
+    Napi::Object accessor = Napi::Object::New(env);
+    accessor.Set("get", Napi::Function::New(env, get_emit, "get", this));
+    accessor.Set("set", Napi::Function::New(env, set_emit, "set", this));
+    accessor.Set("configurable", Napi::Boolean::New(env, true));
+    define(env, process, "emit", accessor);
   }
 
  private:
-  static constexpr napi_property_attributes kHidden =
-      static_cast<napi_property_attributes>(napi_writable | napi_configurable);
+  // References that live as long as the process: nothing may run for them while it ends.
+  static Napi::ObjectReference keep(Napi::Object value) {
+    Napi::ObjectReference reference = Napi::Persistent(value);
+    reference.SuppressDestruct();
+    return reference;
+  }
+  static Napi::FunctionReference keep(Napi::Function value) {
+    Napi::FunctionReference reference = Napi::Persistent(value);
+    reference.SuppressDestruct();
+    return reference;
+  }
 
-  // What a wrapper stands for. Lives as long as the process.
+  static Napi::Function object_function(Napi::Env env, const char* name) {
+    return env.Global().Get("Object").As<Napi::Object>().Get(name).As<Napi::Function>();
+  }
+  static Napi::Object own_descriptor(Napi::Env env, Napi::Object object, const char* name) {
+    Napi::Value found = object_function(env, "getOwnPropertyDescriptor").Call({object, Napi::String::New(env, name)});
+    return found.IsObject() ? found.As<Napi::Object>() : Napi::Object::New(env);
+  }
+  static void define(Napi::Env env, Napi::Object object, const char* name, Napi::Object descriptor) {
+    object_function(env, "defineProperty").Call({object, Napi::String::New(env, name), descriptor});
+  }
+
+  static ExitWatch& watch(const Napi::CallbackInfo& info) { return *static_cast<ExitWatch*>(info.Data()); }
+
+  // What process.emit would be without us, looked up each time: the program may change the prototype.
+  Napi::Value inherited_emit(Napi::Env env) {
+    napi_value prototype;
+    if (napi_get_prototype(env, process_.Value(), &prototype) != napi_ok) return Napi::Value();
+    return Napi::Object(env, prototype).Get("emit");
+  }
+
+  static Napi::Value get_emit(const Napi::CallbackInfo& info) {
+    Napi::Env env = info.Env();
+    ExitWatch& self = watch(info);
+    Napi::Value answer = self.replaced_.IsEmpty() ? self.inherited_emit(env) : self.replaced_.Value();
+    if (env.IsExceptionPending() || !self.process_.Value().Get("_exiting").ToBoolean().Value()) return answer;
+    if (!self.isArmed_) {
+      self.isArmed_ = true;
+      if (self.replaced_.IsEmpty()) self.append_listener(env);
+    } else if (!self.hasFired_) {
+      // Something is emitted, and our listener was not reached: another listener emits it, and ours is
+      // still to come; or a listener threw, this is 'uncaughtException', and nothing comes any more.
+      self.mark(MP_TEARDOWN_UNCAUGHT, 1);
+    }
+    return self.replaced_.IsEmpty() ? answer : self.wrapper_of_replaced(env);
+  }
+
   struct Wrapped {
     ExitWatch* watch;
-    Napi::FunctionReference original;  // empty: whatever the prototype of process has at the time
+    Napi::FunctionReference target;
   };
 
-  void wrap_exit(Napi::Env env, const char* name, Napi::Value (*callback)(const Napi::CallbackInfo&)) {
-    Napi::Value found = process_.Value().Get(name);
-    if (!found.IsFunction()) return;
-    Napi::Function original = found.As<Napi::Function>();
-    Napi::Function ours = Napi::Function::New(env, callback, name, hold(original));
-    same_shape(original, ours);
-    // A plain assignment keeps the property as enumerable as it was.
-    process_.Value().Set(name, ours);
-  }
-
-  Wrapped* hold(Napi::Function original) {
-    Wrapped* wrapped = new Wrapped{this, Napi::Persistent(original)};
-    wrapped->original.SuppressDestruct();
-    return wrapped;
-  }
-
-  static void same_shape(Napi::Function original, Napi::Function ours) {
-    ours.DefineProperty(Napi::PropertyDescriptor::Value("length", original.Get("length"), napi_configurable));
-  }
-
-  void become_outermost(Napi::Env env) {
-    Napi::Object process = process_.Value();
-    Napi::Value found = process.Get("emit");
-    if (!found.IsFunction()) return;
-    if (!outermost_.IsEmpty() && found.StrictEquals(outermost_.Value())) return;
-    Napi::Function original = found.As<Napi::Function>();
-    // process inherits emit. If somebody changes EventEmitter.prototype.emit later, it has to count.
-    Wrapped* wrapped =
-        process.HasOwnProperty("emit") ? hold(original) : new Wrapped{this, Napi::FunctionReference()};
-    Napi::Function ours = Napi::Function::New(env, emit, "emit", wrapped);
-    same_shape(original, ours);
-    process.DefineProperty(Napi::PropertyDescriptor::Value("emit", ours, kHidden));
-    outermost_ = Napi::Persistent(ours);
-    outermost_.SuppressDestruct();
-  }
-
-  static Napi::Value call(const Napi::CallbackInfo& info, Napi::Function original) {
-    napi_value few[8];
-    size_t count = info.Length();
-    if (count <= 8) {
-      for (size_t i = 0; i < count; i++) few[i] = info[i];
-      return original.Call(info.This(), count, few);
+  // Each has its own target: who wraps our wrapper must not become what it calls.
+  Napi::Value wrapper_of_replaced(Napi::Env env) {
+    if (wrapper_.IsEmpty()) {
+      wrapper_ = keep(Napi::Function::New(env, emit, "emit", new Wrapped{this, keep(replaced_.Value())}));
     }
-    std::vector<napi_value> many(count);
-    for (size_t i = 0; i < count; i++) many[i] = info[i];
-    return original.Call(info.This(), many);
+    return wrapper_.Value();
   }
 
-  enum class Event { kOther, kBeforeExit, kExit, kUncaught };
-  static Event event_of(const Napi::CallbackInfo& info) {
-    if (!info[0].IsString()) return Event::kOther;
-    char name[24];  // longer names are cut, and equal to none of ours
-    size_t bytes = 0;
-    napi_get_value_string_utf8(info.Env(), info[0], name, sizeof(name), &bytes);
-    std::string_view text(name, bytes);
-    if (text == "exit") return Event::kExit;
-    if (text == "beforeExit") return Event::kBeforeExit;
-    if (text == "uncaughtException") return Event::kUncaught;
-    return Event::kOther;
+  static Napi::Value set_emit(const Napi::CallbackInfo& info) {
+    ExitWatch& self = watch(info);
+    self.wrapper_.Reset();
+    if (info[0].IsFunction() && !info[0].StrictEquals(self.inherited_emit(info.Env()))) {
+      self.replaced_ = keep(info[0].As<Napi::Function>());
+    } else {
+      self.replaced_.Reset();
+    }
+    return info.Env().Undefined();
+  }
+
+  // As process.on('exit', listener) would, but without 'newListener' and the warning for the eleventh.
+  void append_listener(Napi::Env env) {
+    Napi::Object process = process_.Value();
+    Napi::Value found = process.Get("_events");
+    if (!found.IsObject()) return;
+    Napi::Object events = found.As<Napi::Object>();
+    Napi::Value listeners = events.Get("exit");
+    if (listeners.IsUndefined()) {
+      events.Set("exit", listener_.Value());
+      process.Set("_eventsCount", process.Get("_eventsCount").ToNumber().Int32Value() + 1);
+    } else if (listeners.IsArray()) {
+      Napi::Array array = listeners.As<Napi::Array>();
+      array.Set(array.Length(), listener_.Value());
+    } else {
+      Napi::Array array = Napi::Array::New(env, 2);
+      array.Set(0u, listeners);
+      array.Set(1u, listener_.Value());
+      events.Set("exit", array);
+    }
+  }
+
+  // The last listener of 'exit'.
+  static Napi::Value on_exit(const Napi::CallbackInfo& info) {
+    watch(info).finish(info[0]);
+    return info.Env().Undefined();
   }
 
   static Napi::Value emit(const Napi::CallbackInfo& info) {
-    Napi::Env env = info.Env();
     Wrapped* wrapped = static_cast<Wrapped*>(info.Data());
-    ExitWatch* watch = wrapped->watch;
-    Napi::Function original;
-    if (wrapped->original.IsEmpty()) {
-      napi_value prototype;
-      napi_get_prototype(env, watch->process_.Value(), &prototype);
-      Napi::Value found = Napi::Object(env, prototype).Get("emit");
-      if (env.IsExceptionPending()) return Napi::Value();
-      if (!found.IsFunction()) {
-        Napi::TypeError::New(env, "process.emit is not a function").ThrowAsJavaScriptException();
-        return Napi::Value();
-      }
-      original = found.As<Napi::Function>();
-    } else {
-      original = wrapped->original.Value();
-    }
-    Event event = event_of(info);
-    if (event == Event::kOther) return call(info, original);
-
-    if (event == Event::kExit) watch->exitEvents_++;
-    Napi::Value result = call(info, original);
-    if (event == Event::kExit) watch->exitEvents_--;
-
-    if (env.IsExceptionPending()) {
-      // An exit listener threw. Thrown into C++, it is the end, without another 'exit' event. Thrown out
-      // of process.exit(), it may be caught: it is the end if it comes by as uncaught.
-      if (event == Event::kExit && watch->exitEvents_ == 0) {
-        if (watch->exitCalls_ == 0) {
-          watch->mark(MP_TEARDOWN_UNCAUGHT, 1);
-        } else {
-          watch->exitThrew_ = true;
-        }
-      }
-      return Napi::Value();
-    }
-    switch (event) {
-      case Event::kUncaught:
-        watch->isUncaught_ = result.IsBoolean() && !result.As<Napi::Boolean>().Value();
-        if (watch->isUncaught_ && watch->exitThrew_) watch->mark(MP_TEARDOWN_UNCAUGHT, 1);
-        if (watch->isUncaught_) watch->become_outermost(env);
-        break;
-      case Event::kBeforeExit:
-        watch->become_outermost(env);
-        break;
-      case Event::kExit:
-        if (watch->exitEvents_ != 0) break;  // an inner wrapper of ours: the outer one's turn comes
-        if (watch->isUncaught_) {
-          watch->mark(MP_TEARDOWN_UNCAUGHT, code_of(info[1]));
-        } else if (watch->exitCalls_ == 0) {
-          watch->mark(MP_TEARDOWN_NATURAL, code_of(info[1]));
-        }  // else process.reallyExit comes next
-        break;
-      case Event::kOther:
-        break;
+    Napi::Value result = wrapped->target.Value().Call(info.This(), arguments_of(info));
+    if (!info.Env().IsExceptionPending() && info[0].IsString() && info[0].As<Napi::String>().Utf8Value() == "exit") {
+      wrapped->watch->finish(info[1]);
     }
     return result;
   }
 
-  static Napi::Value exit(const Napi::CallbackInfo& info) {
-    Wrapped* wrapped = static_cast<Wrapped*>(info.Data());
-    wrapped->watch->exitCalls_++;
-    Napi::Value result = call(info, wrapped->original.Value());
-    wrapped->watch->exitCalls_--;  // it threw, or somebody replaced reallyExit by what returns
-    return result;
+  void finish(Napi::Value code) {
+    hasFired_ = true;
+    // Of process.exit(): really_exit comes next and corrects it.
+    mark(isExitingSet_ ? MP_TEARDOWN_UNCAUGHT : MP_TEARDOWN_NATURAL, code_of(code));
+  }
+
+  static Napi::Value set_exiting(const Napi::CallbackInfo& info) {
+    ExitWatch& self = watch(info);
+    self.isExitingSet_ = info[0].ToBoolean().Value();
+    self.exitingSetter_.Value().Call(info.This(), {info[0]});
+    return info.Env().Undefined();
   }
 
   static Napi::Value really_exit(const Napi::CallbackInfo& info) {
-    Wrapped* wrapped = static_cast<Wrapped*>(info.Data());
-    wrapped->watch->mark(MP_TEARDOWN_PROCESS_EXIT, code_of(info[0]));
-    return call(info, wrapped->original.Value());
+    ExitWatch& self = watch(info);
+    self.mark(MP_TEARDOWN_PROCESS_EXIT, code_of(info[0]));
+    return self.reallyExit_.Value().Call(info.This(), arguments_of(info));
+  }
+
+  static std::vector<napi_value> arguments_of(const Napi::CallbackInfo& info) {
+    std::vector<napi_value> arguments(info.Length());
+    for (size_t i = 0; i < arguments.size(); i++) arguments[i] = info[i];
+    return arguments;
   }
 
   static uint32_t code_of(Napi::Value code) {
@@ -203,11 +209,11 @@ class ExitWatch {
 
   MarkFunction mark_;
   Napi::ObjectReference process_;
-  Napi::FunctionReference outermost_;
-  uint32_t exitEvents_ = 0;  // 'exit' events in our wrappers, nested by those that wrapped us
-  uint32_t exitCalls_ = 0;   // process.exit calls under way
-  bool isUncaught_ = false;
-  bool exitThrew_ = false;
+  Napi::FunctionReference exitingSetter_, reallyExit_, listener_, wrapper_;
+  Napi::FunctionReference replaced_;  // what somebody put in the place of process.emit
+  bool isExitingSet_ = false;         // by JavaScript
+  bool isArmed_ = false;              // 'exit' is being emitted
+  bool hasFired_ = false;
 };
 
 // start(info: string, isMainThread: boolean): boolean. False: not under memprof.

@@ -1,0 +1,37 @@
+// Runs in the traced program by --require, before its code, in every Worker too. Tells the shim what
+// Node it is in, has it listen to V8's code events, and lets the addon watch for the program's end.
+//
+// It must not show: it prints nothing, throws nothing, keeps nothing alive, leaves nothing in
+// require.cache, and needs nothing of JavaScript once the program runs (whatever the program does to
+// its globals later). Plain CommonJS without dependencies; must work in Node 20 and later.
+'use strict';
+
+function start() {
+  // A start-up snapshot cannot hold an addon.
+  if (process.execArgv.includes('--build-snapshot')) return;
+  const { join } = require('node:path');
+  const { isMainThread, threadId } = require('node:worker_threads');
+  // Not require(): the addon stays out of require.cache.
+  const addon = { exports: {} };
+  process.dlopen(addon, join(__dirname, '..', '..', 'build', 'Release', 'memprof_agent.node'));
+  addon.exports.start(
+    JSON.stringify({
+      nodeVersion: process.version,
+      v8Version: process.versions.v8,
+      threadId,
+      isMainThread,
+      execArgv: process.execArgv,
+    }),
+    isMainThread,
+  );
+}
+
+delete require.cache[__filename];
+if (process.env.MEMPROF_SESSION) {
+  try {
+    start();
+  } catch {
+    // No addon, or addons are forbidden (--no-addons, the permission model): the program runs without
+    // the agent. The reader notices that no agent reported and says so.
+  }
+}
