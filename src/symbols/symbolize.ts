@@ -25,6 +25,7 @@ export interface ModuleSymbols {
 export interface SymbolizedStacks {
   /** Any stack that was asked for; others are a programming error and throw. */
   stack(id: StackId): NamedStack;
+  has(id: StackId): boolean;
   readonly modules: readonly ModuleSymbols[];
 }
 
@@ -56,6 +57,7 @@ export async function symbolize(
       if (found === undefined) throw new RangeError(`stack ${id} was not symbolized`);
       return found;
     },
+    has: (id) => stacks.has(id),
     modules: namer.modules,
   };
 }

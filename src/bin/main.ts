@@ -1,0 +1,21 @@
+// The one place that prints errors and ends the process.
+import { MemprofError } from '../errors.js';
+import { escapeText } from '../report/index.js';
+
+export async function main(name: string, run: (warn: (sentence: string) => void) => Promise<number>): Promise<void> {
+  const say = (sentence: string) => process.stderr.write(`${name}: ${sentence.split('\n').map(escapeText).join('\n')}\n`);
+  try {
+    process.exitCode = await run(say);
+  } catch (error) {
+    if (error instanceof MemprofError) {
+      const sentence = error.message.trimEnd();
+      say(/[.?!]$/.test(sentence) ? sentence : `${sentence}.`);
+      process.exitCode = error.exitCode;
+      return;
+    }
+    // A bug of ours: the stack is what a report of it needs.
+    const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    say(`internal error. Please report it with this text:\n${detail}`);
+    process.exitCode = 125;
+  }
+}

@@ -1,0 +1,5 @@
+#!/usr/bin/env node
+import { memprofRunProgram } from '../commands/index.js';
+import { main } from './main.js';
+
+await main('memprof-run', () => memprofRunProgram(process.argv.slice(2)));

@@ -1,0 +1,5 @@
+#!/usr/bin/env node
+import { memprofProgram } from '../commands/index.js';
+import { main } from './main.js';
+
+await main('memprof', (warn) => memprofProgram(process.argv.slice(2), warn));

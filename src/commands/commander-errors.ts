@@ -1,0 +1,19 @@
+// commander's ways made ours: its usage errors become MemprofErrors, so that one place prints.
+import { type Command, CommanderError } from 'commander';
+import { MemprofError } from '../errors.js';
+
+export function quietCommander(command: Command): Command {
+  return command.exitOverride().configureOutput({ writeErr: () => {}, outputError: () => {} });
+}
+
+/** Runs a parse; help and version were printed by then and are no errors. */
+export async function parseWith(command: Command, argv: readonly string[], usageExitCode: number): Promise<void> {
+  try {
+    await command.parseAsync(argv, { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode === 0) return;
+    const fact = error.message.replace(/^error: /, '').replace(/\.?\s*$/, '').replace(/\n\(Did you mean (.*?)\?\)$/, ' (did you mean $1?)');
+    throw new MemprofError('ERR_MEMPROF_USAGE', `${fact}. See ${command.name()} --help`, usageExitCode);
+  }
+}

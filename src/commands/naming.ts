@@ -1,0 +1,22 @@
+// Symbols for a model, from this machine's files.
+import type { StackId, TraceModel } from '../model/index.js';
+import { Symbolizer } from '../native/index.js';
+import { type SymbolizedStacks, symbolize } from '../symbols/index.js';
+import { packageFiles } from './package-files.js';
+import { progressOn } from './progress.js';
+
+export type NameStacks = (model: TraceModel, stackIds: Iterable<StackId>) => Promise<SymbolizedStacks>;
+
+/** One symbolizer for all models of a run: they share most modules. */
+export function stackNamer(stderr: NodeJS.WriteStream, quiet = false): NameStacks {
+  const symbolizer = new Symbolizer({});
+  const packageOf = packageFiles();
+  return async (model, stackIds) => {
+    const progress = progressOn(stderr, 'memprof: reading symbols', quiet);
+    try {
+      return await symbolize(model, stackIds, symbolizer, { packageOf, onProgress: progress.say });
+    } finally {
+      progress.end();
+    }
+  };
+}

@@ -1,0 +1,33 @@
+// One line on stderr that says what a long step is doing: on a terminal only, after a second, wiped at the end.
+import { escapeText, truncateEnd } from '../report/index.js';
+
+export interface Progress {
+  say(done: number, total: number, what: string): void;
+  end(): void;
+}
+
+const quietMs = 1000;
+const intervalMs = 100;
+
+export function progressOn(stream: NodeJS.WriteStream, title: string, quiet = false): Progress {
+  if (quiet || stream.isTTY !== true) return { say() {}, end() {} };
+  const startedMs = performance.now();
+  let text = '';
+  let shown = false;
+  const draw = () => {
+    if (performance.now() - startedMs < quietMs) return;
+    shown = true;
+    stream.write(`\r\x1b[2K${truncateEnd(text, (stream.columns || 80) - 1)}`);
+  };
+  const timer = setInterval(draw, intervalMs);
+  timer.unref();
+  return {
+    say(done, total, what) {
+      text = `${title} ${done}/${total} ${escapeText(what)}`;
+    },
+    end() {
+      clearInterval(timer);
+      if (shown) stream.write('\r\x1b[2K');
+    },
+  };
+}

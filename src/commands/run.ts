@@ -1,0 +1,170 @@
+// memprof-run: starts the program with the recorder preloaded, records while it runs, reports, and ends as it ended.
+import { existsSync, renameSync } from 'node:fs';
+import { MemprofError } from '../errors.js';
+import type { TraceModel } from '../model/index.js';
+import { inspectExecutable } from '../native/index.js';
+import { agentPath, shimPath } from '../paths.js';
+import { type RecordedProcess, type ProgramEnd, assertPreloadable, inheritedDescriptors, resolveCommand, spawnProgram, startSession, tracedEnvironment } from '../record/index.js';
+import { escapeText, formatBytes, formatCount, liveStackIds, collectOwners, renderExitReport, renderTable, shellQuote } from '../report/index.js';
+import type { SymbolizedStacks } from '../symbols/index.js';
+import { type NameStacks, stackNamer } from './naming.js';
+import { type Terminal, writeLines } from './output.js';
+import { ownCommand } from './own-command.js';
+import { traceNames } from './trace-names.js';
+
+export interface RunOptions {
+  output?: string;
+  force?: boolean;
+  events: 'full' | 'none';
+  quiet?: boolean;
+  depth: number;
+}
+
+export async function run(words: readonly string[], options: RunOptions, stderr: NodeJS.WriteStream, terminal: Terminal): Promise<ProgramEnd> {
+  // First of all: descriptors that we open must not be taken for the user's.
+  const descriptors = inheritedDescriptors();
+  const command = resolveCommand(words, process.env['PATH'], process.cwd());
+  assertPreloadable(command.file, command.name, inspectExecutable);
+  assertBuilt();
+  const names = traceNames(options.output, options.force === true, process.cwd());
+  const session = startSession({
+    events: options.events,
+    maxFrames: options.depth,
+    overwrite: options.force === true,
+    tracePathFor: (traced) => names.pathFor(traced),
+  });
+  let end: ProgramEnd;
+  try {
+    const environment = tracedEnvironment(process.env, { shimPath, agentPath, sessionFolder: session.folder, session: session.environment });
+    const program = await spawnProgram(command, environment, descriptors);
+    session.rootPid = program.pid;
+    end = await program.ended;
+    // From here on a signal is for us: the program is gone, and a second Ctrl-C ends the report.
+    program.stopForwarding();
+  } catch (error) {
+    await session.abort();
+    throw error;
+  }
+  const recorded = await session.finish(end);
+  giveRootItsName(recorded, end.pid, options.output);
+  if (options.quiet !== true) {
+    await writeLines(stderr, await reportLines(recorded, end.pid, stackNamer(stderr), terminal));
+  }
+  return end;
+}
+
+function assertBuilt(): void {
+  for (const path of [shimPath, agentPath]) {
+    if (!existsSync(path)) throw new MemprofError('ERR_MEMPROF_NOT_BUILT', `${path} is missing: memprof is not built. Build it: npm run build`);
+  }
+}
+
+/**
+ * The first image of the root process is often only a doorway (env, sh -c, a script's interpreter) that
+ * another program replaced; FILE of -o is for the program that stayed.
+ */
+function giveRootItsName(recorded: RecordedProcess[], rootPid: number, output: string | undefined): void {
+  if (output === undefined || output.includes('%p')) return;
+  const images = recorded.filter((one) => one.model.process.pid === rootPid && one.tracePath !== null);
+  const first = images.find((one) => one.model.process.generation === 0);
+  const last = images.reduce<RecordedProcess | undefined>((latest, one) => (latest === undefined || one.model.process.generation > latest.model.process.generation ? one : latest), undefined);
+  if (first === undefined || last === undefined || first === last) return;
+  const [firstPath, lastPath] = [first.tracePath as string, last.tracePath as string];
+  const aside = `${lastPath}.swap`;
+  renameSync(firstPath, aside);
+  renameSync(lastPath, firstPath);
+  renameSync(aside, lastPath);
+  first.tracePath = lastPath;
+  last.tracePath = firstPath;
+}
+
+interface NamedProcess {
+  recorded: RecordedProcess;
+  symbols: SymbolizedStacks;
+}
+
+async function reportLines(recorded: readonly RecordedProcess[], rootPid: number, nameStacks: NameStacks, terminal: Terminal): Promise<string[]> {
+  if (recorded.length === 0) {
+    return ['memprof-run: the program ran, but the recorder never joined it, so nothing is known. It may drop LD_PRELOAD, or have file capabilities (getcap).'];
+  }
+  const named: NamedProcess[] = [];
+  for (const one of recorded) named.push({ recorded: one, symbols: await nameStacks(one.model, liveStackIds(one.model)) });
+  const root = rootOf(named, rootPid);
+  const chosen = mostAddonMemory(named, root);
+  const { style, columns } = terminal;
+  const lines = [''];
+  lines.push(
+    ...renderExitReport(chosen.recorded.model, chosen.symbols, {
+      columns,
+      style,
+      tracePath: chosen.recorded.tracePath,
+      traceBytes: chosen.recorded.traceBytes,
+      memprofCommand: ownCommand(process.env['PATH'], process.cwd()),
+      warnings: chosen.recorded.warnings,
+    })
+      .trimEnd()
+      .split('\n'),
+  );
+  if (named.length > 1) {
+    const why = chosen === root ? 'the report above is for the program that was started' : 'the report above is for the process whose packages hold most memory';
+    lines.push('', style.heading(`${formatCount(named.length)} processes ran; ${why}`));
+    lines.push(...processTable(named, chosen, terminal));
+  }
+  return lines;
+}
+
+function rootOf(named: readonly NamedProcess[], rootPid: number): NamedProcess {
+  const images = named.filter((one) => one.recorded.model.process.pid === rootPid);
+  return images.at(-1) ?? named.find((one) => one.recorded.isRoot) ?? named[0];
+}
+
+/** The root, unless packages of another process hold more than the root's. */
+function mostAddonMemory(named: readonly NamedProcess[], root: NamedProcess): NamedProcess {
+  let chosen = root;
+  let most = packageBytes(root);
+  for (const one of named) {
+    const bytes = packageBytes(one);
+    if (bytes > most) {
+      most = bytes;
+      chosen = one;
+    }
+  }
+  return chosen;
+}
+
+function packageBytes({ recorded, symbols }: NamedProcess): number {
+  return collectOwners(recorded.model, symbols)
+    .filter((one) => one.owner.kind === 'package')
+    .reduce((sum, one) => sum + (one.beforeTeardown ?? one.atEnd).sizeBytes, 0);
+}
+
+function processTable(named: readonly NamedProcess[], chosen: NamedProcess, { columns, style }: Terminal): string[] {
+  const rows = named.map((one) => {
+    const { model, tracePath } = one.recorded;
+    return [
+      one === chosen ? '>' : '',
+      String(model.process.pid),
+      formatBytes(liveBytes(model)),
+      escapeText(model.process.argv.map(shellQuote).join(' ')) || escapeText(model.process.executable),
+      tracePath === null ? '' : shellQuote(tracePath),
+    ];
+  });
+  return renderTable(
+    [
+      { title: '', align: 'left' },
+      { title: 'pid', align: 'right' },
+      { title: 'live', align: 'right', paint: style.bytes },
+      { title: 'command', align: 'left', flexible: true },
+      { title: 'trace', align: 'left' },
+    ],
+    rows,
+    { columns, heading: style.faint },
+  );
+}
+
+function liveBytes(model: TraceModel): number {
+  const { live } = model.beforeTeardown ?? model.atEnd;
+  let bytes = 0;
+  for (let row = 0; row < live.count; row++) bytes += live.sizeBytes[row];
+  return bytes;
+}

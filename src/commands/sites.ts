@@ -1,0 +1,133 @@
+// memprof sites: where memory was allocated, a row a site.
+import { ExitCode, MemprofError } from '../errors.js';
+import type { Moment, TraceModel } from '../model/index.js';
+import {
+  type Column,
+  type Site,
+  collectSites,
+  formatBytes,
+  formatCount,
+  formatDuration,
+  formatPercent,
+  frameText,
+  liveStackIds,
+  ownerText,
+  placeOf,
+  renderTable,
+  siteFrame,
+  stackLines,
+} from '../report/index.js';
+import { type TraceCommand, stackContext } from './context.js';
+import { type FilterOptions, blockFilter, stackFilter } from './filters.js';
+import { bySize, jsonLines, momentTotals, processJson, siteJson } from './json.js';
+import { chooseMoment, momentText } from './moments.js';
+
+export const siteSorts = ['bytes', 'blocks', 'allocated', 'allocations', 'temporary', 'age'] as const;
+export type SiteSort = (typeof siteSorts)[number];
+
+export interface SitesOptions extends FilterOptions {
+  sort: SiteSort;
+  moment?: Moment['name'];
+  limit: number;
+  stacks?: boolean;
+  json?: boolean;
+}
+
+const ofWholeRun = new Set<SiteSort>(['allocated', 'allocations', 'temporary']);
+
+export async function* sites(command: TraceCommand, options: SitesOptions): AsyncGenerator<string> {
+  const { model } = command;
+  const moment = chooseMoment(model, options.moment);
+  const all = ofWholeRun.has(options.sort);
+  const filter = blockFilter(model, moment, options);
+  if (all && filter !== null) {
+    throw new MemprofError('ERR_MEMPROF_USAGE', `--sort ${options.sort} counts calls over the whole run, which have no thread, size or age. Sort by bytes, blocks or age, or leave --thread, --size and --age out`, ExitCode.usage);
+  }
+  // Totals over the run need every stack's name; live bytes only those of live blocks.
+  const symbols = await command.nameStacks(model, liveStackIds(model, all || options.json === true));
+  const passes = stackFilter(options);
+  const found = collectSites(model, symbols, moment, { all, ...(filter === null ? {} : { filter }) }).filter((site) => passes === null || passes(site.stack));
+  found.sort((a, b) => compare(a, b, options.sort));
+  const shown = found.slice(0, options.limit);
+  if (options.json === true) {
+    yield* jsonLines(
+      { schema: 'memprof.sites/1', process: processJson(model), totals: momentTotals(model), moment: moment.name, sort: options.sort, siteCount: found.length },
+      { sites: shown.map((site) => fullSite(site, model, moment)) },
+    );
+    return;
+  }
+  yield* siteTable(command, moment, found, shown, options);
+}
+
+function fullSite(site: Site, model: TraceModel, moment: Moment) {
+  return {
+    ...siteJson(site, model),
+    moment: moment.name,
+    allocationCount: site.allocationCount,
+    allocatedBytes: site.allocatedBytes,
+    temporaryCount: site.temporaryCount,
+    oldestAgeNs: Number.isNaN(site.oldestBornNs) ? null : moment.atNs - site.oldestBornNs,
+  };
+}
+
+function compare(a: Site, b: Site, sort: SiteSort): number {
+  const by = {
+    bytes: () => 0,
+    blocks: () => b.live.blockCount - a.live.blockCount,
+    allocated: () => b.allocatedBytes - a.allocatedBytes,
+    allocations: () => b.allocationCount - a.allocationCount,
+    temporary: () => b.temporaryCount - a.temporaryCount,
+    age: () => a.oldestBornNs - b.oldestBornNs,
+  };
+  return by[sort]() || bySize(a, b);
+}
+
+function* siteTable(command: TraceCommand, moment: Moment, found: readonly Site[], shown: readonly Site[], options: SitesOptions): Iterable<string> {
+  const { model, style, columns } = command;
+  const context = stackContext(model);
+  const all = ofWholeRun.has(options.sort);
+  const sum = (value: (site: Site) => number) => found.reduce((total, site) => total + value(site), 0);
+  const totalBytes = sum((site) => (all ? site.allocatedBytes : site.live.sizeBytes));
+  const totalCount = sum((site) => (all ? site.allocationCount : site.live.blockCount));
+  const what = all ? 'allocated over the whole run' : momentText(moment, model);
+  yield style.heading(`${formatCount(found.length)} sites, ${formatBytes(totalBytes)} in ${formatCount(totalCount)} ${all ? 'allocations' : 'blocks'} ${what}`);
+  if (shown.length === 0) return;
+  yield '';
+  const right = (title: string, paint?: (text: string) => string): Column => ({ title, align: 'right', ...(paint === undefined ? {} : { paint }) });
+  const shape: Column[] = all
+    ? [right('allocated', style.bytes), right('%'), right('calls'), right('temporary')]
+    : [right('bytes', style.bytes), right('%'), right('blocks'), right('oldest')];
+  shape.push({ title: 'package', align: 'left' }, { title: 'where', align: 'left', flexible: true });
+  const rows = shown.map((site) => [
+    ...(all
+      ? [formatBytes(site.allocatedBytes), formatPercent(site.allocatedBytes, totalBytes), formatCount(site.allocationCount), formatCount(site.temporaryCount)]
+      : [
+          formatBytes(site.live.sizeBytes),
+          formatPercent(site.live.sizeBytes, totalBytes),
+          formatCount(site.live.blockCount),
+          formatDuration(moment.atNs - site.oldestBornNs),
+        ]),
+    shorten(ownerText(site.stack.owner), 20),
+    whereText(site),
+  ]);
+  const table = renderTable(shape, rows, { columns, heading: style.faint });
+  yield table[0];
+  for (const [at, site] of shown.entries()) {
+    yield table[at + 1];
+    if (options.stacks === true) {
+      yield* stackLines(site.stack, context, { columns, indent: 4, style });
+      yield '';
+    }
+  }
+  if (found.length > shown.length) yield style.faint(`${formatCount(found.length - shown.length)} more: --limit all`);
+  if (options.stacks !== true) yield style.faint('With whole stacks: --stacks');
+
+  function whereText(site: Site): string {
+    const frame = siteFrame(site.stack, context);
+    if (frame === null) return '[empty stack]';
+    const place = placeOf(frame, context);
+    return place === '' ? frameText(frame, 40) : `${frameText(frame, 40)} ${place}`;
+  }
+}
+
+const shorten = (text: string, width: number): string => (text.length <= width ? text : `${text.slice(0, width - 1)}…`);

@@ -1,0 +1,52 @@
+// Sentences about a process: how it ended, and what could not be recorded. Pure.
+import type { ProcessInfo, TraceModel } from '../model/index.js';
+import { formatBytes, formatCount, formatDuration } from './units.js';
+
+export function describeEnd(process: ProcessInfo): string {
+  const { how, code, signal } = process.ended;
+  const status = code === null ? '' : ` with status ${code}`;
+  switch (how) {
+    case 'exit':
+      return `ended${status}`;
+    case 'process.exit':
+      return `ended through process.exit()${status} (Node skips parts of its teardown)`;
+    case 'uncaught-exception':
+      return `ended by an uncaught exception${status}`;
+    case '_exit':
+      return `ended through _exit()${status} (no exit handlers ran)`;
+    case 'quick_exit':
+      return `ended through quick_exit()${status}`;
+    case 'signal':
+      return `was killed by ${signal ?? 'a signal'}`;
+    case 'exec':
+      return 'was replaced by another program (exec)';
+    case 'still-running':
+      return 'is still running: recorded up to here';
+    case 'unknown':
+      return 'ended in an unknown way';
+  }
+}
+
+const plural = (count: number, one: string, many = `${one}s`): string => `${formatCount(count)} ${count === 1 ? one : many}`;
+
+/** One sentence for each kind of loss that is not zero. */
+export function lossLines(model: TraceModel): string[] {
+  const { losses } = model;
+  const lines: string[] = [];
+  const say = (count: number, text: () => string) => {
+    if (count > 0) lines.push(text());
+  };
+  say(losses.lostEventCount, () => `${plural(losses.lostEventCount, 'event')} could not be recorded: lifetimes of the blocks they touched are unknown`);
+  say(losses.untracedThreadCount, () => `${plural(losses.untracedThreadCount, 'thread')} could not be recorded`);
+  say(losses.nestedEventCount, () => `${plural(losses.nestedEventCount, 'event')} of signal handlers that interrupted the recorder are without a stack`);
+  say(losses.cutStackCount, () => `${plural(losses.cutStackCount, 'stack')} cut at the depth limit (raise it with --depth)`);
+  say(losses.fullTableStackCount, () => `${plural(losses.fullTableStackCount, 'stack')} not kept: the stack table was full`);
+  say(losses.doubleAllocationCount, () => `${plural(losses.doubleAllocationCount, 'allocation')} at an address that was live: a release was missed`);
+  say(losses.unknownReleaseCount, () => `${plural(losses.unknownReleaseCount, 'release')} of memory allocated before recording began`);
+  say(losses.bootstrapBytes, () => `${formatBytes(losses.bootstrapBytes)} given out while the program was loading are not recorded`);
+  say(losses.ringWaitCount, () => `the program waited ${plural(losses.ringWaitCount, 'time')} for the recorder, ${formatDuration(losses.ringWaitNs)} in all; nothing was lost by it`);
+  const stopped = { 'reader-gone': 'the recorder was gone', detached: 'the recorder detached', 'no-space': 'there was no space for more records' };
+  if (losses.stoppedEarly !== null) lines.push(`recording stopped before the program's end: ${stopped[losses.stoppedEarly]}`);
+  if (!model.complete) lines.push('the trace ends before its last part: numbers are as of the last whole part');
+  return lines;
+}

@@ -1,0 +1,150 @@
+// Blocks added up: by site (stacks that display equal) and by owner (package, Node's runtime, module).
+// Pure: columns in, values out.
+import type { LiveSet, Moment, StackId, TraceModel } from '../model/index.js';
+import type { NamedStack, Owner, SymbolizedStacks } from '../symbols/index.js';
+
+export interface Amount {
+  blockCount: number;
+  sizeBytes: number;
+}
+
+export interface Site {
+  stack: NamedStack;
+  stackIds: StackId[];
+  live: Amount;
+  /** Live blocks by thread index. */
+  threads: Map<number, Amount>;
+  /** Of live blocks, since the start of the process; NaN where none is live. */
+  oldestBornNs: number;
+  /** Over the whole run, whatever the moment. */
+  allocationCount: number;
+  allocatedBytes: number;
+  temporaryCount: number;
+}
+
+/** True for rows of the live set that count. */
+export type BlockFilter = (live: LiveSet, row: number) => boolean;
+
+export function momentNamed(model: TraceModel, name: Moment['name']): Moment | null {
+  return name === 'at-end' ? model.atEnd : model.beforeTeardown;
+}
+
+/** Stacks with live blocks at any moment; with `all`, every stack that ever allocated. */
+export function liveStackIds(model: TraceModel, all = false): StackId[] {
+  const wanted = new Set<number>();
+  for (const moment of [model.beforeTeardown, model.atEnd]) {
+    if (moment === null) continue;
+    for (let row = 0; row < moment.live.count; row++) wanted.add(moment.live.stackId[row]);
+  }
+  if (all) {
+    const { allocationCount } = model.stackTotals;
+    for (let id = 0; id < allocationCount.length; id++) if (allocationCount[id] > 0) wanted.add(id);
+  }
+  return [...wanted] as StackId[];
+}
+
+/**
+ * Sites of one moment. Without `all` only sites with a live block that the filter takes; with it,
+ * every site that ever allocated, as far as its stacks were symbolized.
+ */
+export function collectSites(
+  model: TraceModel,
+  symbols: SymbolizedStacks,
+  moment: Moment,
+  options: { filter?: BlockFilter; all?: boolean } = {},
+): Site[] {
+  const byStack = new Map<StackId, Site>();
+  const byKey = new Map<string, Site>();
+  const siteOf = (id: StackId): Site => {
+    let site = byStack.get(id);
+    if (site !== undefined) return site;
+    const stack = symbols.stack(id);
+    site = byKey.get(stack.key);
+    if (site === undefined) byKey.set(stack.key, (site = emptySite(stack)));
+    site.stackIds.push(id);
+    site.allocationCount += model.stackTotals.allocationCount[id] ?? 0;
+    site.allocatedBytes += model.stackTotals.allocatedBytes[id] ?? 0;
+    site.temporaryCount += model.stackTotals.temporaryCount[id] ?? 0;
+    byStack.set(id, site);
+    return site;
+  };
+  const { live } = moment;
+  for (let row = 0; row < live.count; row++) {
+    if (options.filter !== undefined && !options.filter(live, row)) continue;
+    addBlock(siteOf(live.stackId[row] as StackId), live, row);
+  }
+  // A site's totals over the run take in its stacks without a live block, as far as they were named.
+  const { allocationCount } = model.stackTotals;
+  for (let at = 0; at < allocationCount.length; at++) {
+    const id = at as StackId;
+    if (allocationCount[at] === 0 || !symbols.has(id)) continue;
+    if (options.all === true || byKey.has(symbols.stack(id).key)) siteOf(id);
+  }
+  return [...byKey.values()];
+}
+
+function emptySite(stack: NamedStack): Site {
+  return {
+    stack,
+    stackIds: [],
+    live: { blockCount: 0, sizeBytes: 0 },
+    threads: new Map(),
+    oldestBornNs: Number.NaN,
+    allocationCount: 0,
+    allocatedBytes: 0,
+    temporaryCount: 0,
+  };
+}
+
+function addBlock(site: Site, live: LiveSet, row: number): void {
+  const sizeBytes = live.sizeBytes[row];
+  site.live.blockCount++;
+  site.live.sizeBytes += sizeBytes;
+  const thread = live.threadIndex[row];
+  let amount = site.threads.get(thread);
+  if (amount === undefined) site.threads.set(thread, (amount = { blockCount: 0, sizeBytes: 0 }));
+  amount.blockCount++;
+  amount.sizeBytes += sizeBytes;
+  if (!(site.oldestBornNs <= live.bornNs[row])) site.oldestBornNs = live.bornNs[row];
+}
+
+export function addAmounts(into: Amount, more: Amount): void {
+  into.blockCount += more.blockCount;
+  into.sizeBytes += more.sizeBytes;
+}
+
+export interface OwnerTotals {
+  owner: Owner;
+  /** null without that moment. */
+  beforeTeardown: Amount | null;
+  atEnd: Amount;
+}
+
+/** Live memory by owner at both moments, largest first, Node's runtime last. */
+export function collectOwners(model: TraceModel, symbols: SymbolizedStacks): OwnerTotals[] {
+  const owners = new Map<string, OwnerTotals>();
+  const add = (moment: Moment, column: (totals: OwnerTotals) => Amount | null) => {
+    const { live } = moment;
+    for (let row = 0; row < live.count; row++) {
+      const { owner } = symbols.stack(live.stackId[row] as StackId);
+      let totals = owners.get(owner.key);
+      if (totals === undefined) {
+        const none = () => ({ blockCount: 0, sizeBytes: 0 });
+        totals = { owner, beforeTeardown: model.beforeTeardown === null ? null : none(), atEnd: none() };
+        owners.set(owner.key, totals);
+      }
+      const amount = column(totals);
+      if (amount !== null) addAmounts(amount, { blockCount: 1, sizeBytes: live.sizeBytes[row] });
+    }
+  };
+  if (model.beforeTeardown !== null) add(model.beforeTeardown, (totals) => totals.beforeTeardown);
+  add(model.atEnd, (totals) => totals.atEnd);
+  const weight = (totals: OwnerTotals) => (totals.beforeTeardown ?? totals.atEnd).sizeBytes;
+  return [...owners.values()].sort(
+    (a, b) =>
+      Number(a.owner.kind === 'node') - Number(b.owner.kind === 'node') ||
+      weight(b) - weight(a) ||
+      b.atEnd.sizeBytes - a.atEnd.sizeBytes ||
+      (a.owner.key < b.owner.key ? -1 : 1),
+  );
+}

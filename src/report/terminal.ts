@@ -1,0 +1,216 @@
+// The exit report: what one run held, readable at 80 columns. Pure: model and names in, one string out.
+import type { TraceModel } from '../model/index.js';
+import { type SymbolizedStacks, isNodeProcess } from '../symbols/index.js';
+import { escapeText, shellQuote } from './escape.js';
+import { describeEnd, lossLines } from './facts.js';
+import { type Amount, type OwnerTotals, type Site, addAmounts, collectOwners, collectSites } from './sites.js';
+import { type StackContext, ownerText, stackLines } from './stack-text.js';
+import { type Style, plainStyle } from './style.js';
+import { type Column, renderTable, truncateEnd } from './table.js';
+import { formatBytes, formatCount, formatDuration, formatPercent } from './units.js';
+
+export interface ReportOptions {
+  columns: number;
+  style?: Style;
+  /** null: no trace was written. */
+  tracePath: string | null;
+  traceBytes: number;
+  /** How to run memprof on this machine: "memprof", "npx memprof". */
+  memprofCommand: string;
+  warnings?: readonly string[];
+  siteCount?: number;
+  packageCount?: number;
+}
+
+export function renderExitReport(model: TraceModel, symbols: SymbolizedStacks, options: ReportOptions): string {
+  const style = options.style ?? plainStyle;
+  const parts = [
+    titleLines(model, options, style),
+    totalLines(model, options, style),
+    ownerLines(model, symbols, options, style),
+    siteLines(model, symbols, options, style),
+    warningLines(model, options, style),
+    nextLines(options, style),
+  ];
+  return `${parts
+    .filter((lines) => lines.length > 0)
+    .map((lines) => lines.join('\n'))
+    .join('\n\n')}\n`;
+}
+
+/** The report's upper half, for a trace that is read later. */
+export function renderSummary(model: TraceModel, symbols: SymbolizedStacks, options: { columns: number; style: Style }): string[] {
+  const { style } = options;
+  const parts = [titleLines(model, options, style), totalLines(model, options, style), ownerLines(model, symbols, options, style), warningLines(model, options, style)];
+  return parts.filter((lines) => lines.length > 0).flatMap((lines, at) => (at === 0 ? lines : ['', ...lines]));
+}
+
+/** What the parts of a report draw with. */
+type Drawing = Pick<ReportOptions, 'columns' | 'warnings' | 'siteCount' | 'packageCount'>;
+
+function titleLines(model: TraceModel, options: Drawing, style: Style): string[] {
+  const { process } = model;
+  const command = process.argv.length === 0 ? process.executable : process.argv.map(shellQuote).join(' ');
+  const end = `  ${describeEnd(process)} after ${formatDuration(process.durationNs)}, pid ${process.pid}`;
+  return [style.heading(`memprof: ${truncateEnd(escapeText(command), options.columns - 9)}`), ...wrap(end.trimStart(), options.columns, '  ', '  ')];
+}
+
+function totalLines(model: TraceModel, options: Drawing, style: Style): string[] {
+  const { totals } = model;
+  const rows: string[][] = [
+    ['allocated in all', formatBytes(totals.allocatedBytes), formatCount(totals.allocationCount), ''],
+    ['peak', formatBytes(totals.peakBytes), formatCount(totals.peakBlockCount), `after ${formatDuration(totals.peakNs)}`],
+  ];
+  const before = model.beforeTeardown;
+  if (before !== null) {
+    const { sizeBytes, blockCount } = sumLive(before.live);
+    rows.push(["live before Node's teardown", formatBytes(sizeBytes), formatCount(blockCount), `after ${formatDuration(before.atNs)}`]);
+  }
+  const end = sumLive(model.atEnd.live);
+  const endTitle = model.process.ended.how === 'still-running' ? 'live now' : 'unfreed at the end';
+  rows.push([endTitle, formatBytes(end.sizeBytes), formatCount(end.blockCount), '']);
+  const shape: Column[] = [
+    { title: '', align: 'left' },
+    { title: 'bytes', align: 'right', paint: style.bytes },
+    { title: 'blocks', align: 'right' },
+    { title: '', align: 'left', flexible: true, paint: style.faint },
+  ];
+  return renderTable(shape, rows, { columns: options.columns, indent: 2, heading: style.faint });
+}
+
+function sumLive(live: { count: number; sizeBytes: Float64Array }): Amount {
+  let sizeBytes = 0;
+  for (let row = 0; row < live.count; row++) sizeBytes += live.sizeBytes[row];
+  return { sizeBytes, blockCount: live.count };
+}
+
+function ownerLines(model: TraceModel, symbols: SymbolizedStacks, options: Drawing, style: Style): string[] {
+  const owners = collectOwners(model, symbols);
+  if (owners.length === 0) return ['Nothing was live at the end.'];
+  const both = model.beforeTeardown !== null;
+  const cells = (name: string, before: Amount | null, end: Amount): string[] => [
+    name,
+    ...(both && before !== null ? [formatBytes(before.sizeBytes), formatCount(before.blockCount)] : []),
+    formatBytes(end.sizeBytes),
+    formatCount(end.blockCount),
+  ];
+  const limit = options.packageCount ?? 12;
+  const shown = foldOwners(owners, limit);
+  const rows = shown.map((one) => cells(one.name, one.beforeTeardown, one.atEnd));
+  if (owners.length > 1) {
+    const total = sumOwners(owners);
+    rows.push(cells('total', total.beforeTeardown, total.atEnd));
+  }
+  const amount = (title: string): Column[] => [
+    { title, align: 'right', paint: style.bytes },
+    { title: 'blocks', align: 'right' },
+  ];
+  const shape: Column[] = [
+    { title: 'by package', align: 'left', flexible: true },
+    ...(both ? amount('before teardown') : []),
+    ...amount('at the end'),
+  ];
+  return [style.heading('Live memory'), ...renderTable(shape, rows, { columns: options.columns, indent: 2, heading: style.faint })];
+}
+
+function foldOwners(owners: readonly OwnerTotals[], limit: number): { name: string; beforeTeardown: Amount | null; atEnd: Amount }[] {
+  const runtime = owners.filter((one) => one.owner.kind === 'node');
+  const others = owners.filter((one) => one.owner.kind !== 'node');
+  const named = (one: OwnerTotals) => ({ name: ownerText(one.owner), beforeTeardown: one.beforeTeardown, atEnd: one.atEnd });
+  if (others.length <= limit) return [...others, ...runtime].map(named);
+  const rest = others.slice(limit - 1);
+  return [...others.slice(0, limit - 1).map(named), { name: `${rest.length} others`, ...sumOwners(rest) }, ...runtime.map(named)];
+}
+
+function sumOwners(owners: readonly OwnerTotals[]): { beforeTeardown: Amount | null; atEnd: Amount } {
+  const before: Amount = { blockCount: 0, sizeBytes: 0 };
+  const atEnd: Amount = { blockCount: 0, sizeBytes: 0 };
+  for (const one of owners) {
+    if (one.beforeTeardown !== null) addAmounts(before, one.beforeTeardown);
+    addAmounts(atEnd, one.atEnd);
+  }
+  return { beforeTeardown: owners.some((one) => one.beforeTeardown !== null) ? before : null, atEnd };
+}
+
+function siteLines(model: TraceModel, symbols: SymbolizedStacks, options: Drawing, style: Style): string[] {
+  const moment = model.beforeTeardown ?? model.atEnd;
+  const isUsers = (site: Site) => site.stack.owner.kind !== 'node';
+  const atEnd = new Map(collectSites(model, symbols, model.atEnd).map((site) => [site.stack.key, site]));
+  const sites = collectSites(model, symbols, moment).filter(isUsers);
+  const known = new Set(sites.map((site) => site.stack.key));
+  // What teardown itself allocated was not live before it, and counts when it stays.
+  const late = new Set([...atEnd.values()].filter((site) => isUsers(site) && !known.has(site.stack.key)));
+  sites.push(...late);
+  sites.sort((a, b) => b.live.sizeBytes - a.live.sizeBytes || b.live.blockCount - a.live.blockCount || (a.stack.key < b.stack.key ? -1 : 1));
+  const isNode = isNodeProcess(model.process);
+  if (sites.length === 0) return isNode ? ["Nothing but Node's own runtime held memory."] : [];
+  const context: StackContext = { isNode, executable: model.process.executable, cwd: model.process.cwd };
+  const limit = options.siteCount ?? 5;
+  const all = sumSites(sites);
+  const when = model.beforeTeardown === null ? 'at the end' : "before Node's teardown";
+  const lines = [style.heading(`Where it was allocated: the largest ${sites.length <= limit ? '' : `${limit} `}of ${formatCount(sites.length)} sites, ${when}`)];
+  if (sites.length <= limit) lines[0] = style.heading(`Where it was allocated, ${when}`);
+  sites.slice(0, limit).forEach((site, at) => {
+    const fate = model.beforeTeardown === null ? '' : late.has(site) ? ', allocated by teardown, never freed' : `, ${fateOf(site.live, atEnd.get(site.stack.key)?.live ?? null)}`;
+    lines.push('', ...siteTitle(site, at + 1, all, fate, options, style));
+    lines.push(...stackLines(site.stack, context, { columns: options.columns, indent: 6, maxLines: 14, style }));
+  });
+  if (sites.length > limit) {
+    const rest = sumSites(sites.slice(limit));
+    lines.push('', `  ${formatCount(sites.length - limit)} more sites hold ${formatBytes(rest.sizeBytes)} in ${blocks(rest.blockCount)}.`);
+  }
+  return lines;
+}
+
+function siteTitle(site: Site, rank: number, all: Amount, fate: string, options: Drawing, style: Style): string[] {
+  const { live } = site;
+  const amount = `${String(rank).padStart(2)}. ${formatBytes(live.sizeBytes)} in ${blocks(live.blockCount)} (${formatPercent(live.sizeBytes, all.sizeBytes)})`;
+  const owner = ownerText(site.stack.owner);
+  const line = ` ${amount}${fate}`;
+  if (line.length + 3 + owner.length <= options.columns) return [`${style.strong(line)}  ${style.bytes(owner)}`];
+  return [style.strong(line), `      ${style.bytes(truncateEnd(owner, options.columns - 6))}`];
+}
+
+function fateOf(before: Amount, atEnd: Amount | null): string {
+  if (atEnd === null || atEnd.blockCount === 0) return 'freed by teardown';
+  if (atEnd.blockCount === before.blockCount && atEnd.sizeBytes === before.sizeBytes) return 'never freed';
+  return `${formatBytes(atEnd.sizeBytes)} never freed`;
+}
+
+function sumSites(sites: readonly Site[]): Amount {
+  const sum: Amount = { blockCount: 0, sizeBytes: 0 };
+  for (const site of sites) addAmounts(sum, site.live);
+  return sum;
+}
+
+const blocks = (count: number): string => `${formatCount(count)} ${count === 1 ? 'block' : 'blocks'}`;
+
+function warningLines(model: TraceModel, options: Drawing, style: Style): string[] {
+  const all = [...lossLines(model), ...(options.warnings ?? []).map(escapeText)];
+  return all.flatMap((line) => wrap(line, options.columns, '! ', '  ')).map(style.warning);
+}
+
+function wrap(text: string, columns: number, first: string, next: string): string[] {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(' ')) {
+    const room = columns - (lines.length === 0 ? first : next).length;
+    if (line !== '' && line.length + 1 + word.length > room) {
+      lines.push((lines.length === 0 ? first : next) + line);
+      line = word;
+    } else {
+      line = line === '' ? word : `${line} ${word}`;
+    }
+  }
+  lines.push((lines.length === 0 ? first : next) + line);
+  return lines;
+}
+
+function nextLines(options: ReportOptions, style: Style): string[] {
+  if (options.tracePath === null) return ['No trace was written.'];
+  const path = shellQuote(options.tracePath);
+  return [
+    `${style.faint('trace')}  ${path} (${formatBytes(options.traceBytes)})`,
+    `${style.faint('next ')}  ${style.command(`${options.memprofCommand} sites ${path}`)}`,
+  ];
+}
