@@ -52,6 +52,7 @@ struct State {
   uint32_t attachedCount;
 };
 State state;
+Announce announce = meta::code;
 
 // FNV-1a: tells a second announcement of the same object from a new one.
 uint32_t hash_of(const char* text, size_t bytes) {
@@ -112,8 +113,8 @@ void on_added(const JitCodeEvent& event) {
     return;
   }
   // First the reader, then our own threads: no frame may carry an id that the reader cannot know.
-  meta::code(id, kind & kWireKindMask, start, lengthBytes, isolate_index(event.isolate), event.name.text,
-             event.name.bytes);
+  announce(id, kind & kWireKindMask, start, lengthBytes, isolate_index(event.isolate), event.name.text,
+           event.name.bytes);
   Locked locked(state.writer);
   state.map.add({start, lengthBytes, id, kind, tag});
 }
@@ -283,6 +284,8 @@ void forget_range(uintptr_t start, size_t bytes) {
 uint32_t epoch() { return state.map.epoch() + state.attachedCount; }
 
 uint32_t code_count() { return state.nextId.load(relaxed) + 1; }
+
+void announce_to(Announce given) { announce = given; }
 
 void after_fork_child() {
   state.writer.reset();

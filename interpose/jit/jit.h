@@ -38,6 +38,11 @@ uint32_t code_count();
 
 void after_fork_child();
 
+// Unit tests: where code objects are announced instead of meta::code.
+using Announce = void (*)(uint32_t id, uint32_t kind, uint64_t start, uint64_t lengthBytes, uint32_t isolate,
+                          const char* name, size_t nameBytes);
+void announce_to(Announce announce);
+
 }  // namespace mp::jit
 
 // Provided by the shim: publishes a MP_META_CODE. May wait for the reader; called without a lock.

@@ -221,15 +221,13 @@ uint32_t id_of(const std::string& name) {
   return 0;
 }
 
-uint64_t encoded(uint64_t kind, uint64_t id, uint64_t offset) { return kind << 60 | id << 32 | offset; }
-}  // namespace
-
-namespace mp::meta {
-void code(uint32_t id, uint32_t kind, uint64_t start, uint64_t, uint32_t isolate, const char* name,
-          size_t nameBytes) {
+void announce(uint32_t id, uint32_t kind, uint64_t start, uint64_t, uint32_t isolate, const char* name,
+              size_t nameBytes) {
   announced.push_back({id, kind, isolate, start, std::string(name, nameBytes)});
 }
-}  // namespace mp::meta
+
+uint64_t encoded(uint64_t kind, uint64_t id, uint64_t offset) { return kind << 60 | id << 32 | offset; }
+}  // namespace
 
 Isolate* _ZN2v87Isolate13TryGetCurrentEv() { return current; }
 void _ZN2v87Isolate22SetJitCodeEventHandlerENS_19JitCodeEventOptionsEPFvPKNS_12JitCodeEventEE(Isolate*, Options,
@@ -250,6 +248,7 @@ class Jit : public testing::Test {
  protected:
   void SetUp() override {
     for (size_t i = 0; i < sizeof(text); i++) copy[i] = text[i] = static_cast<unsigned char>(i * 7 + i / 256);
+    mp::jit::announce_to(announce);
     current = reinterpret_cast<Isolate*>(0x1000);
     mp::jit::attach_current_isolate();
     words[6] = 0x123451;  // context
