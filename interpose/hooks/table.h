@@ -11,7 +11,6 @@
   MP_REQUIRED(void*, calloc, (size_t, size_t))                                                     \
   MP_REQUIRED(void*, realloc, (void*, size_t))                                                     \
   MP_REQUIRED(void, free, (void*))                                                                 \
-  MP_OPTIONAL(void*, reallocarray, (void*, size_t, size_t))                                        \
   MP_OPTIONAL(void, free_sized, (void*, size_t))                                                   \
   MP_OPTIONAL(void, free_aligned_sized, (void*, size_t, size_t))                                   \
   MP_REQUIRED(int, posix_memalign, (void**, size_t, size_t))                                       \

@@ -197,11 +197,14 @@ int visit(dl_phdr_info* info, size_t, void* context) {
   return 0;
 }
 
-const Module* lookup(uintptr_t address, uintptr_t mapStart) {
+// base: as the loader gives it for this address; kAnyBase: not known.
+constexpr uintptr_t kAnyBase = UINTPTR_MAX;
+
+const Module* lookup(uintptr_t address, uintptr_t base) {
   uint32_t count = g_count.load(std::memory_order_acquire);
   for (uint32_t i = 0; i < count; ++i) {
     const Module& module = g_entries[i].module;
-    if (!module.gone && address >= module.low && address < module.high && (mapStart == 0 || mapStart == module.low)) return &module;
+    if (!module.gone && address >= module.low && address < module.high && (base == kAnyBase || base == module.base)) return &module;
   }
   return nullptr;
 }
@@ -214,20 +217,22 @@ FindObject g_findObject = nullptr;
 const Module* find(uintptr_t address) {
   if (g_findObject == nullptr) {
     // glibc before 2.35: the list is read anew after a dlopen, at the first address it lacks.
-    const Module* known = lookup(address, 0);
+    const Module* known = lookup(address, kAnyBase);
     if (known != nullptr || !g_expectNew.exchange(false)) return known;
     rescan();
-    return lookup(address, 0);
+    return lookup(address, kAnyBase);
   }
   // The loader's own answer is lock-free and never stale; our table only adds what we made of it.
   dl_find_object object;
-  if (g_findObject(reinterpret_cast<void*>(address), &object) != 0) return lookup(address, 0);
-  auto low = reinterpret_cast<uintptr_t>(object.dlfo_map_start);
-  const Module* known = lookup(address, low);
-  if (known != nullptr) return known;
-  const auto* header = static_cast<const ElfW(Ehdr)*>(object.dlfo_map_start);
+  if (g_findObject(reinterpret_cast<void*>(address), &object) != 0) return lookup(address, kAnyBase);
   const link_map* map = object.dlfo_link_map;
-  if (map == nullptr || memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 ||
+  if (map == nullptr) return lookup(address, kAnyBase);
+  const Module* known = lookup(address, map->l_addr);
+  if (known != nullptr) return known;
+  // dlfo_map_start is the image's first byte, except in an executable with gaps, which is known.
+  auto low = reinterpret_cast<uintptr_t>(object.dlfo_map_start);
+  const auto* header = static_cast<const ElfW(Ehdr)*>(object.dlfo_map_start);
+  if (memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 ||
       header->e_phoff + header->e_phnum * sizeof(ElfW(Phdr)) > os::kPageBytes) {
     return nullptr;
   }

@@ -134,9 +134,8 @@ MP_EXPORT void* reallocarray(void* old, size_t count, size_t bytes) {
   }
   if (MP_UNLIKELY(hooks::is_bootstrap(old))) return note(MP_ALLOC_REALLOCARRAY, move_out_of_bootstrap(old, product), product, MP_ENTRY);
   if (MP_UNLIKELY(!ready())) return early(product, 16);
-  return reallocate(MP_ALLOC_REALLOCARRAY, old, product, MP_ENTRY, [=] {
-    return g_real.reallocarray != nullptr ? g_real.reallocarray(old, count, bytes) : g_real.realloc(old, product);
-  });
+  // Not the real reallocarray: glibc's calls realloc through the symbol table, which is us again.
+  return reallocate(MP_ALLOC_REALLOCARRAY, old, product, MP_ENTRY, [=] { return g_real.realloc(old, product); });
 }
 
 MP_EXPORT void free(void* block) {
