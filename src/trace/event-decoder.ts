@@ -1,0 +1,121 @@
+// Bytes to events: the inverse of event-encoder.ts. One decoder reads the chunks of a trace from the
+// first on; its memory grows with live blocks.
+import { EventBatch, EventType, recordWords, threadLimit, tickLimit } from '../ledger/index.js';
+import { AddressPredictor, Placement } from './address-predictor.js';
+import { ByteReader } from './bytes.js';
+import { TraceDamage } from './damage.js';
+import { eventsPerChunk } from './event-encoder.js';
+import { SerialTable } from './serial-table.js';
+
+const addressLimit = 2 ** 48;
+
+export class EventDecoder {
+  /** Of the last chunk. */
+  nsPerTick = 1;
+  private readonly predictor = new AddressPredictor();
+  private readonly blocks = new SerialTable();
+  private readonly batch = new EventBatch(eventsPerChunk);
+  private serial = 0;
+  private lastTick = 0;
+
+  /** Releases come with address, size, stack and age. The batch is valid until the next call. */
+  decode(content: Uint8Array): EventBatch {
+    const { batch, predictor, blocks } = this;
+    batch.clear();
+    const reader = new ByteReader(content);
+    const eventCount = reader.varint();
+    if (eventCount > eventsPerChunk) throw new TraceDamage(`announces ${eventCount} events`);
+    const nsPerTick = reader.float64();
+    if (!(nsPerTick > 0 && nsPerTick < 1e9)) throw new TraceDamage(`has a tick of ${nsPerTick} ns`);
+    this.nsPerTick = nsPerTick;
+    const shift = reader.varint();
+    if (shift > 20) throw new TraceDamage(`counts time in 2^${shift} ticks`);
+    const quantum = 2 ** shift;
+    let time = reader.varint();
+    const types = new ByteReader(reader.section());
+    const threads = new ByteReader(reader.section());
+    const times = new ByteReader(reader.section());
+    const pairs = new ByteReader(reader.section());
+    const uses = new ByteReader(reader.section());
+    const placements = new ByteReader(reader.section());
+    const addresses = new ByteReader(reader.section());
+    const ages = new ByteReader(reader.section());
+    const rare = new ByteReader(reader.section());
+    const pairStack: number[] = [];
+    const pairSize: number[] = [];
+    const halves: number[] = [];
+    let thread = 0;
+    let runLength = 0;
+
+    for (let row = 0; row < eventCount; row++) {
+      const kind = types.uint8();
+      if (recordWords(kind) === 0) throw new TraceDamage(`has an event of type ${kind}`);
+      while (runLength === 0) {
+        thread = threads.varint();
+        runLength = threads.varint();
+        if (thread >= threadLimit) throw new TraceDamage(`names thread ${thread}`);
+      }
+      runLength--;
+      time += times.varint();
+      const tick = Math.max(time * quantum, this.lastTick);
+      if (tick >= tickLimit) throw new TraceDamage('has a time beyond 2^53 ticks');
+      this.lastTick = tick;
+
+      if (kind <= EventType.allocLast) {
+        let use = uses.varint();
+        if (use === 0) {
+          pairStack.push(pairs.varint());
+          pairSize.push(pairs.varint());
+          use = pairStack.length;
+          if (pairStack[use - 1]! >= 2 ** 32 || pairSize[use - 1]! >= addressLimit) throw new TraceDamage('has a size or a stack out of range');
+        }
+        if (use > pairStack.length) throw new TraceDamage(`uses pair ${use} of ${pairStack.length}`);
+        const stack = pairStack[use - 1]!;
+        const size = pairSize[use - 1]!;
+        const sizeHigh = Math.floor(size / 2 ** 32);
+        const list = predictor.list(thread, size >>> 0, sizeHigh);
+        const placement = placements.uint8();
+        let address: number;
+        if (placement < Placement.fresh) {
+          address = predictor.highAt(list, placement) * 2 ** 32 + predictor.lowAt(list, placement);
+          predictor.take(list, placement);
+        } else {
+          const from = predictor.fresh(thread);
+          if (placement === Placement.fresh) address = from;
+          else if (placement === Placement.delta16) address = from + 16 * addresses.zigzag();
+          else if (placement === Placement.delta) address = from + addresses.zigzag();
+          else throw new TraceDamage(`has a placement of ${placement}`);
+          predictor.carved(thread, address, size);
+        }
+        if (!(address >= 0 && address < addressLimit)) throw new TraceDamage('has an address beyond 48 bits');
+        batch.pushAllocation(kind, thread, tick, address, size, stack);
+        blocks.add(this.serial++, address >>> 0, address / 2 ** 32, size >>> 0, sizeHigh, stack);
+      } else if (kind <= EventType.freeLast) {
+        const age = ages.varint() - 1;
+        if (age < 0) {
+          const address = addresses.varint();
+          if (address >= addressLimit) throw new TraceDamage('has an address beyond 48 bits');
+          batch.pushRelease(kind, thread, tick, address);
+          batch.age[row] = -1;
+          continue;
+        }
+        const at = age < this.serial ? blocks.find(this.serial - 1 - age) : -1;
+        if (at < 0) throw new TraceDamage('releases a block that is not live');
+        const low = blocks.word(at, 0);
+        const high = blocks.word(at, 1);
+        batch.pushRelease(kind, thread, tick, high * 2 ** 32 + low);
+        batch.sizeLow[row] = blocks.word(at, 2);
+        batch.sizeHigh[row] = blocks.word(at, 3);
+        batch.stackId[row] = blocks.word(at, 4);
+        batch.age[row] = age;
+        blocks.remove(at);
+        predictor.released(predictor.list(thread, batch.sizeLow[row]!, batch.sizeHigh[row]!), low, high);
+      } else {
+        halves.length = 2 * recordWords(kind) - 2;
+        for (let i = 0; i < halves.length; i++) halves[i] = rare.varint();
+        batch.pushRare(kind, thread, tick, halves);
+      }
+    }
+    return batch;
+  }
+}

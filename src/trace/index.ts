@@ -1,0 +1,11 @@
+// The trace format, `.mprof`: events and model to bytes and back. Described in docs/trace-format.md.
+// Pure: bytes leave through a sink, compression and checksums are passed in.
+//
+// Must not import: fs, process, clocks, console; of this project only model/, ledger/ and errors.
+export { ByteReader, ByteWriter } from './bytes.js';
+export { TraceDamage } from './damage.js';
+export { EventDecoder } from './event-decoder.js';
+export { EventEncoder, eventsPerChunk } from './event-encoder.js';
+export { type Codec, formatVersion } from './format.js';
+export { eventsOf, openTrace, sourceOf, type TraceSource } from './open.js';
+export { TraceWriter, type TraceWriterOptions, type TraceSources } from './writer.js';

@@ -1,0 +1,107 @@
+// The columns of stack tables, live sets and totals as bytes, and back.
+import type { LiveSet, StackTable, StackTotals } from '../model/index.js';
+import type { StackTableBuilder } from '../ledger/index.js';
+import type { ByteReader, ByteWriter } from './bytes.js';
+import { TraceDamage } from './damage.js';
+
+/** Nodes `from` to `to` - 1. Parents as distances: most nodes extend a young one. */
+export function encodeStacks(table: StackTable, from: number, to: number, out: ByteWriter): void {
+  out.varint(from);
+  out.varint(to - from);
+  for (let id = from; id < to; id++) {
+    out.varint(id - table.parent[id]!);
+    out.uint8(table.kind[id]!);
+    out.varint(table.index[id]!);
+    out.varint(table.offset[id]!);
+  }
+}
+
+export function decodeStacks(reader: ByteReader, into: StackTableBuilder): void {
+  const from = reader.varint();
+  const count = reader.count(4);
+  if (from !== into.count) throw new TraceDamage(`has stack nodes from ${from}, not ${into.count}`);
+  for (let id = from; id < from + count; id++) {
+    const distance = reader.varint();
+    if (distance < 1 || distance > id) throw new TraceDamage(`has a stack node ${id} without a parent`);
+    into.push(id - distance, reader.uint8(), reader.varint(), reader.varint());
+  }
+}
+
+/** In order of allocation. Times as doubles: they are exact, and few beside the events. */
+export function encodeLiveSet(live: LiveSet, out: ByteWriter): void {
+  out.varint(live.count);
+  let lastAddress = 0;
+  for (let i = 0; i < live.count; i++) {
+    const address = live.address[i]!;
+    out.zigzag(address - lastAddress);
+    lastAddress = address;
+  }
+  for (let i = 0; i < live.count; i++) out.varint(live.sizeBytes[i]!);
+  for (let i = 0; i < live.count; i++) out.varint(live.stackId[i]!);
+  for (let i = 0; i < live.count; i++) out.varint(live.threadIndex[i]!);
+  for (let i = 0; i < live.count; i++) out.float64(live.bornNs[i]!);
+  for (let i = 0; i < live.count; i++) out.uint8(live.entry[i]!);
+}
+
+export function decodeLiveSet(reader: ByteReader): LiveSet {
+  const count = reader.count(13);
+  const live: LiveSet = {
+    count,
+    address: new Float64Array(count),
+    sizeBytes: new Float64Array(count),
+    stackId: new Uint32Array(count),
+    threadIndex: new Uint32Array(count),
+    bornNs: new Float64Array(count),
+    entry: new Uint8Array(count),
+  };
+  let address = 0;
+  for (let i = 0; i < count; i++) {
+    address += reader.zigzag();
+    live.address[i] = address;
+  }
+  for (let i = 0; i < count; i++) live.sizeBytes[i] = reader.varint();
+  for (let i = 0; i < count; i++) live.stackId[i] = reader.varint();
+  for (let i = 0; i < count; i++) live.threadIndex[i] = reader.varint();
+  for (let i = 0; i < count; i++) live.bornNs[i] = reader.float64();
+  for (let i = 0; i < count; i++) live.entry[i] = reader.uint8();
+  return live;
+}
+
+const totalsColumns = ['allocationCount', 'allocatedBytes', 'liveCount', 'liveBytes', 'temporaryCount'] as const;
+
+/** Only stacks that allocated: most nodes are on the way to one. */
+export function encodeStackTotals(totals: StackTotals, out: ByteWriter): void {
+  const length = totals.allocationCount.length;
+  let used = 0;
+  for (let id = 0; id < length; id++) if (totals.allocationCount[id] !== 0) used++;
+  out.varint(length);
+  out.varint(used);
+  let last = 0;
+  for (let id = 0; id < length; id++) {
+    if (totals.allocationCount[id] === 0) continue;
+    out.varint(id - last);
+    last = id;
+    for (const column of totalsColumns) out.varint(totals[column][id]!);
+  }
+}
+
+/** `stackCount`: how many nodes are known; a chunk that claims many more is damaged. */
+export function decodeStackTotals(reader: ByteReader, stackCount: number): StackTotals {
+  const length = reader.varint();
+  if (length > Math.max(stackCount, 6) + 2 ** 24) throw new TraceDamage(`has totals of ${length} stacks`);
+  const totals: StackTotals = {
+    allocationCount: new Float64Array(length),
+    allocatedBytes: new Float64Array(length),
+    liveCount: new Float64Array(length),
+    liveBytes: new Float64Array(length),
+    temporaryCount: new Float64Array(length),
+  };
+  const used = reader.count(1 + totalsColumns.length);
+  let id = 0;
+  for (let i = 0; i < used; i++) {
+    id += reader.varint();
+    if (id >= length) throw new TraceDamage(`has totals of stack ${id} of ${length}`);
+    for (const column of totalsColumns) totals[column][id] = reader.varint();
+  }
+  return totals;
+}

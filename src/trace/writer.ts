@@ -1,0 +1,189 @@
+// Writes a trace: chunks in order, each compressed and handed to the sink whole.
+import type { EventBatch, StackTableBuilder } from '../ledger/index.js';
+import type { CodeInfo, LiveSet, ModuleInfo, ProcessInfo, TraceModel } from '../model/index.js';
+import { ByteWriter } from './bytes.js';
+import { encodeCheckpoint } from './checkpoint.js';
+import { EventEncoder } from './event-encoder.js';
+import { type ChunkHeader, ChunkKind, type Codec, encodeChunkHeader, encodeFileHeader } from './format.js';
+import { encodeLiveSet, encodeStacks } from './tables.js';
+
+export interface TraceWriterOptions {
+  /** Gets the file's bytes in order. Not called again once it threw. */
+  sink(bytes: Uint8Array): void;
+  codec: Codec;
+  /** Used instead of codec.compress, if given: on another thread. */
+  compressAsync?(data: Uint8Array): Promise<Uint8Array>;
+  events: 'full' | 'none';
+}
+
+/** What is appended to a trace as it becomes known. The writer remembers how far it has written. */
+export interface TraceSources {
+  process(): ProcessInfo;
+  modules(): ModuleInfo[];
+  codes: readonly CodeInfo[];
+  texts: readonly (readonly [id: number, text: string])[];
+  stacks: StackTableBuilder;
+  nsPerTick(): number;
+}
+
+export interface MetaContent {
+  process: ProcessInfo;
+  modules: ModuleInfo[];
+  codes: CodeInfo[];
+  texts: (readonly [id: number, text: string])[];
+  hasEvents: boolean;
+}
+
+export class TraceWriter {
+  /** Given to the sink so far. */
+  writtenBytes = 0;
+  eventCount = 0;
+  /** Waiting for compression. */
+  backlogBytes = 0;
+
+  private readonly options: TraceWriterOptions;
+  private readonly sources: TraceSources;
+  private readonly encoder = new EventEncoder();
+  private sequence = 0;
+  private last: Promise<void> = Promise.resolve();
+  private failure: { error: unknown } | null = null;
+  private writtenCodes = 0;
+  private writtenTexts = 0;
+  private writtenStacks = 1;
+  private writtenModules = '';
+
+  constructor(options: TraceWriterOptions, sources: TraceSources) {
+    this.options = options;
+    this.sources = sources;
+    this.emit(encodeFileHeader());
+    this.writeMeta(true);
+  }
+
+  /** The ledger must have consumed the batch. */
+  addEvents(batch: EventBatch): void {
+    if (this.options.events === 'none') return;
+    let row = 0;
+    while (row < batch.count) {
+      row = this.encoder.add(batch, row, this.sources.nsPerTick());
+      if (this.encoder.isFull) this.flushEvents();
+    }
+  }
+
+  /** So that a reader of a cut file finds them. */
+  flushEvents(): void {
+    this.appendKnown();
+    const eventCount = this.encoder.eventCount;
+    if (eventCount === 0) return;
+    this.eventCount += eventCount;
+    this.writeChunk(ChunkKind.events, this.encoder.finish(), eventCount);
+  }
+
+  /** The live set before Node's environment teardown. */
+  teardown(atNs: number, live: LiveSet): void {
+    this.flushEvents();
+    const out = new ByteWriter(1 << 16);
+    out.float64(atNs);
+    encodeLiveSet(live, out);
+    this.writeChunk(ChunkKind.teardown, out.written(), 0);
+  }
+
+  checkpoint(model: TraceModel): void {
+    this.flushEvents();
+    const out = new ByteWriter(1 << 16);
+    encodeCheckpoint(model, out);
+    this.writeChunk(ChunkKind.checkpoint, out.written(), 0);
+  }
+
+  /** The last words; resolves when the sink has everything. */
+  async end(model: TraceModel): Promise<void> {
+    if (model.beforeTeardown !== null) this.teardown(model.beforeTeardown.atNs, model.beforeTeardown.live);
+    this.checkpoint(model);
+    const out = new ByteWriter(16);
+    out.varint(this.eventCount);
+    this.writeChunk(ChunkKind.end, out.written(), 0);
+    await this.idle();
+  }
+
+  /** Resolves when everything so far is with the sink; rejects with what the sink threw. */
+  async idle(): Promise<void> {
+    await this.last;
+    if (this.failure !== null) throw this.failure.error;
+  }
+
+  private appendKnown(): void {
+    this.writeMeta(false);
+    const { stacks } = this.sources;
+    if (stacks.count > this.writtenStacks) {
+      const out = new ByteWriter(1 << 16);
+      encodeStacks(stacks.table(), this.writtenStacks, stacks.count, out);
+      this.writtenStacks = stacks.count;
+      this.writeChunk(ChunkKind.stacks, out.written(), 0);
+    }
+  }
+
+  private writeMeta(isFirst: boolean): void {
+    const { codes, texts } = this.sources;
+    const modules = this.sources.modules();
+    const modulesState = `${modules.length} ${modules.filter((module) => module.unloadedNs !== null).length}`;
+    const isKnown = codes.length === this.writtenCodes && texts.length === this.writtenTexts && modulesState === this.writtenModules;
+    if (isKnown && !isFirst) return;
+    const content: MetaContent = {
+      process: this.sources.process(),
+      modules: modulesState === this.writtenModules ? [] : modules,
+      codes: codes.slice(this.writtenCodes),
+      texts: texts.slice(this.writtenTexts),
+      hasEvents: this.options.events === 'full',
+    };
+    this.writtenCodes = codes.length;
+    this.writtenTexts = texts.length;
+    this.writtenModules = modulesState;
+    const out = new ByteWriter(1024);
+    out.json(content);
+    this.writeChunk(ChunkKind.meta, out.written(), 0);
+  }
+
+  private writeChunk(kind: number, raw: Uint8Array, eventCount: number): void {
+    const sequence = this.sequence++;
+    const finish = (stored: Uint8Array) => {
+      const header: ChunkHeader = {
+        kind,
+        sequence,
+        eventCount,
+        rawBytes: raw.length,
+        storedBytes: stored.length,
+        payloadCrc: this.options.codec.crc32(stored),
+      };
+      this.emit(encodeChunkHeader(header, this.options.codec.crc32));
+      this.emit(stored);
+    };
+    const { compressAsync } = this.options;
+    if (compressAsync === undefined) {
+      if (this.failure === null) finish(this.options.codec.compress(raw));
+      return;
+    }
+    // Compressed side by side, written in order.
+    this.backlogBytes += raw.length;
+    const compressed = compressAsync(raw);
+    compressed.catch(() => undefined); // reported below, in its turn
+    this.last = this.last.then(async () => {
+      try {
+        const stored = await compressed;
+        if (this.failure === null) finish(stored);
+      } catch (error) {
+        this.failure ??= { error };
+      } finally {
+        this.backlogBytes -= raw.length;
+      }
+    });
+  }
+
+  private emit(bytes: Uint8Array): void {
+    if (this.failure !== null) return;
+    try {
+      this.options.sink(bytes);
+      this.writtenBytes += bytes.length;
+    } catch (error) {
+      this.failure = { error };
+    }
+  }
+}
