@@ -74,13 +74,9 @@ for (const major of [20, 22, 24, 26]) {
     js(100104, 'keepInWorker', [75, 77]);
 
     for (const sizeBytes of [100008, 100016, 100048]) {
-      const frames = stack(sizeBytes);
-      assertCalls(t, frames, ['main']);
-      t.deepEqual(
-        frames.filter((frame) => frame.kind === 'marker'),
-        [],
-        drawStack(frames),
-      );
+      const site = siteOfSize(t, report, sizeBytes);
+      assertCalls(t, site.frames, ['main']);
+      t.deepEqual(site.markers, [], drawStack(site.frames));
     }
   });
 

@@ -35,7 +35,7 @@ test.serial(
     t.is(totals.liveBytes, heldCount * 48);
     t.is(totals.peakBlockCount, heldCount);
     t.is(
-      stackTotals.allocationCount.reduce((sum, count) => sum + count, 0),
+      stackTotals.allocationCount.reduce((sum: number, count: number) => sum + count, 0),
       totals.allocationCount,
     );
   },

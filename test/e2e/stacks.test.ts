@@ -1,10 +1,10 @@
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import { buildProgram } from './support/build.js';
 import {
   assertCalls,
   bareName,
   drawStack,
-  type Frame,
+  type Site,
   siteOfSize,
   unfreed,
 } from './support/report.js';
@@ -12,27 +12,19 @@ import { onlyTrace, runTraced, scratchFolder } from './support/run.js';
 
 const markBytes = 100008;
 
-async function stackOf(
-  t: import('ava').ExecutionContext,
-  way: string,
-  flags: readonly string[],
-): Promise<Frame[]> {
+async function stackOf(t: ExecutionContext, way: string, flags: readonly string[]): Promise<Site> {
   const program = await buildProgram('stacks.cc', flags);
   const folder = await scratchFolder(t);
   const outcome = await runTraced([program, way], { cwd: folder });
   t.is(outcome.code, 0, outcome.stderr);
   const report = await unfreed(t, await onlyTrace(t, folder));
-  const { frames } = siteOfSize(t, report, markBytes);
-  t.log(drawStack(frames));
-  return frames;
+  const site = siteOfSize(t, report, markBytes);
+  t.log(drawStack(site.frames));
+  return site;
 }
 
-function assertUnbroken(t: import('ava').ExecutionContext, frames: readonly Frame[]): void {
-  t.deepEqual(
-    frames.filter((frame) => frame.kind === 'marker'),
-    [],
-    drawStack(frames),
-  );
+function assertUnbroken(t: ExecutionContext, { frames, markers }: Site): void {
+  t.deepEqual(markers, [], drawStack(frames));
 }
 
 const optimized = ['-O2', '-fno-builtin-malloc'];
@@ -114,9 +106,9 @@ const ways: Array<{ sentence: string; way: string; calls: string[] }> = [
 
 for (const { sentence, way, calls } of ways) {
   test(sentence, async (t) => {
-    const frames = await stackOf(t, way, optimized);
-    assertCalls(t, frames, calls);
-    assertUnbroken(t, frames);
+    const site = await stackOf(t, way, optimized);
+    assertCalls(t, site.frames, calls);
+    assertUnbroken(t, site);
   });
 }
 
@@ -127,35 +119,35 @@ for (const [way, calls] of [
   ['call_once', ['allocate_mark', 'call_once_from_here', 'main']],
 ] as const) {
   test(`with libstdc++ linked statically the way "${way}" keeps its stack too`, async (t) => {
-    const frames = await stackOf(t, way, [...optimized, '-static-libstdc++', '-static-libgcc']);
-    assertCalls(t, frames, calls);
-    assertUnbroken(t, frames);
+    const site = await stackOf(t, way, [...optimized, '-static-libstdc++', '-static-libgcc']);
+    assertCalls(t, site.frames, calls);
+    assertUnbroken(t, site);
   });
 }
 
 test('a stack deeper than the limit says that it is cut', async (t) => {
-  const frames = await stackOf(t, 'deep', optimized);
+  const { frames, markers } = await stackOf(t, 'deep', optimized);
   assertCalls(t, frames, ['allocate_mark', ...new Array<string>(200).fill('recurse')]);
-  const last = frames.at(-1) as Frame;
-  t.is(last.kind, 'marker', drawStack(frames.slice(-3)));
-  t.is(last.marker, 'cut');
+  t.is(markers.length, 1);
+  t.is(markers[0]?.marker, 'cut');
+  t.is(markers[0]?.at, frames.length, 'the cut is at the root side');
   t.false(frames.some((frame) => bareName(frame) === 'main'));
 });
 
 test('a coroutine on a stack of its own ends in its body and invents nothing above it', async (t) => {
-  const frames = await stackOf(t, 'coroutine', optimized);
+  const { frames } = await stackOf(t, 'coroutine', optimized);
   assertCalls(t, frames, ['allocate_mark', 'allocate_in_coroutine', 'coroutine_body']);
   t.false(frames.some((frame) => bareName(frame) === 'recurse'));
 });
 
 test('a function that left by a tail call is not invented, and its caller is there', async (t) => {
-  const frames = await stackOf(t, 'tail', optimized);
+  const { frames } = await stackOf(t, 'tail', optimized);
   assertCalls(t, frames, ['allocate_mark', 'tail_callee', 'call_tail_caller', 'main']);
   t.false(frames.some((frame) => bareName(frame) === 'tail_caller'));
 });
 
 test('a program without debug information or symbols shows module and offset, never a name', async (t) => {
-  const frames = await stackOf(t, 'qsort', ['-O2', '-fno-builtin-malloc', '-g0', '-s']);
+  const { frames } = await stackOf(t, 'qsort', ['-O2', '-fno-builtin-malloc', '-g0', '-s']);
   const own = frames.filter((frame) => frame.module?.endsWith('/stacks'));
   t.true(own.length >= 4, drawStack(frames));
   for (const frame of own) t.is(frame.function, null, drawStack(frames));

@@ -4,13 +4,18 @@ import type { ExecutionContext } from 'ava';
 import { memprofJson } from './run.js';
 
 export interface Frame {
-  kind: 'native' | 'js' | 'builtin' | 'marker';
+  kind: 'native' | 'js' | 'builtin';
   function: string | null;
   file: string | null;
   line: number | null;
   module: string | null;
   inlined: boolean;
-  marker?: string;
+}
+
+/** Not a frame but a fact about the stack, before the frame of that number. */
+export interface Marker {
+  at: number;
+  marker: 'cut' | 'nested' | 'table-full' | 'not-taken' | 'broken' | 'gap' | 'unknown';
 }
 
 export interface Site {
@@ -21,6 +26,7 @@ export interface Site {
   thread: unknown;
   moment: 'before-teardown' | 'at-end';
   frames: Frame[];
+  markers: Marker[];
 }
 
 export interface Unfreed {
@@ -66,7 +72,6 @@ export function siteOfSize(
 export function drawStack(frames: readonly Frame[]): string {
   return frames
     .map((frame) => {
-      if (frame.kind === 'marker') return `[${frame.marker}]`;
       const place = frame.file === null ? (frame.module ?? '') : `${frame.file}:${frame.line}`;
       return `${frame.kind} ${frame.function ?? '?'} ${place}`;
     })
