@@ -1,6 +1,6 @@
 // What the traces of a run are called, and whether they can be written: asked before the program starts.
-import { accessSync, constants, statSync } from 'node:fs';
-import { basename, dirname, extname, resolve } from 'node:path';
+import { closeSync, openSync, statSync, unlinkSync } from 'node:fs';
+import { basename, dirname, extname, join, resolve } from 'node:path';
 import { MemprofError } from '../errors.js';
 
 export interface TracedProcess {
@@ -21,7 +21,7 @@ export function traceNames(output: string | undefined, force: boolean, cwd: stri
   if (output === '') throw new MemprofError('ERR_MEMPROF_OUTPUT', '-o was given an empty name. Give a file: -o run.mprof');
   if (output === '/dev/null') return { pathFor: () => null };
   if (output !== undefined && !output.includes('%p')) assertFree(output, force, cwd);
-  assertWritable(dirname(resolve(cwd, output ?? 'x')), output === undefined ? cwd : dirname(output));
+  assertWritable(output, cwd);
   const given = new Set<string>();
   return {
     pathFor(process) {
@@ -68,15 +68,33 @@ function assertFree(output: string, force: boolean, cwd: string): void {
   if (!force) throw new MemprofError('ERR_MEMPROF_OUTPUT_EXISTS', `${output} exists already. Overwrite it with -f, or give another name with -o`);
 }
 
-function assertWritable(folder: string, shown: string): void {
+/** By writing: access(2) tells root that everything is writable, /proc and read-only mounts included. */
+function assertWritable(output: string | undefined, cwd: string): void {
+  const shown = output ?? 'the current folder';
+  const folder = output === undefined ? cwd : dirname(resolve(cwd, output));
+  const probe = join(folder, `.memprof-${process.pid}.tmp`);
   try {
-    if (!statSync(folder).isDirectory()) throw new MemprofError('ERR_MEMPROF_OUTPUT', `${shown} is not a folder, so no trace can be written there. Give another place with -o FILE`);
-    accessSync(folder, constants.W_OK | constants.X_OK);
+    closeSync(openSync(probe, 'wx', 0o600));
+    unlinkSync(probe);
   } catch (error) {
-    if (error instanceof MemprofError) throw error;
     const { code } = error as NodeJS.ErrnoException;
-    const fact = code === 'ENOENT' ? 'is not there' : code === 'EROFS' ? 'is on a read-only file system' : `is not writable (${code})`;
-    throw new MemprofError('ERR_MEMPROF_OUTPUT', `the trace's folder ${shown} ${fact}. Give another place with -o FILE`);
+    throw new MemprofError('ERR_MEMPROF_OUTPUT', `no trace can be written to ${shown}: ${folder} ${whyNot(folder, code)}. Give another place with -o FILE`);
+  }
+}
+
+function whyNot(folder: string, code: string | undefined): string {
+  switch (code) {
+    case 'ENOENT':
+      return exists(folder) ? 'takes no files (ENOENT)' : 'is not there';
+    case 'ENOTDIR':
+      return 'is not a folder';
+    case 'EROFS':
+      return 'is on a read-only file system';
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return `is full (${code})`;
+    default:
+      return `is not writable (${code})`;
   }
 }
 
