@@ -64,11 +64,7 @@ pub fn clock_pair() -> ClockPair {
         let monotonic_ns = read_clock_ns(libc::CLOCK_MONOTONIC);
         let realtime_ns = read_clock_ns(libc::CLOCK_REALTIME);
         let spread = ordered_tsc().wrapping_sub(before);
-        let pair = ClockPair {
-            tsc: before.wrapping_add(spread / 2),
-            monotonic_ns,
-            realtime_ns,
-        };
+        let pair = ClockPair { tsc: before.wrapping_add(spread / 2), monotonic_ns, realtime_ns };
         if best.is_none_or(|(least, _)| spread < least) {
             best = Some((spread, pair));
         }

@@ -16,7 +16,8 @@ pub fn check_level(level: i32) -> Outcome<()> {
 /// One frame with its content's size and checksum in it, so that damage is found when it is read.
 pub fn compress(data: &[u8], level: i32) -> Outcome<Vec<u8>> {
     check_level(level)?;
-    let fail = |error: std::io::Error| Failure::new(CORRUPT, format!("zstd cannot compress: {error}"));
+    let fail =
+        |error: std::io::Error| Failure::new(CORRUPT, format!("zstd cannot compress: {error}"));
     let mut compressor = zstd::bulk::Compressor::new(level).map_err(fail)?;
     compressor.include_checksum(true).map_err(fail)?;
     compressor.compress(data).map_err(fail)

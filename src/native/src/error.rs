@@ -14,10 +14,7 @@ pub type Outcome<T> = Result<T, Failure>;
 
 impl Failure {
     pub fn new(code: &str, message: impl Into<String>) -> Self {
-        Self {
-            code: code.to_owned(),
-            message: message.into(),
-        }
+        Self { code: code.to_owned(), message: message.into() }
     }
 
     /// `doing` says what was tried: "cannot map /dev/shm/x".

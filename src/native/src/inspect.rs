@@ -149,7 +149,10 @@ mod tests {
     #[test]
     fn a_first_line_is_split_as_the_kernel_does() {
         assert_eq!(split_shebang(b" /bin/sh"), ["/bin/sh"]);
-        assert_eq!(split_shebang(b"/usr/bin/env -S node  --x \nrest"), ["/usr/bin/env", "-S node  --x"]);
+        assert_eq!(
+            split_shebang(b"/usr/bin/env -S node  --x \nrest"),
+            ["/usr/bin/env", "-S node  --x"]
+        );
         assert!(split_shebang(b"\n").is_empty());
     }
 

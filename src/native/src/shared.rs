@@ -47,17 +47,15 @@ impl Mapping {
         if address == libc::MAP_FAILED {
             return Err(Failure::last_errno(doing));
         }
-        let mapping = Self {
-            address: address.cast(),
-            size_bytes,
-            mapped: AtomicBool::new(true),
-        };
+        let mapping = Self { address: address.cast(), size_bytes, mapped: AtomicBool::new(true) };
         // Touching a page beyond the end of a shrunk file is SIGBUS, so ask again once it is mapped.
         let size_now = file_size(&file, &doing)?;
         if size_now != size_bytes {
             return Err(Failure::new(
                 "EAGAIN",
-                format!("{doing}: its size changed from {size_bytes} to {size_now} bytes meanwhile"),
+                format!(
+                    "{doing}: its size changed from {size_bytes} to {size_now} bytes meanwhile"
+                ),
             ));
         }
         Ok(mapping)
@@ -89,24 +87,20 @@ impl Drop for Mapping {
 }
 
 fn file_size(file: &File, doing: &str) -> Outcome<usize> {
-    let metadata = file
-        .metadata()
-        .map_err(|error| Failure::from_io(doing, &error))?;
+    let metadata = file.metadata().map_err(|error| Failure::from_io(doing, &error))?;
     if !metadata.is_file() {
-        return Err(Failure::new(
-            "EINVAL",
-            format!("{doing}: it is not a regular file"),
-        ));
+        return Err(Failure::new("EINVAL", format!("{doing}: it is not a regular file")));
     }
-    usize::try_from(metadata.len()).map_err(|_| Failure::new("EFBIG", format!("{doing}: too large")))
+    usize::try_from(metadata.len())
+        .map_err(|_| Failure::new("EFBIG", format!("{doing}: too large")))
 }
 
 /// Creates `path` (which must not exist) with all of its pages reserved, so that no later write
 /// to a mapping of it can end in SIGBUS. Leaves no file behind when there is no room.
 pub fn reserve_file(path: &str, size_bytes: u64) -> Outcome<()> {
     let doing = format!("cannot reserve {size_bytes} bytes for {path}");
-    let length = libc::off_t::try_from(size_bytes)
-        .map_err(|_| Failure::from_errno(&doing, libc::EFBIG))?;
+    let length =
+        libc::off_t::try_from(size_bytes).map_err(|_| Failure::from_errno(&doing, libc::EFBIG))?;
     if length == 0 {
         return Err(Failure::new("EINVAL", format!("{doing}: the size must not be 0")));
     }

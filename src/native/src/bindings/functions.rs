@@ -94,7 +94,10 @@ impl Task for CompressTask {
 
 /// Takes a copy first: the caller may go on writing to `data`, or unmap it, while a thread works.
 #[napi]
-pub fn zstd_compress_async(data: Uint8Array, level: i32) -> Result<AsyncTask<CompressTask>, Thrown> {
+pub fn zstd_compress_async(
+    data: Uint8Array,
+    level: i32,
+) -> Result<AsyncTask<CompressTask>, Thrown> {
     compress::check_level(level).map_err(thrown)?;
     Ok(AsyncTask::new(CompressTask { data: data.to_vec(), level }))
 }

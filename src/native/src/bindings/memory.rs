@@ -15,10 +15,8 @@ use crate::error::Failure;
 use crate::shared::Mapping;
 
 /// Random, fixed: tells our ArrayBuffers from everybody else's, whose wraps mean something else.
-const TAG: sys::napi_type_tag = sys::napi_type_tag {
-    lower: 0x6f1c_93d7_2b5e_48a1,
-    upper: 0xd02a_7e46_915f_b3c8,
-};
+const TAG: sys::napi_type_tag =
+    sys::napi_type_tag { lower: 0x6f1c_93d7_2b5e_48a1, upper: 0xd02a_7e46_915f_b3c8 };
 
 pub struct SharedBuffer(sys::napi_value);
 
@@ -109,8 +107,7 @@ pub fn unmap_shared(
     // SAFETY: live values of this environment throughout; the wrap behind our tag is an Arc<Mapping>
     // that the object keeps alive.
     unsafe {
-        let status =
-            sys::napi_check_object_type_tag(env.raw(), buffer.raw(), &TAG, &mut is_ours);
+        let status = sys::napi_check_object_type_tag(env.raw(), buffer.raw(), &TAG, &mut is_ours);
         if status != sys::Status::napi_ok || !is_ours {
             return Err(thrown(Failure::new(
                 "EINVAL",

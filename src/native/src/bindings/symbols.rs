@@ -28,10 +28,18 @@ impl Symbolizer {
         addresses: Float64Array,
     ) -> Result<AsyncTask<ResolveTask>, Thrown> {
         let build_id = parse_hex(&expected_build_id).ok_or_else(|| {
-            thrown(Failure::new("EINVAL", format!("{expected_build_id:?} is not a build id in hex")))
+            thrown(Failure::new(
+                "EINVAL",
+                format!("{expected_build_id:?} is not a build id in hex"),
+            ))
         })?;
         let symbolizer = self.0.clone();
-        Ok(AsyncTask::new(ResolveTask { symbolizer, path, build_id, addresses: addresses.to_vec() }))
+        Ok(AsyncTask::new(ResolveTask {
+            symbolizer,
+            path,
+            build_id,
+            addresses: addresses.to_vec(),
+        }))
     }
 }
 
@@ -118,7 +126,7 @@ fn to_columns(answers: Answers) -> ResolvedModule {
 }
 
 fn parse_hex(text: &str) -> Option<Vec<u8>> {
-    if text.len() % 2 != 0 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+    if !text.len().is_multiple_of(2) || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;
     }
     (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok()).collect()

@@ -16,7 +16,8 @@ pub fn demangle(raw: &[u8]) -> String {
         return raw.into_owned();
     }
     // Parsers of other people, given hostile bytes.
-    let clear = catch_unwind(AssertUnwindSafe(|| demangle_rust(&raw).or_else(|| demangle_cpp(&raw))));
+    let clear =
+        catch_unwind(AssertUnwindSafe(|| demangle_rust(&raw).or_else(|| demangle_cpp(&raw))));
     clear.ok().flatten().unwrap_or_else(|| raw.into_owned())
 }
 
@@ -37,7 +38,8 @@ fn demangle_rust(raw: &str) -> Option<String> {
 /// Old Rust names look like C++ but end in "17h" and 16 hex digits (and perhaps ".llvm.123").
 fn has_legacy_hash(raw: &str) -> bool {
     let name = raw.split('.').next().unwrap_or_default();
-    let Some(name) = raw.starts_with("_ZN").then_some(name).and_then(|name| name.strip_suffix('E')) else {
+    let Some(name) = raw.starts_with("_ZN").then_some(name).and_then(|name| name.strip_suffix('E'))
+    else {
         return false;
     };
     let Some(at) = name.len().checked_sub(19) else { return false };

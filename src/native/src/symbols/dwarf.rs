@@ -1,13 +1,18 @@
 //! Functions, files, lines and inlined frames from DWARF.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::sync::Arc;
 
 use addr2line::Context;
-use gimli::{Dwarf, EndianSlice, LittleEndian, SectionId};
+use gimli::{Dwarf, EndianSlice, LittleEndian, SectionId, UnitOffset};
 use self_cell::self_cell;
 
 use super::bytes::Bytes;
+use super::demangle::is_mangled;
 use super::image::Image;
+use super::scopes::Scopes;
 
 type Slice<'a> = EndianSlice<'a, LittleEndian>;
 type SliceContext<'a> = Context<Slice<'a>>;
@@ -56,11 +61,15 @@ self_cell!(
     }
 );
 
-pub struct DebugInfo(Parsed);
+pub struct DebugInfo {
+    parsed: Parsed,
+    /// By the unit's place in .debug_info, read when first needed.
+    scopes: RefCell<HashMap<usize, Scopes>>,
+}
 
 #[derive(Debug, Default, Clone, PartialEq)]
 pub struct DebugFrame {
-    /// As in the file: mangled, or the bare DW_AT_name.
+    /// Mangled, or the DW_AT_name with its scope where that is known.
     pub function: Option<String>,
     pub file: Option<String>,
     pub line: u32,
@@ -83,33 +92,62 @@ impl DebugInfo {
                 Context::from_dwarf(dwarf)
             })
         };
-        catch_unwind(AssertUnwindSafe(parse)).ok()?.ok().map(Self)
+        catch_unwind(AssertUnwindSafe(parse))
+            .ok()?
+            .ok()
+            .map(|parsed| Self { parsed, scopes: RefCell::default() })
     }
 
     /// Innermost inlined frame first; the last is the function that the address is in. Empty when
     /// DWARF tells nothing about it, or when it is damaged.
     pub fn frames(&self, address: u64) -> Vec<DebugFrame> {
-        let look_up = || self.0.with_dependent(|_, context| look_up(context, address));
+        let look_up = || self.parsed.with_dependent(|_, context| self.look_up(context, address));
         catch_unwind(AssertUnwindSafe(look_up)).ok().and_then(Result::ok).unwrap_or_default()
+    }
+
+    fn look_up(&self, context: &SliceContext<'_>, address: u64) -> gimli::Result<Vec<DebugFrame>> {
+        let mut frames = Vec::new();
+        let mut found = context.find_frames(address).skip_all_loads()?;
+        while let Some(frame) = found.next()? {
+            let mut known = DebugFrame::default();
+            if let Some(function) = &frame.function {
+                let name = function.raw_name()?;
+                let scope = match function.language {
+                    Some(language) if has_scopes(language) && !is_mangled(&name) => {
+                        frame.dw_die_offset.and_then(|die| self.scope(context, address, die))
+                    }
+                    _ => None,
+                };
+                known.function = Some(format!("{}{name}", scope.as_deref().unwrap_or_default()));
+            }
+            if let Some(location) = frame.location {
+                known.file = location.file.map(str::to_owned);
+                known.line = location.line.unwrap_or(0);
+                known.column = location.column.unwrap_or(0);
+            }
+            frames.push(known);
+        }
+        let tells_nothing = frames.iter().all(|frame| frame.function.is_none() && frame.line == 0);
+        Ok(if tells_nothing { Vec::new() } else { frames })
+    }
+
+    fn scope(&self, context: &SliceContext<'_>, address: u64, die: UnitOffset) -> Option<Arc<str>> {
+        let unit = context.find_dwarf_and_unit(address).skip_all_loads()?;
+        let place = unit.header.offset().to_debug_info_offset(&unit.header)?.0;
+        let mut scopes = self.scopes.borrow_mut();
+        scopes.entry(place).or_insert_with(|| Scopes::read(unit)).scope_of(unit, die)
     }
 }
 
-fn look_up(context: &SliceContext<'_>, address: u64) -> Result<Vec<DebugFrame>, gimli::Error> {
-    let mut frames = Vec::new();
-    let mut found = context.find_frames(address).skip_all_loads()?;
-    while let Some(frame) = found.next()? {
-        let function = match &frame.function {
-            Some(name) => Some(name.raw_name()?.into_owned()),
-            None => None,
-        };
-        let mut known = DebugFrame { function, ..DebugFrame::default() };
-        if let Some(location) = frame.location {
-            known.file = location.file.map(str::to_owned);
-            known.line = location.line.unwrap_or(0);
-            known.column = location.column.unwrap_or(0);
-        }
-        frames.push(known);
-    }
-    let tells_nothing = frames.iter().all(|frame| frame.function.is_none() && frame.line == 0);
-    Ok(if tells_nothing { Vec::new() } else { frames })
+fn has_scopes(language: gimli::DwLang) -> bool {
+    matches!(
+        language,
+        gimli::DW_LANG_C_plus_plus
+            | gimli::DW_LANG_C_plus_plus_03
+            | gimli::DW_LANG_C_plus_plus_11
+            | gimli::DW_LANG_C_plus_plus_14
+            | gimli::DW_LANG_C_plus_plus_17
+            | gimli::DW_LANG_C_plus_plus_20
+            | gimli::DW_LANG_Rust
+    )
 }

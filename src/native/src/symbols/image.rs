@@ -83,12 +83,7 @@ impl Image {
             return Err(OpenError::NotElf);
         }
         let (sections, build_id) = read_headers(&file).ok_or(OpenError::NotElf)?;
-        Ok(Self {
-            file,
-            sections,
-            build_id,
-            identity: (metadata.dev(), metadata.ino()),
-        })
+        Ok(Self { file, sections, build_id, identity: (metadata.dev(), metadata.ino()) })
     }
 
     pub fn code_section(&self, address: u64) -> Option<&Section> {
@@ -151,10 +146,7 @@ impl Image {
     pub fn alt_link(&self) -> Option<AltLink> {
         let bytes = self.small_section(b".gnu_debugaltlink")?;
         let length = bytes.iter().position(|&byte| byte == 0)?;
-        Some(AltLink {
-            path: bytes[..length].to_vec(),
-            build_id: bytes[length + 1..].to_vec(),
-        })
+        Some(AltLink { path: bytes[..length].to_vec(), build_id: bytes[length + 1..].to_vec() })
     }
 
     fn small_section(&self, name: &[u8]) -> Option<Bytes> {

@@ -10,7 +10,11 @@ use super::image::Image;
 use crate::inspect::hex;
 
 /// The separate debug file of `image`, checked to belong to it.
-pub fn find_debug_file(image: &Image, path: &Path, folders: &[PathBuf]) -> Option<(Image, PathBuf)> {
+pub fn find_debug_file(
+    image: &Image,
+    path: &Path,
+    folders: &[PathBuf],
+) -> Option<(Image, PathBuf)> {
     find_by_build_id(&image.build_id, folders)
         .filter(|(found, _)| found.identity != image.identity)
         .or_else(|| find_by_link(image, path, folders))

@@ -7,6 +7,7 @@ mod dwarf;
 mod image;
 mod locate;
 mod module;
+mod scopes;
 mod table;
 
 use std::collections::HashMap;
@@ -52,8 +53,9 @@ impl Symbolizer {
         };
         let work = || {
             let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
-            let module = slot
-                .get_or_insert_with(|| Module::open(Path::new(path), expected_build_id, &self.folders));
+            let module = slot.get_or_insert_with(|| {
+                Module::open(Path::new(path), expected_build_id, &self.folders)
+            });
             resolve_all(module, addresses)
         };
         std::thread::scope(|scope| {

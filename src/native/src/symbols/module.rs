@@ -45,11 +45,7 @@ pub struct Resolved {
 impl Resolved {
     /// One frame of which nothing is known.
     pub fn unknown() -> Self {
-        Self {
-            frames: vec![NamedFrame::default()],
-            quality: Quality::None,
-            symbol_offset: 0,
-        }
+        Self { frames: vec![NamedFrame::default()], quality: Quality::None, symbol_offset: 0 }
     }
 }
 
@@ -84,10 +80,9 @@ impl Module {
         };
         // The file of then is gone, but what was stripped from it may still be there.
         match locate::find_by_build_id(expected_build_id, folders) {
-            Some((debug, debug_path)) => Self {
-                found,
-                ..Self::from_files(debug, &debug_path, None, folders)
-            },
+            Some((debug, debug_path)) => {
+                Self { found, ..Self::from_files(debug, &debug_path, None, folders) }
+            }
             None => Self {
                 found,
                 reason,
@@ -139,22 +134,25 @@ impl Module {
 
     /// Always at least one frame; of quality None its fields are all unknown.
     pub fn resolve(&mut self, address: u64) -> Resolved {
-        let Some(section) = self.image.as_ref().and_then(|image| image.code_section(address)) else {
+        let Some(section) = self.image.as_ref().and_then(|image| image.code_section(address))
+        else {
             return Resolved::unknown();
         };
         let mut quality = Quality::Symbol;
-        let symbol = self
-            .symtab
-            .containing(address)
-            .or_else(|| self.dynsym.containing(address))
-            .or_else(|| {
-                quality = Quality::NearestExport;
-                self.dynsym.nearest(address, section)
-            });
+        let symbol =
+            self.symtab.containing(address).or_else(|| self.dynsym.containing(address)).or_else(
+                || {
+                    quality = Quality::NearestExport;
+                    self.dynsym.nearest(address, section)
+                },
+            );
         let symbol_offset = symbol.as_ref().map_or(0, |found| found.offset);
         let symbol_name = symbol.map(|found| found.name);
-        let debug_frames =
-            self.debug_info.as_ref().map(|debug_info| debug_info.frames(address)).unwrap_or_default();
+        let debug_frames = self
+            .debug_info
+            .as_ref()
+            .map(|debug_info| debug_info.frames(address))
+            .unwrap_or_default();
         let Some(outermost) = debug_frames.len().checked_sub(1) else {
             let name = symbol_name.map(|name| demangle_once(&mut self.demangled, name));
             return Resolved {
@@ -189,7 +187,10 @@ impl Module {
 }
 
 /// A DW_AT_name is the last word only ("push_back"), where the symbol has the whole of it.
-fn more_telling<'a>(debug_name: Option<&'a [u8]>, symbol_name: Option<&'a [u8]>) -> Option<&'a [u8]> {
+fn more_telling<'a>(
+    debug_name: Option<&'a [u8]>,
+    symbol_name: Option<&'a [u8]>,
+) -> Option<&'a [u8]> {
     let mangled = |name: &[u8]| std::str::from_utf8(name).is_ok_and(is_mangled);
     match (debug_name, symbol_name) {
         (Some(debug), Some(symbol)) if !mangled(debug) && mangled(symbol) => Some(symbol),

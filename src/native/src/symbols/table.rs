@@ -263,7 +263,8 @@ mod tests {
 
     #[test]
     fn a_label_without_size_ends_at_the_next_symbol_and_never_hides_a_function() {
-        let table = table(&[(0x1000, 0x10), (0x1008, 0), (0x1018, 0), (0x1028, 0), (0x1030, 0x8)], true);
+        let table =
+            table(&[(0x1000, 0x10), (0x1008, 0), (0x1018, 0), (0x1028, 0), (0x1030, 0x8)], true);
         assert_eq!(draw(&table), "0000..22223344..");
     }
 
