@@ -457,7 +457,7 @@ uintptr_t find_fde(const Table& table, uintptr_t address) {
 
 }  // namespace
 
-Row find_row(const Table& table, uintptr_t address, bool* found) {
+Row find_row(const Table& table, uintptr_t address, bool* found, uintptr_t* functionStart) {
   *found = false;
   if (table.header == 0) return Row{};
   uintptr_t fde = find_fde(table, address);
@@ -471,6 +471,7 @@ Row find_row(const Table& table, uintptr_t address, bool* found) {
   uintptr_t length = body.encoded(cie.pointerEncoding & 0x0f, 0);
   if (body.bad || address < start || address - start >= length) return Row{};
   *found = true;
+  if (functionStart != nullptr) *functionStart = start;
   if (cie.hasAugmentation) body.skip(body.uleb());
   Program program(cie, start, address);
   if (!program.run(cie.program)) return Row{};

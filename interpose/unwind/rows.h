@@ -43,8 +43,9 @@ struct Table {
   uintptr_t imageLow;  // .eh_frame may stand before its header
 };
 
-// The row for the instruction at `address`. found = false: no FDE covers it.
-Row find_row(const Table& table, uintptr_t address, bool* found);
+// The row for the instruction at `address`. found = false: no FDE covers it. start: where the
+// function begins, if that is wanted.
+Row find_row(const Table& table, uintptr_t address, bool* found, uintptr_t* functionStart = nullptr);
 
 }  // namespace mp::unwind
 

@@ -182,6 +182,16 @@ bool follows_call(uintptr_t pc) {
   return false;
 }
 
+// A return address that no call left there: the first instruction of a function, put on a new stack
+// by hand, as makecontext does. The stack ends here; what lies above is no frame.
+bool is_planted(const Table& table, const modules::Module& module, uintptr_t pc) {
+  if (pc - module.low <= 8 || follows_call(pc)) return false;
+  bool found = false;
+  uintptr_t start = 0;
+  find_row(table, pc, &found, &start);
+  return found && start == pc;
+}
+
 // What is known about a pc that the cache does not hold.
 MP_NOINLINE CachedRow Walk::describe(const Registers& registers) {
   count(&ProcessHeader::rowMissCount);
@@ -197,7 +207,12 @@ MP_NOINLINE CachedRow Walk::describe(const Registers& registers) {
   uint32_t kind = registers.exact ? MP_FRAME_NATIVE_PC : MP_FRAME_NATIVE;
   entry.frame = stacks::encode(kind, static_cast<uint64_t>(module->id) << 40 | (registers.pc - module->base));
   bool found = false;
-  entry.row = find_row(Table{module->ehFrameHeader, module->end, module->low}, lookup, &found);
+  Table table{module->ehFrameHeader, module->end, module->low};
+  entry.row = find_row(table, lookup, &found);
+  if (!registers.exact && entry.row.cfa != Cfa::kSignal && is_planted(table, *module, registers.pc)) {
+    entry.row.cfa = Cfa::kEnd;
+    return entry;
+  }
   if (!found) {
     entry.row.cfa = Cfa::kChain;
     entry.row.flags = module->keepsFramePointers ? kV8 : kGap;

@@ -1,0 +1,84 @@
+#include "table.h"
+
+#include <map>
+#include <random>
+#include <thread>
+#include <vector>
+
+#include "../ring/test_session.h"
+
+namespace mp::stacks {
+namespace {
+
+TEST(StackTable, TheSameFrameBelowTheSameParentIsTheSameNode) {
+  test::join();
+  uint32_t a = intern(0, encode(MP_FRAME_NATIVE, 1));
+  uint32_t b = intern(a, encode(MP_FRAME_NATIVE, 2));
+  EXPECT_EQ(intern(0, encode(MP_FRAME_NATIVE, 1)), a);
+  EXPECT_EQ(intern(a, encode(MP_FRAME_NATIVE, 2)), b);
+  EXPECT_NE(intern(0, encode(MP_FRAME_NATIVE, 2)), b);
+  EXPECT_LT(a, b);
+  EXPECT_EQ(node(b).parent, a);
+  EXPECT_EQ(node(b).depth, node(a).depth + 1);
+}
+
+TEST(StackTable, MarkersAreReadyMadeNodes) {
+  test::join();
+  for (uint32_t marker = MP_MARKER_CUT; marker <= MP_MARKER_BROKEN; ++marker) {
+    EXPECT_EQ(node(marker).frame, encode_marker(marker));
+    EXPECT_EQ(node(marker).parent, 0u);
+  }
+}
+
+TEST(StackTable, GrowsFarBeyondItsFirstIndexAndChunkAndForgetsNothing) {
+  test::join();
+  std::mt19937_64 random(1);
+  std::map<std::pair<uint32_t, uint64_t>, uint32_t> known;
+  std::vector<uint32_t> nodes{0};
+  for (int i = 0; i < 300000; ++i) {
+    uint32_t parent = nodes[random() % nodes.size()];
+    uint64_t frame = encode(MP_FRAME_UNKNOWN, random() % 100000 + 10);
+    uint32_t id = intern(parent, frame);
+    auto [place, isNew] = known.emplace(std::pair{parent, frame}, id);
+    ASSERT_EQ(place->second, id);
+    if (isNew) nodes.push_back(id);
+  }
+  for (const auto& [key, id] : known) {
+    ASSERT_EQ(intern(key.first, key.second), id);
+    ASSERT_EQ(node(id).parent, key.first);
+    ASSERT_EQ(node(id).frame, key.second);
+  }
+  EXPECT_GT(g_process.header->stackChunkCount, 2u);
+}
+
+TEST(StackTable, FourThreadsThatInsertTheSameTrieAgreeOnWhatItSays) {
+  test::join();
+  std::vector<std::vector<uint32_t>> results(4);
+  std::vector<std::thread> threads;
+  for (size_t t = 0; t < results.size(); ++t) {
+    threads.emplace_back([&results, t] {
+      std::mt19937_64 random(99);
+      for (int i = 0; i < 50000; ++i) {
+        uint32_t id = 0;
+        for (int depth = 0; depth < 4; ++depth) id = intern(id, encode(MP_FRAME_BUILTIN, 1000 + random() % 40));
+        results[t].push_back(id);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  // Ids may differ where two threads inserted during growth; what they stand for may not.
+  for (size_t i = 0; i < results[0].size(); ++i) {
+    for (size_t t = 1; t < results.size(); ++t) {
+      uint32_t a = results[0][i];
+      uint32_t b = results[t][i];
+      while (a != b) {
+        ASSERT_EQ(node(a).frame, node(b).frame);
+        a = node(a).parent;
+        b = node(b).parent;
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace mp::stacks
