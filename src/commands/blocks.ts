@@ -1,6 +1,6 @@
 // memprof blocks: every live block, in order of allocation.
 import type { LiveSet, Moment, StackId, TraceModel } from '../model/index.js';
-import { escapeText, formatBytes, formatCount, formatDuration, frameText, liveStackIds, ownerText, padText, placeOf, siteFrame, truncateEnd } from '../report/index.js';
+import { escapeText, formatBytes, formatCount, formatDuration, frameText, liveStackIds, ownerText, padText, shortPlaceOf, siteFrame, truncateEnd } from '../report/index.js';
 import type { NamedStack, SymbolizedStacks } from '../symbols/index.js';
 import { type TraceCommand, stackContext } from './context.js';
 import { entryName } from './entries.js';
@@ -120,7 +120,7 @@ function* blockTable(command: TraceCommand, moment: Moment, symbols: SymbolizedS
     const frame = siteFrame(stack, context);
     const room = Math.max(20, columns - 57);
     if (frame === null) return ownerText(stack.owner);
-    const place = placeOf(frame, context);
+    const place = shortPlaceOf(frame, context);
     return truncateEnd(place === '' ? frameText(frame, room) : `${frameText(frame, room)} ${place}`, room);
   }
 }

@@ -10,7 +10,7 @@ import { ownCommand } from './own-command.js';
 import { parseAgeRange, parseCount, parseMoment, parsePercent, parseSizeRange } from './parse-options.js';
 import { type SitesOptions, siteSorts, sites } from './sites.js';
 import { summary } from './summary.js';
-import { readTraceFile } from './trace-file.js';
+import { readTraceFile } from '../record/index.js';
 import { tree } from './tree.js';
 import { unfreed } from './unfreed.js';
 import { ownVersion } from './version.js';
@@ -47,6 +47,7 @@ export async function memprofProgram(argv: readonly string[], warn: (sentence: s
   withFilters(on('tree', 'call tree of live memory', tree))
     .option('--inverted', 'from the allocating function up to its callers')
     .addOption(momentOption())
+    .option('--all-frames', "do not fold Node's internals and the standard library")
     .option('--min-percent <percent>', 'sum up what holds less than this', parsePercent, 1)
     .option('--json', 'as JSON (memprof.tree/1)');
   withFilters(on('blocks', 'every live block: address, size, age, thread, entry point, site', blocks))

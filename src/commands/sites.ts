@@ -10,9 +10,11 @@ import {
   formatDuration,
   formatPercent,
   frameText,
+  alikeKeys,
   liveStackIds,
+  mergeSites,
   ownerText,
-  placeOf,
+  shortPlaceOf,
   renderTable,
   siteFrame,
   stackLines,
@@ -48,15 +50,25 @@ export async function* sites(command: TraceCommand, options: SitesOptions): Asyn
   const passes = stackFilter(options);
   const found = collectSites(model, symbols, moment, { all, ...(filter === null ? {} : { filter }) }).filter((site) => passes === null || passes(site.stack));
   found.sort((a, b) => compare(a, b, options.sort));
-  const shown = found.slice(0, options.limit);
   if (options.json === true) {
+    const shown = found.slice(0, options.limit);
     yield* jsonLines(
       { schema: 'memprof.sites/1', process: processJson(model), totals: momentTotals(model), moment: moment.name, sort: options.sort, siteCount: found.length },
       { sites: shown.map((site) => fullSite(site, model, moment)) },
     );
     return;
   }
-  yield* siteTable(command, moment, found, shown, options);
+  // A reader wants places, not V8's ways to them; a machine gets every stack as it is.
+  const { own, runtime } = apartFromRuntime(mergeSites(found, alikeKeys(stackContext(model))), options);
+  own.sort((a, b) => compare(a, b, options.sort));
+  yield* siteTable(command, moment, own, runtime, options);
+}
+
+/** Node's own sites are thousands and nobody's bug: they are summed up unless the filters ask for some of them. */
+export function apartFromRuntime(found: readonly Site[], filters: FilterOptions): { own: Site[]; runtime: Site[] } {
+  const asked = filters.package !== undefined || filters.module !== undefined || filters.function !== undefined;
+  const isRuntime = (site: Site) => !asked && site.stack.owner.kind === 'node';
+  return { own: found.filter((site) => !isRuntime(site)), runtime: found.filter(isRuntime) };
 }
 
 function fullSite(site: Site, model: TraceModel, moment: Moment) {
@@ -82,21 +94,26 @@ function compare(a: Site, b: Site, sort: SiteSort): number {
   return by[sort]() || bySize(a, b);
 }
 
-function* siteTable(command: TraceCommand, moment: Moment, found: readonly Site[], shown: readonly Site[], options: SitesOptions): Iterable<string> {
+function* siteTable(command: TraceCommand, moment: Moment, found: readonly Site[], runtime: readonly Site[], options: SitesOptions): Iterable<string> {
+  const shown = found.slice(0, options.limit);
   const { model, style, columns } = command;
   const context = stackContext(model);
   const all = ofWholeRun.has(options.sort);
-  const sum = (value: (site: Site) => number) => found.reduce((total, site) => total + value(site), 0);
-  const totalBytes = sum((site) => (all ? site.allocatedBytes : site.live.sizeBytes));
-  const totalCount = sum((site) => (all ? site.allocationCount : site.live.blockCount));
-  const what = all ? 'allocated over the whole run' : momentText(moment, model);
-  yield style.heading(`${formatCount(found.length)} sites, ${formatBytes(totalBytes)} in ${formatCount(totalCount)} ${all ? 'allocations' : 'blocks'} ${what}`);
+  const byAge = options.sort === 'age';
+  const bytesOf = (sites: readonly Site[]) => sites.reduce((total, site) => total + (all ? site.allocatedBytes : site.live.sizeBytes), 0);
+  const countOf = (sites: readonly Site[]) => sites.reduce((total, site) => total + (all ? site.allocationCount : site.live.blockCount), 0);
+  const totalBytes = bytesOf(found);
+  const totalCount = countOf(found);
+  const what = all ? 'over the whole run' : momentText(moment, model);
+  const unit = all ? 'allocations' : 'blocks';
+  yield style.heading(`${formatCount(found.length)} sites, ${formatBytes(totalBytes)} in ${formatCount(totalCount)} ${unit} ${what}`);
+  if (runtime.length > 0) yield style.faint(`and Node's runtime: ${formatBytes(bytesOf(runtime))} in ${formatCount(countOf(runtime))} ${unit} (--package node)`);
   if (shown.length === 0) return;
   yield '';
   const right = (title: string, paint?: (text: string) => string): Column => ({ title, align: 'right', ...(paint === undefined ? {} : { paint }) });
   const shape: Column[] = all
     ? [right('allocated', style.bytes), right('%'), right('calls'), right('temporary')]
-    : [right('bytes', style.bytes), right('%'), right('blocks'), right('oldest')];
+    : [right('bytes', style.bytes), right('%'), right('blocks'), ...(byAge ? [right('oldest')] : [])];
   shape.push({ title: 'package', align: 'left' }, { title: 'where', align: 'left', flexible: true });
   const rows = shown.map((site) => [
     ...(all
@@ -105,7 +122,7 @@ function* siteTable(command: TraceCommand, moment: Moment, found: readonly Site[
           formatBytes(site.live.sizeBytes),
           formatPercent(site.live.sizeBytes, totalBytes),
           formatCount(site.live.blockCount),
-          formatDuration(moment.atNs - site.oldestBornNs),
+          ...(byAge ? [formatDuration(moment.atNs - site.oldestBornNs)] : []),
         ]),
     shorten(ownerText(site.stack.owner), 20),
     whereText(site),
@@ -125,8 +142,9 @@ function* siteTable(command: TraceCommand, moment: Moment, found: readonly Site[
   function whereText(site: Site): string {
     const frame = siteFrame(site.stack, context);
     if (frame === null) return '[empty stack]';
-    const place = placeOf(frame, context);
-    return place === '' ? frameText(frame, 40) : `${frameText(frame, 40)} ${place}`;
+    const place = shortPlaceOf(frame, context);
+    const name = frameText(frame, 40).replace(/ \(inlined\)$/, '');
+    return place === '' ? name : `${name} ${place}`;
   }
 }
 

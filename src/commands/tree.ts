@@ -1,6 +1,6 @@
 // memprof tree: live memory as a call tree.
 import type { Moment } from '../model/index.js';
-import { type TreeNode, buildTree, collectSites, liveStackIds, renderTree } from '../report/index.js';
+import { type TreeNode, buildTree, collectSites, foldFrames, liveStackIds, renderTree } from '../report/index.js';
 import { type TraceCommand, stackContext } from './context.js';
 import { type FilterOptions, blockFilter, stackFilter } from './filters.js';
 import { frameJson, jsonLines, momentTotals, processJson } from './json.js';
@@ -10,6 +10,8 @@ export interface TreeOptions extends FilterOptions {
   inverted?: boolean;
   moment?: Moment['name'];
   minPercent: number;
+  /** Else runs of Node's internals and of the standard library are one line. */
+  allFrames?: boolean;
   json?: boolean;
 }
 
@@ -21,7 +23,8 @@ export async function* tree(command: TraceCommand, options: TreeOptions): AsyncG
   const passes = stackFilter(options);
   const found = collectSites(model, symbols, moment, filter === null ? {} : { filter }).filter((site) => passes === null || passes(site.stack));
   const inverted = options.inverted === true;
-  const root = buildTree(found, { inverted });
+  const full = options.json === true || options.allFrames === true;
+  const root = buildTree(found, full ? { inverted } : { inverted, fold: foldFrames(stackContext(model)) });
   if (options.json === true) {
     yield* jsonLines(
       { schema: 'memprof.tree/1', process: processJson(model), totals: momentTotals(model), moment: moment.name, inverted },

@@ -1,10 +1,11 @@
 // memprof unfreed: what was live before Node's teardown, and what was never freed; site by site.
 import type { Moment, TraceModel } from '../model/index.js';
-import { type Site, collectSites, formatBytes, formatCount, formatPercent, liveStackIds, ownerText, stackLines } from '../report/index.js';
+import { type Site, alikeKeys, collectSites, formatBytes, formatCount, formatPercent, liveStackIds, mergeSites, ownerText, stackLines } from '../report/index.js';
 import type { SymbolizedStacks } from '../symbols/index.js';
 import { type TraceCommand, stackContext } from './context.js';
 import { type FilterOptions, blockFilter, stackFilter } from './filters.js';
 import { bySize, jsonLines, momentTotals, processJson, siteJson } from './json.js';
+import { apartFromRuntime } from './sites.js';
 import { chooseMoment, momentText } from './moments.js';
 
 export interface UnfreedOptions extends FilterOptions {
@@ -26,7 +27,7 @@ export async function* unfreed(command: TraceCommand, options: UnfreedOptions): 
   }
   for (const [at, moment] of moments.entries()) {
     if (at > 0) yield '';
-    yield* momentLines(command, moment, sitesAt(model, symbols, moment, options), options.limit);
+    yield* momentLines(command, moment, sitesAt(model, symbols, moment, options), options);
   }
 }
 
@@ -46,21 +47,24 @@ function* jsonSites(model: TraceModel, symbols: SymbolizedStacks, moments: reado
   }
 }
 
-function* momentLines(command: TraceCommand, moment: Moment, found: readonly Site[], limit: number): Iterable<string> {
+function* momentLines(command: TraceCommand, moment: Moment, found: readonly Site[], options: UnfreedOptions): Iterable<string> {
   const { model, style, columns } = command;
   const context = stackContext(model);
   const sum = (sites: readonly Site[]) => sites.reduce((total, site) => total + site.live.sizeBytes, 0);
   const count = (sites: readonly Site[]) => formatCount(sites.reduce((total, site) => total + site.live.blockCount, 0));
   const total = sum(found);
+  const { own, runtime } = apartFromRuntime(mergeSites(found, alikeKeys(context)), options);
+  own.sort(bySize);
   const title = momentText(moment, model);
-  yield style.heading(`${title[0].toUpperCase()}${title.slice(1)}: ${formatBytes(total)} in ${count(found)} blocks from ${formatCount(found.length)} sites`);
-  for (const [at, site] of found.slice(0, limit).entries()) {
+  yield style.heading(`${title[0].toUpperCase()}${title.slice(1)}: ${formatBytes(total)} in ${count(found)} blocks`);
+  if (runtime.length > 0) yield style.faint(`  of it Node's runtime: ${formatBytes(sum(runtime))} in ${count(runtime)} blocks (--package node shows its sites)`);
+  for (const [at, site] of own.slice(0, options.limit).entries()) {
     yield '';
     const amount = `${String(at + 1).padStart(2)}. ${formatBytes(site.live.sizeBytes)} in ${formatCount(site.live.blockCount)} ${site.live.blockCount === 1 ? 'block' : 'blocks'} (${formatPercent(site.live.sizeBytes, total)})`;
     yield `${style.strong(amount)}  ${style.bytes(ownerText(site.stack.owner))}`;
     yield* stackLines(site.stack, context, { columns, indent: 4, style });
   }
-  const rest = found.slice(limit);
+  const rest = own.slice(options.limit);
   if (rest.length > 0) {
     yield '';
     yield style.faint(`${formatCount(rest.length)} more sites hold ${formatBytes(sum(rest))} in ${count(rest)} blocks: --limit all`);

@@ -113,6 +113,32 @@ export function addAmounts(into: Amount, more: Amount): void {
   into.sizeBytes += more.sizeBytes;
 }
 
+/** Sites with equal keys become one; it shows the stack of the largest. */
+export function mergeSites(sites: readonly Site[], keyOf: (stack: NamedStack) => string): Site[] {
+  const merged = new Map<string, Site>();
+  const bySize = [...sites].sort((a, b) => b.live.sizeBytes - a.live.sizeBytes || b.allocatedBytes - a.allocatedBytes);
+  for (const site of bySize) {
+    const key = keyOf(site.stack);
+    const into = merged.get(key);
+    if (into === undefined) merged.set(key, { ...site, live: { ...site.live }, threads: new Map(site.threads), stackIds: [...site.stackIds] });
+    else absorb(into, site);
+  }
+  return [...merged.values()];
+}
+
+function absorb(into: Site, site: Site): void {
+  addAmounts(into.live, site.live);
+  for (const [thread, amount] of site.threads) {
+    const known = into.threads.get(thread);
+    into.threads.set(thread, { blockCount: amount.blockCount + (known?.blockCount ?? 0), sizeBytes: amount.sizeBytes + (known?.sizeBytes ?? 0) });
+  }
+  into.stackIds.push(...site.stackIds);
+  into.allocationCount += site.allocationCount;
+  into.allocatedBytes += site.allocatedBytes;
+  into.temporaryCount += site.temporaryCount;
+  if (!(into.oldestBornNs <= site.oldestBornNs)) into.oldestBornNs = site.oldestBornNs;
+}
+
 export interface OwnerTotals {
   owner: Owner;
   /** null without that moment. */

@@ -7,6 +7,7 @@ import {
   type StackFrame,
   baseName,
   placeText,
+  qualifiedName,
   shortenFunction,
 } from '../symbols/index.js';
 import { escapeText } from './escape.js';
@@ -37,13 +38,16 @@ export function ownerText(owner: Owner): string {
 
 /** What stands at the left: the function as far as it is known. */
 export function frameText(frame: StackFrame, maxChars = 60): string {
-  if (frame.kind === 'marker') return `[${frame.text}]`;
+  if (frame.kind === 'marker') return frame.marker === 'folded' ? frame.text : `[${frame.text}]`;
   const inlined = frame.inlined ? ' (inlined)' : '';
   return escapeText(functionText(frame, maxChars - inlined.length)) + inlined;
 }
 
+/** Further from the symbol than this, the module's offset says more than the symbol. */
+const nearBytes = 4096;
+
 function functionText(frame: NamedFrame, maxChars: number): string {
-  if (frame.near !== null) {
+  if (frame.near !== null && frame.near.offsetBytes < nearBytes) {
     return `near ${shortenFunction(frame.near.symbol, maxChars - 12)}+0x${frame.near.offsetBytes.toString(16)}`;
   }
   if (frame.function === null) return placeText(frame);
@@ -58,8 +62,13 @@ export function placeOf(frame: StackFrame, context: StackContext): string {
     return escapeText(frame.line === null ? file : `${file}:${frame.line}`);
   }
   if (frame.kind === 'builtin') return frame.function === null ? '' : 'V8 builtin';
-  if (frame.module === null || (frame.function === null && frame.near === null)) return '';
+  if (frame.module === null || (frame.function === null && (frame.near === null || frame.near.offsetBytes >= nearBytes))) return '';
   return escapeText(baseName(frame.module));
+}
+
+/** placeOf with the file's name alone: for tables. */
+export function shortPlaceOf(frame: StackFrame, context: StackContext): string {
+  return baseName(placeOf(frame, context));
 }
 
 function isNodeInternal(frame: StackFrame, context: StackContext): boolean {
@@ -83,32 +92,92 @@ export function siteFrame(stack: NamedStack, context: StackContext): StackFrame 
 }
 
 function isLibraryCode(frame: NamedFrame): boolean {
-  return frame.function !== null && /^(?:std::|__gnu_cxx::|operator (?:new|delete))/.test(shortenFunction(frame.function));
+  return frame.function !== null && /^(?:std::|__gnu_cxx::|operator (?:new|delete))/.test(qualifiedName(frame.function));
 }
 
-export type StackLine = { frame: StackFrame; foldedCount: 0 } | { frame: null; foldedCount: number; text: string };
+/** Code that carries calls for others and says little where memory goes: runs of it are folded. */
+const plumbing = { node: "Node's internals", library: 'the standard library', addonApi: 'node-addon-api' } as const;
+type Plumbing = keyof typeof plumbing;
 
-/** Folds runs of two and more internal frames, and the middle of what is still longer than maxLines. */
-export function foldStack(frames: readonly StackFrame[], context: StackContext, maxLines: number): StackLine[] {
+function plumbingOf(frame: StackFrame, context: StackContext): Plumbing | null {
+  if (frame.kind === 'marker') return null;
+  if (isNodeInternal(frame, context) && !(frame.kind === 'native' && isLibraryCode(frame))) return 'node';
+  if (frame.kind !== 'native') return null;
+  if (/\/node-addon-api\/napi[\w-]*\.h$/.test(frame.file ?? '')) return 'addonApi';
+  // std:: is Rust's, too; its other crates are told by where they were built.
+  return isLibraryCode(frame) || /\/library\/(?:core|alloc|std)\/src\//.test(frame.file ?? '') ? 'library' : null;
+}
+
+export type StackLine = { frame: StackFrame } | { frame: null; foldedCount: number; text: string };
+
+/** Folds runs of two and more frames of one kind of plumbing. */
+function foldPlumbing(frames: readonly StackFrame[], context: StackContext): StackLine[] {
   const lines: StackLine[] = [];
   for (let at = 0; at < frames.length; ) {
-    let end = at;
-    while (end < frames.length && (isNodeInternal(frames[end], context) || (end > at && isStartCode(frames[end])))) end++;
-    if (end - at >= 2) {
-      lines.push({ frame: null, foldedCount: end - at, text: `... ${end - at} frames of Node's internals` });
-      at = end;
-    } else {
-      lines.push({ frame: frames[at], foldedCount: 0 });
-      at++;
-    }
+    const kind = plumbingOf(frames[at], context);
+    let end = at + 1;
+    while (
+      kind !== null && end < frames.length && (plumbingOf(frames[end], context) === kind || (kind === 'node' && isStartCode(frames[end])))) end++;
+    // Its outermost frame is the call that the user's code made: std::map<...>::operator[] says something.
+    if (kind === 'library' && end - at >= 2) end--;
+    if (kind !== null && end - at >= 2) lines.push({ frame: null, foldedCount: end - at, text: plumbing[kind] });
+    else lines.push({ frame: frames[at] });
+    at = end;
   }
+  return lines;
+}
+
+/** For trees: each run of plumbing becomes one marker, the same object for the same kind. */
+export function foldFrames(context: StackContext): (frames: readonly StackFrame[]) => StackFrame[] {
+  const markers = new Map<string, StackFrame>();
+  const markerOf = (text: string): StackFrame => {
+    let marker = markers.get(text);
+    if (marker === undefined) markers.set(text, (marker = { kind: 'marker', marker: 'folded', text: `... ${text}` }));
+    return marker;
+  };
+  return (frames) =>
+    foldPlumbing(frames, context).map((line) => {
+      if (line.frame === null) return markerOf(line.text);
+      return plumbingOf(line.frame, context) === 'node' ? markerOf(plumbing.node) : line.frame;
+    });
+}
+
+/** Folds plumbing, and the middle of what is still longer than maxLines. */
+export function foldStack(frames: readonly StackFrame[], context: StackContext, maxLines: number): StackLine[] {
+  const lines = foldPlumbing(frames, context);
   if (lines.length <= maxLines) return lines;
   // The leaf says what allocated and the root whose request it was; the leaf matters more.
-  const tail = Math.floor(maxLines / 4);
+  const tail = Math.floor(maxLines / 3);
   const head = maxLines - 1 - tail;
   const hidden = lines.slice(head, lines.length - tail);
   const count = hidden.reduce((sum, line) => sum + (line.frame === null ? line.foldedCount : 1), 0);
-  return [...lines.slice(0, head), { frame: null, foldedCount: count, text: `... ${count} more frames` }, ...lines.slice(lines.length - tail)];
+  return [...lines.slice(0, head), { frame: null, foldedCount: count, text: '' }, ...lines.slice(lines.length - tail)];
+}
+
+function foldedText(line: { foldedCount: number; text: string }): string {
+  return line.text === '' ? `... ${line.foldedCount} more frames` : `... ${line.foldedCount} frames of ${line.text}`;
+}
+
+/**
+ * Equal for stacks that differ only in plumbing: the same call through V8's interpreter and through its
+ * compiled code is one place to a reader. Frames of one symbolize() call are interned, so they compare by identity.
+ */
+export function alikeKeys(context: StackContext): (stack: NamedStack) => string {
+  const ids = new Map<StackFrame, number>();
+  const idOf = (frame: StackFrame): number => {
+    let id = ids.get(frame);
+    if (id === undefined) ids.set(frame, (id = ids.size));
+    return id;
+  };
+  return (stack) => {
+    const lines = foldPlumbing(stack.frames, context).map((line) => {
+      if (line.frame === null) return line.text;
+      // A run of one is still plumbing.
+      const kind = plumbingOf(line.frame, context);
+      return kind === 'node' ? plumbing[kind] : String(idOf(line.frame));
+    });
+    return `${stack.owner.key}\0${lines.join('\0')}`;
+  };
 }
 
 export function stackLines(
@@ -124,7 +193,7 @@ export function stackLines(
   const nameRoom = Math.floor(room * 0.55);
   const shown = lines.map((line) =>
     line.frame === null
-      ? { name: line.text, place: '', frame: null }
+      ? { name: foldedText(line), place: '', frame: null }
       : { name: frameText(line.frame, nameRoom), place: placeOf(line.frame, context), frame: line.frame },
   );
   // Long names do not push every place to the right.

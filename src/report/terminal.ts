@@ -1,10 +1,10 @@
 // The exit report: what one run held, readable at 80 columns. Pure: model and names in, one string out.
-import type { TraceModel } from '../model/index.js';
+import type { Moment, TraceModel } from '../model/index.js';
 import { type SymbolizedStacks, isNodeProcess } from '../symbols/index.js';
 import { escapeText, shellQuote } from './escape.js';
 import { describeEnd, lossLines } from './facts.js';
-import { type Amount, type OwnerTotals, type Site, addAmounts, collectOwners, collectSites } from './sites.js';
-import { type StackContext, ownerText, stackLines } from './stack-text.js';
+import { type Amount, type OwnerTotals, type Site, addAmounts, collectOwners, collectSites, mergeSites } from './sites.js';
+import { type StackContext, alikeKeys, ownerText, stackLines } from './stack-text.js';
 import { type Style, plainStyle } from './style.js';
 import { type Column, renderTable, truncateEnd } from './table.js';
 import { formatBytes, formatCount, formatDuration, formatPercent } from './units.js';
@@ -134,26 +134,27 @@ function sumOwners(owners: readonly OwnerTotals[]): { beforeTeardown: Amount | n
 
 function siteLines(model: TraceModel, symbols: SymbolizedStacks, options: Drawing, style: Style): string[] {
   const moment = model.beforeTeardown ?? model.atEnd;
-  const isUsers = (site: Site) => site.stack.owner.kind !== 'node';
-  const atEnd = new Map(collectSites(model, symbols, model.atEnd).map((site) => [site.stack.key, site]));
-  const sites = collectSites(model, symbols, moment).filter(isUsers);
-  const known = new Set(sites.map((site) => site.stack.key));
+  const isNode = isNodeProcess(model.process);
+  const context: StackContext = { isNode, executable: model.process.executable, cwd: model.process.cwd };
+  const alike = alikeKeys(context);
+  const usersSites = (at: Moment) => mergeSites(collectSites(model, symbols, at).filter((site) => site.stack.owner.kind !== 'node'), alike);
+  const sites = usersSites(moment);
+  const atEnd = new Map(usersSites(model.atEnd).map((site) => [alike(site.stack), site]));
+  const known = new Set(sites.map((site) => alike(site.stack)));
   // What teardown itself allocated was not live before it, and counts when it stays.
-  const late = new Set([...atEnd.values()].filter((site) => isUsers(site) && !known.has(site.stack.key)));
+  const late = new Set([...atEnd].filter(([key]) => !known.has(key)).map(([, site]) => site));
   sites.push(...late);
   sites.sort((a, b) => b.live.sizeBytes - a.live.sizeBytes || b.live.blockCount - a.live.blockCount || (a.stack.key < b.stack.key ? -1 : 1));
-  const isNode = isNodeProcess(model.process);
   if (sites.length === 0) return isNode ? ["Nothing but Node's own runtime held memory."] : [];
-  const context: StackContext = { isNode, executable: model.process.executable, cwd: model.process.cwd };
   const limit = options.siteCount ?? 5;
   const all = sumSites(sites);
   const when = model.beforeTeardown === null ? 'at the end' : "before Node's teardown";
   const lines = [style.heading(`Where it was allocated: the largest ${sites.length <= limit ? '' : `${limit} `}of ${formatCount(sites.length)} sites, ${when}`)];
   if (sites.length <= limit) lines[0] = style.heading(`Where it was allocated, ${when}`);
   sites.slice(0, limit).forEach((site, at) => {
-    const fate = model.beforeTeardown === null ? '' : late.has(site) ? ', allocated by teardown, never freed' : `, ${fateOf(site.live, atEnd.get(site.stack.key)?.live ?? null)}`;
+    const fate = model.beforeTeardown === null ? '' : late.has(site) ? ', allocated by teardown, never freed' : `, ${fateOf(site.live, atEnd.get(alike(site.stack))?.live ?? null)}`;
     lines.push('', ...siteTitle(site, at + 1, all, fate, options, style));
-    lines.push(...stackLines(site.stack, context, { columns: options.columns, indent: 6, maxLines: 14, style }));
+    lines.push(...stackLines(site.stack, context, { columns: options.columns, indent: 6, maxLines: 9, style }));
   });
   if (sites.length > limit) {
     const rest = sumSites(sites.slice(limit));

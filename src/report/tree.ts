@@ -18,11 +18,12 @@ export interface TreeNode {
   children: TreeNode[];
 }
 
-export function buildTree(sites: readonly Site[], options: { inverted: boolean }): TreeNode {
+export function buildTree(sites: readonly Site[], options: { inverted: boolean; fold?: (frames: readonly StackFrame[]) => readonly StackFrame[] }): TreeNode {
   const root = emptyNode(null);
   const childrenOf = new Map<TreeNode, Map<StackFrame, TreeNode>>();
   for (const site of sites) {
-    const frames = options.inverted ? site.stack.frames : [...site.stack.frames].reverse();
+    const leafFirst = options.fold?.(site.stack.frames) ?? site.stack.frames;
+    const frames = options.inverted ? leafFirst : [...leafFirst].reverse();
     let node = root;
     addTo(node, site);
     for (const frame of frames) {
@@ -83,7 +84,7 @@ export function renderTree(
     if (hidden.length > 0) {
       const rest = hidden.reduce((sum, child) => ({ sizeBytes: sum.sizeBytes + child.sizeBytes, blockCount: sum.blockCount + child.blockCount }), { sizeBytes: 0, blockCount: 0 });
       const text = `... ${hidden.length} smaller`;
-      open.splice(open.length - shown.length, 0, { node: { ...rest, frame: { kind: 'marker', marker: 'unknown', text }, selfBytes: 0, children: [] }, indent: childIndent });
+      open.splice(open.length - shown.length, 0, { node: { ...rest, frame: { kind: 'marker', marker: 'folded', text }, selfBytes: 0, children: [] }, indent: childIndent });
     }
   }
   return lines;
@@ -91,7 +92,7 @@ export function renderTree(
 
 function label(node: TreeNode, context: StackContext, room: number, style: Style): string {
   if (node.frame === null) return style.strong('all');
-  if (node.frame.kind === 'marker' && node.frame.text.startsWith('...')) return style.faint(node.frame.text);
+  if (node.frame.kind === 'marker' && node.frame.marker === 'folded') return style.faint(node.frame.text);
   const name = frameText(node.frame, room);
   const place = placeOf(node.frame, context);
   const text = truncateEnd(name, room);

@@ -27,6 +27,7 @@ function tidy(name: string): string {
   return name
     .replace(stringType, 'std::string')
     .replace(/std::__(?:cxx11|1)::/g, 'std::')
+    .replace(/\(anonymous namespace\)::/g, '')
     .replace(defaultArguments, '')
     .replace(/\s+>/g, '>');
 }

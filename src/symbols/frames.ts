@@ -28,10 +28,10 @@ export interface NamedFrame {
   readonly offset: number | null;
 }
 
-/** Not a frame but a fact about the stack at this place. */
+/** Not a frame but a fact about the stack at this place; 'folded' is a report's own. */
 export interface MarkerFrame {
   readonly kind: 'marker';
-  readonly marker: 'cut' | 'nested' | 'table-full' | 'not-taken' | 'broken' | 'gap' | 'unknown';
+  readonly marker: 'cut' | 'nested' | 'table-full' | 'not-taken' | 'broken' | 'gap' | 'unknown' | 'folded';
   readonly text: string;
 }
 

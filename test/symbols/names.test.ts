@@ -61,7 +61,7 @@ test('C++ names lose return types, parameters and the spelled-out standard libra
   t.is(shortenFunction('operator new(unsigned long)'), 'operator new');
   t.is(shortenFunction('operator new[](unsigned long)'), 'operator new[]');
   t.is(shortenFunction('std::ostream& std::operator<< <std::char_traits<char> >(std::ostream&, char)'), 'std::operator<< <std::char_traits<char>>');
-  t.is(shortenFunction('(anonymous namespace)::grow(int)'), '(anonymous namespace)::grow');
+  t.is(shortenFunction('(anonymous namespace)::grow(int)'), 'grow');
   t.is(shortenFunction('main::{lambda(int)#1}::operator()(int) const'), 'main::{lambda(int)#1}::operator()');
   t.is(shortenFunction('work() [clone .isra.0]'), 'work');
   t.is(shortenFunction('core::ptr::drop_in_place<T>::h0123456789abcdef'), 'core::ptr::drop_in_place<T>');
