@@ -61,6 +61,11 @@ export class Ledger {
     return this.liveCount;
   }
 
+  /** One above the highest stack id that allocated. */
+  get stackIdLimit(): number {
+    return this.stackLimit;
+  }
+
   /** How many allocations there were: the serial of the next one. */
   get nextSerial(): number {
     return this.allocationCount;

@@ -175,7 +175,12 @@ export class Recording {
   }
 
   private beginThread(index: number, tid: number, tick: number): void {
-    if (this.threadByIndex.has(index)) return;
+    const known = this.threadByIndex.get(index);
+    if (known !== undefined) {
+      // It ended, then its last destructors allocated again.
+      known.endTick = null;
+      return;
+    }
     const thread = { index, tid, name: this.nameByTid.get(tid) ?? '', beginTick: tick, endTick: null };
     this.nameByTid.delete(tid);
     this.threads.push(thread);

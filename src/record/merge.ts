@@ -10,6 +10,8 @@ export class Merge {
   fallenTickCount = 0;
   /** Stack ids that no node had: the records got stack 4 (not taken). */
   unknownStackCount = 0;
+  /** One above the highest stack id of a mapping. */
+  rareStackLimit = 0;
   /** Where the records come from; the owner adds to it. */
   readonly rings: RingReader[] = [];
   private readonly onDamage: (ring: RingReader) => void;
@@ -29,7 +31,7 @@ export class Merge {
    * its last record (see the horizon in wire.h).
    *
    * @param now the tick of the fence; Infinity once the process is gone
-   * @param stackLimit node ids at and above it are unknown
+   * @param stackLimit node ids at and above it have no place in any chunk
    */
   fill(batch: EventBatch, now: number, stackLimit: number): boolean {
     const { active } = this;
@@ -141,9 +143,14 @@ export class Merge {
         const at = batch.appendRareWords(staging, from + 2, halves - 2);
         stackId[count] = at;
         const stackAt = rareStackHalf(kind);
-        if (stackAt >= 0 && batch.rareWords[at + stackAt]! >= stackLimit) {
-          batch.rareWords[at + stackAt] = stackNotTaken;
-          this.unknownStackCount++;
+        if (stackAt >= 0) {
+          const stack = batch.rareWords[at + stackAt]!;
+          if (stack >= stackLimit) {
+            batch.rareWords[at + stackAt] = stackNotTaken;
+            this.unknownStackCount++;
+          } else {
+            this.rareStackLimit = Math.max(this.rareStackLimit, stack + 1);
+          }
         }
       }
       type[count] = kind;

@@ -165,7 +165,8 @@ export class ProcessRecorder {
   async close(status: RootStatus | null, isStillRunning: boolean): Promise<RecordedProcess> {
     this.drain(true);
     while (this.mergeUntil(Infinity, Infinity));
-    this.stackReader.readUpTo(this.field(ProcessHeader.stackNodeCount), this.stacks, true);
+    const used = Math.max(this.recording.ledger.stackIdLimit, this.merge.rareStackLimit);
+    this.stackReader.readUpTo(Math.max(this.field(ProcessHeader.stackNodeCount), used), this.stacks, true);
     this.stacks.pushReadyMade();
     const model = this.model({ status, isStillRunning });
     const tracePath = this.trace?.path ?? null;
@@ -238,7 +239,8 @@ export class ProcessRecorder {
   /** Returns whether there is more to merge at once. */
   private mergeUntil(deadline: number, now: number): boolean {
     const { batch } = this;
-    const stackLimit = Math.min(this.field(ProcessHeader.stackNodeCount), this.stackReader.capacity);
+    // Not stackNodeCount: it is stored without order, and may lag behind a record's stack.
+    const stackLimit = this.stackReader.capacity;
     let isFull = true;
     while (isFull) {
       isFull = this.merge.fill(batch, now, stackLimit);

@@ -10,15 +10,20 @@ const threads = 64;
 const classes = 128;
 
 export class AddressPredictor {
-  private readonly low = new Int32Array(threads * classes * depth);
-  private readonly high = new Int32Array(threads * classes * depth);
+  // Lists get their places when they are first used: few of all thread and class pairs are.
+  private readonly placeOf = new Uint16Array(threads * classes);
+  private listCount = 0;
+  private low = new Int32Array(64 * depth);
+  private high = new Int32Array(64 * depth);
   /** Where the next release goes in each ring of `depth` places. */
-  private readonly next = new Uint8Array(threads * classes);
+  private readonly next = new Uint8Array(threads * classes + 1);
   private readonly freshAddress = new Float64Array(threads);
 
-  /** The place where a release of this size is remembered, or looked for. */
+  /** The list in which a release of this size is remembered, or looked for. */
   list(threadIndex: number, sizeLow: number, sizeHigh: number): number {
-    return (threadIndex & (threads - 1)) * classes + (sizeHigh === 0 ? sizeClass(sizeLow) : classes - 1);
+    const key = (threadIndex & (threads - 1)) * classes + (sizeHigh === 0 ? sizeClass(sizeLow) : classes - 1);
+    const place = this.placeOf[key]!;
+    return place !== 0 ? place : this.addList(key);
   }
 
   released(list: number, low: number, high: number): void {
@@ -68,6 +73,20 @@ export class AddressPredictor {
 
   fresh(threadIndex: number): number {
     return this.freshAddress[threadIndex & (threads - 1)]!;
+  }
+
+  private addList(key: number): number {
+    const place = ++this.listCount;
+    this.placeOf[key] = place;
+    if ((place + 1) * depth > this.low.length) {
+      const low = new Int32Array(2 * this.low.length);
+      const high = new Int32Array(2 * this.low.length);
+      low.set(this.low);
+      high.set(this.high);
+      this.low = low;
+      this.high = high;
+    }
+    return place;
   }
 
   /** A block was carved here: the next may follow it, 16 bytes aligned with 8 bytes of header. */

@@ -14,17 +14,19 @@ export class EventDecoder {
   nsPerTick = 1;
   private readonly predictor = new AddressPredictor();
   private readonly blocks = new SerialTable();
-  private readonly batch = new EventBatch(eventsPerChunk);
+  private batch = new EventBatch(256);
   private serial = 0;
   private lastTick = 0;
 
   /** Releases come with address, size, stack and age. The batch is valid until the next call. */
   decode(content: Uint8Array): EventBatch {
-    const { batch, predictor, blocks } = this;
-    batch.clear();
+    const { predictor, blocks } = this;
     const reader = new ByteReader(content);
     const eventCount = reader.varint();
     if (eventCount > eventsPerChunk) throw new TraceDamage(`announces ${eventCount} events`);
+    if (eventCount > this.batch.capacity) this.batch = new EventBatch(eventCount);
+    const { batch } = this;
+    batch.clear();
     const nsPerTick = reader.float64();
     if (!(nsPerTick > 0 && nsPerTick < 1e9)) throw new TraceDamage(`has a tick of ${nsPerTick} ns`);
     this.nsPerTick = nsPerTick;

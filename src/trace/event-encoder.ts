@@ -2,31 +2,25 @@
 import { EventType, type EventBatch, recordWords } from '../ledger/index.js';
 import { AddressPredictor, Placement } from './address-predictor.js';
 import { ByteWriter } from './bytes.js';
+import { PairTable } from './pair-table.js';
 
 export const eventsPerChunk = 1 << 16;
-const dictionarySlots = 1 << 18;
+const firstSectionBytes = 4096;
 
 export class EventEncoder {
   eventCount = 0;
   private readonly predictor = new AddressPredictor();
-  private readonly types = new ByteWriter(eventsPerChunk);
+  private readonly types = new ByteWriter(firstSectionBytes);
   private readonly threads = new ByteWriter(1024);
-  private readonly times = new ByteWriter(eventsPerChunk);
-  private readonly pairs = new ByteWriter(eventsPerChunk);
-  private readonly uses = new ByteWriter(eventsPerChunk);
-  private readonly placements = new ByteWriter(eventsPerChunk);
-  private readonly addresses = new ByteWriter(eventsPerChunk);
-  private readonly ages = new ByteWriter(eventsPerChunk);
+  private readonly times = new ByteWriter(firstSectionBytes);
+  private readonly pairs = new ByteWriter(firstSectionBytes);
+  private readonly uses = new ByteWriter(firstSectionBytes);
+  private readonly placements = new ByteWriter(firstSectionBytes);
+  private readonly addresses = new ByteWriter(firstSectionBytes);
+  private readonly ages = new ByteWriter(firstSectionBytes);
   private readonly rare = new ByteWriter(1024);
 
-  // (stack, size) pairs of this chunk: open addressing; a slot counts when its stamp is this chunk's.
-  private readonly pairStamp = new Uint32Array(dictionarySlots);
-  private readonly pairStack = new Uint32Array(dictionarySlots);
-  private readonly pairSizeLow = new Uint32Array(dictionarySlots);
-  private readonly pairSizeHigh = new Uint32Array(dictionarySlots);
-  private readonly pairNumber = new Uint32Array(dictionarySlots);
-  private stamp = 1;
-  private pairCount = 0;
+  private readonly pairsOfChunk = new PairTable();
 
   private runThread = -1;
   private runLength = 0;
@@ -120,8 +114,7 @@ export class EventEncoder {
     this.eventCount = 0;
     this.runThread = -1;
     this.runLength = 0;
-    this.pairCount = 0;
-    this.stamp++;
+    this.pairsOfChunk.clear();
     return out.written();
   }
 
@@ -140,19 +133,8 @@ export class EventEncoder {
 
   /** 0: a new pair, which stands in `pairs` next; else its number in the chunk, from 1. */
   private usePair(stack: number, sizeLow: number, sizeHigh: number): number {
-    const { pairStamp, stamp } = this;
-    let at = (Math.imul(stack, 0x9e3779b1) ^ Math.imul(sizeLow, 0x85ebca6b)) >>> 14;
-    while (pairStamp[at] === stamp) {
-      if (this.pairStack[at] === stack && this.pairSizeLow[at] === sizeLow && this.pairSizeHigh[at] === sizeHigh) {
-        return this.pairNumber[at]!;
-      }
-      at = (at + 1) & (dictionarySlots - 1);
-    }
-    pairStamp[at] = stamp;
-    this.pairStack[at] = stack;
-    this.pairSizeLow[at] = sizeLow;
-    this.pairSizeHigh[at] = sizeHigh;
-    this.pairNumber[at] = ++this.pairCount;
+    const number = this.pairsOfChunk.find(stack, sizeLow, sizeHigh);
+    if (number !== 0) return number;
     this.pairs.varint(stack);
     this.pairs.varint(sizeHigh * 4294967296 + sizeLow);
     return 0;

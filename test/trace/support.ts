@@ -1,0 +1,193 @@
+// Traces of random processes, made through the real ledger and writer.
+import { isDeepStrictEqual } from 'node:util';
+import { deflateRawSync, inflateRawSync, crc32 } from 'node:zlib';
+import type { ExecutionContext } from 'ava';
+import fc from 'fast-check';
+import { EventBatch, EventType, Recording, recordWords, StackTableBuilder } from '../../src/ledger/index.js';
+import { FrameKind, type TraceModel } from '../../src/model/index.js';
+import { type Codec, TraceWriter } from '../../src/trace/index.js';
+
+/** A stand-in for zstd where the native part is not what is tested. */
+export const plainCodec: Codec = {
+  compress: (data) => deflateRawSync(data, { level: 1 }),
+  decompress: (data, maxBytes) => inflateRawSync(data, { maxOutputLength: Math.max(maxBytes, 1) }),
+  crc32: (data, seed) => crc32(data, seed),
+};
+
+export interface Step {
+  kind: 'allocate' | 'release' | 'release-unknown' | 'rare';
+  type: number;
+  thread: number;
+  pick: number;
+  size: number;
+  stack: number;
+  ticks: number;
+}
+
+const rareTypes = [EventType.map, EventType.unmap, EventType.remap, EventType.heapBreak, EventType.threadName, EventType.mark, EventType.fork, EventType.exit, EventType.lost];
+
+export const step: fc.Arbitrary<Step> = fc.record({
+  kind: fc.oneof(
+    { weight: 10, arbitrary: fc.constant('allocate' as const) },
+    { weight: 9, arbitrary: fc.constant('release' as const) },
+    { weight: 1, arbitrary: fc.constant('release-unknown' as const) },
+    { weight: 1, arbitrary: fc.constant('rare' as const) },
+  ),
+  type: fc.nat({ max: 8 }),
+  thread: fc.nat({ max: 3 }),
+  pick: fc.nat({ max: 1000 }),
+  size: fc.oneof(fc.nat({ max: 200 }), fc.nat({ max: 100_000 }), fc.constantFrom(0, 2 ** 32, 2 ** 48 - 1)),
+  stack: fc.nat({ max: 40 }),
+  ticks: fc.oneof(fc.nat({ max: 100 }), fc.nat({ max: 10 ** 6 })),
+});
+
+/** What an event says, apart from its exact time. */
+export interface PlainEvent {
+  type: number;
+  thread: number;
+  address: number;
+  size: number;
+  stack: number;
+  age: number;
+  rare: number[];
+}
+
+export function plainEvents(batch: EventBatch): PlainEvent[] {
+  const events: PlainEvent[] = [];
+  for (let row = 0; row < batch.count; row++) {
+    const type = batch.type[row]!;
+    const isBlock = type <= EventType.freeLast;
+    const isRelease = isBlock && type > EventType.allocLast;
+    const from = batch.stackId[row]!;
+    events.push({
+      type,
+      thread: batch.threadIndex[row]!,
+      address: isBlock ? batch.address(row) : 0,
+      size: isBlock ? batch.sizeBytes(row) : 0,
+      stack: isBlock ? from : 0,
+      age: isRelease ? batch.age[row]! : 0,
+      rare: isBlock ? [] : Array.from(batch.rareWords.subarray(from, from + 2 * recordWords(type) - 2)),
+    });
+  }
+  return events;
+}
+
+export interface WrittenTrace {
+  bytes: Uint8Array;
+  model: TraceModel;
+  events: PlainEvent[];
+  ticks: number[];
+}
+
+export interface WriteOptions {
+  events?: 'full' | 'none';
+  batchSize?: number;
+  /** A chunk ends after every batch, as when the flush timer fires. */
+  flushEachBatch?: boolean;
+  nsPerTick?: number;
+}
+
+/** Records the steps as a process would, writes its trace and tells what was written. */
+export async function writeTrace(steps: Step[], options: WriteOptions = {}): Promise<WrittenTrace> {
+  const { events: mode = 'full', batchSize = 64, flushEachBatch = false, nsPerTick = 0.5 } = options;
+  const stacks = new StackTableBuilder();
+  stacks.pushReadyMade();
+  const recording = new Recording();
+  const parts: Uint8Array[] = [];
+  const texts: [number, string][] = [[1, 'a mark']];
+  recording.addText(1, 'a mark');
+  const codes = [{ id: 3, kind: 'jit' as const, isolate: 0, rawName: 'JS:~f /a.js:1:2' }];
+  const model = (complete: boolean): TraceModel => ({
+    formatVersion: 1,
+    process: processInfo(recording.lastTick * nsPerTick),
+    modules: [],
+    codes,
+    stacks: stacks.table(),
+    ...recording.parts(nsPerTick, stacks.count),
+    losses: { ...noLosses(), unknownReleaseCount: recording.ledger.unknownReleaseCount, doubleAllocationCount: recording.ledger.doubleAllocationCount },
+    hasEvents: mode === 'full',
+    complete,
+  });
+  const writer = new TraceWriter(
+    { sink: (bytes) => parts.push(bytes.slice()), codec: plainCodec, events: mode },
+    { process: () => processInfo(0), modules: () => [], codes, texts, stacks, nsPerTick: () => nsPerTick },
+  );
+  const live: number[] = [];
+  const written: PlainEvent[] = [];
+  const ticks: number[] = [];
+  let tick = 0;
+  let batch = new EventBatch(batchSize);
+  const flush = () => {
+    recording.consume(batch);
+    writer.addEvents(batch);
+    if (flushEachBatch) writer.flushEvents();
+    written.push(...plainEvents(batch));
+    batch = new EventBatch(batchSize);
+  };
+  for (const s of steps) {
+    tick += s.ticks;
+    ticks.push(tick);
+    const index = live.length === 0 ? -1 : s.pick % live.length;
+    if (s.kind === 'allocate') {
+      const stack = 6 + s.stack;
+      while (stacks.count <= stack) stacks.push(s.pick % stacks.count, FrameKind.native, s.pick, s.size % 2 ** 40);
+      // Sometimes a live address: a release that was lost.
+      const address = s.pick % 50 === 0 && index >= 0 ? live[index]! : 0x7f00_0000_0000 + 16 * (s.pick * 7 + s.size % 5) + (s.pick % 13 === 0 ? 8 : 0);
+      batch.pushAllocation(EventType.malloc + s.type, s.thread, tick, address, s.size, stack);
+      if (!live.includes(address)) live.push(address);
+    } else if (s.kind === 'release' && index >= 0) {
+      batch.pushRelease(EventType.free + (s.type % 4), s.thread, tick, live[index]!);
+      live.splice(index, 1);
+    } else if (s.kind === 'rare') {
+      const type = rareTypes[s.type % rareTypes.length]!;
+      const halves = Array.from({ length: 2 * recordWords(type) - 2 }, (_, i) => (i % 2 === 0 ? s.pick + i : 0));
+      if (type === EventType.mark) halves.splice(0, 4, 1 + (s.pick % 3), 1, 5, s.pick % 3);
+      batch.pushRare(type, s.thread, tick, halves);
+    } else {
+      batch.pushRelease(EventType.free, s.thread, tick, 0xdead_0000 + 16 * s.pick);
+    }
+    if (batch.count === batchSize) flush();
+  }
+  flush();
+  const final = model(true);
+  await writer.end(final);
+  return { bytes: Buffer.concat(parts), model: final, events: written, ticks };
+}
+
+function processInfo(durationNs: number): TraceModel['process'] {
+  return {
+    pid: 12,
+    ppid: 1,
+    generation: 0,
+    executable: '/usr/bin/node',
+    cwd: '/',
+    argv: ['node', 'ä.js'],
+    nodeVersion: 'v20.0.0',
+    v8Version: null,
+    startRealtimeMs: 1.5,
+    durationNs,
+    ended: { how: 'exit', code: 0, signal: null },
+  };
+}
+
+function noLosses(): TraceModel['losses'] {
+  return {
+    lostEventCount: 0,
+    untracedThreadCount: 0,
+    nestedEventCount: 0,
+    cutStackCount: 0,
+    fullTableStackCount: 0,
+    unknownReleaseCount: 0,
+    doubleAllocationCount: 0,
+    ringWaitCount: 0,
+    ringWaitNs: 0,
+    bootstrapBytes: 0,
+    stoppedEarly: null,
+  };
+}
+
+/** t.deepEqual, which is slow on what is equal, only to show a difference. */
+export function same(t: ExecutionContext, actual: unknown, expected: unknown): void {
+  if (isDeepStrictEqual(actual, expected)) t.pass();
+  else t.deepEqual(actual, expected);
+}
