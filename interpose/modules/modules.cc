@@ -269,6 +269,10 @@ void announce_all() {
     g_findObject = reinterpret_cast<FindObject>(dlsym(RTLD_DEFAULT, "_dl_find_object"));
   }
   g_v8 = reinterpret_cast<uintptr_t>(dlsym(RTLD_DEFAULT, "_ZN2v87Isolate13TryGetCurrentEv"));
+  if (g_v8 == 0 || g_findObject == nullptr) {
+    dlerror();  // the message of the failed lookup, and then its memory
+    dlerror();
+  }
   rescan();
   Locked lock(g_lock);
   g_announcing.store(true);

@@ -16,6 +16,9 @@
 #define RENAME_NOREPLACE (1 << 0)
 #endif
 
+// The loader's note of the initial stack pointer; absent in other C libraries.
+extern "C" __attribute__((weak)) void* __libc_stack_end;
+
 namespace mp::os {
 namespace {
 
@@ -221,6 +224,10 @@ bool readable_range(uintptr_t address, uintptr_t* low, uintptr_t* high) {
 bool is_mapped(uintptr_t page) {
   unsigned char resident;
   return call(SYS_mincore, static_cast<long>(page), kPageBytes, reinterpret_cast<long>(&resident)) == 0;
+}
+
+uintptr_t initial_stack() {
+  return &__libc_stack_end == nullptr ? 0 : reinterpret_cast<uintptr_t>(__libc_stack_end);
 }
 
 bool thread_stack(uintptr_t* low, uintptr_t* high) {

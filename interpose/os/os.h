@@ -57,6 +57,9 @@ bool is_mapped(uintptr_t page);
 // hooks). False: unknown.
 bool thread_stack(uintptr_t* low, uintptr_t* high);
 
+// Where the stack pointer stood when the process began; 0: unknown.
+uintptr_t initial_stack();
+
 }  // namespace mp::os
 
 #endif

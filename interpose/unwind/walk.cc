@@ -93,6 +93,7 @@ class Walk {
   void name_v8(const Registers& registers, CachedRow* entry);
   bool step(const Row& row, Registers* registers);
   bool step_out_of_signal(Registers* registers);
+  bool is_process_entry(const Registers& registers) const;
   uint32_t finish(uint32_t root, uint32_t freshCount);
 
   Walker& walker_;
@@ -264,6 +265,13 @@ void Walk::name_v8(const Registers& registers, CachedRow* entry) {
   }
 }
 
+// The loader's own first code has no rows. Its frame is the process's first: it stands where the
+// kernel put the arguments.
+bool Walk::is_process_entry(const Registers& registers) const {
+  uintptr_t entry = os::initial_stack();
+  return entry != 0 && registers.sp <= entry && entry - registers.sp <= 64;
+}
+
 bool Walk::step_out_of_signal(Registers* registers) {
   // ucontext_t on x86-64: flags, link and stack take 40 bytes, then the general registers.
   constexpr uintptr_t kGeneral = 40;
@@ -367,7 +375,8 @@ uint32_t Walk::run(Registers registers) {
     fresh.frame = entry.frame;
     fresh.gapAbove = (entry.row.flags & kGap) != 0;
     ++count;
-    if (entry.row.cfa == Cfa::kEnd) {
+    if (entry.row.cfa == Cfa::kEnd || (MP_UNLIKELY(fresh.gapAbove) && is_process_entry(registers))) {
+      fresh.gapAbove = false;
       fresh.proofCount = 0;
       root = 0;
       top_ = 0;

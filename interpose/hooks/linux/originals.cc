@@ -16,6 +16,13 @@ constexpr size_t kArenaBytes = 256 * 1024;
 alignas(64) char g_arena[kArenaBytes];
 std::atomic<size_t> g_used{0};
 
+// A failed lookup leaves a message that glibc allocated, and frees at the program's next error: a
+// release of a block that was never recorded. The first call takes the message, the second frees it.
+void forget_lookup_errors() {
+  dlerror();
+  dlerror();
+}
+
 struct Header {
   size_t bytes;
   size_t pad;
@@ -31,6 +38,7 @@ bool resolve() {
 #define MP_FIND(result, name, parameters) found.name = reinterpret_cast<result(*) parameters>(dlsym(RTLD_NEXT, #name));
   MP_HOOKS(MP_FIND, MP_FIND)
 #undef MP_FIND
+  forget_lookup_errors();
   auto allocate = found.malloc;
   found.malloc = nullptr;
   g_real = found;
@@ -43,6 +51,7 @@ bool resolve() {
 void* find_symbol(const char* name) {
   thread::t_local.muted++;
   void* symbol = dlsym(RTLD_DEFAULT, name);
+  if (symbol == nullptr) forget_lookup_errors();
   thread::t_local.muted--;
   return symbol;
 }
