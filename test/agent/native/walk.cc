@@ -117,6 +117,23 @@ __attribute__((noinline)) napi_value walk(napi_env env, napi_callback_info) {
   return result;
 }
 
+// frameAt(pc): the same for an address that no stack holds.
+napi_value frame_at(napi_env env, napi_callback_info info) {
+  size_t count = 1;
+  napi_value argument, entry;
+  double pc = 0;
+  napi_get_cb_info(env, info, &count, &argument, nullptr, nullptr);
+  napi_get_value_double(env, argument, &pc);
+  uint64_t frame = mp::jit::frame(static_cast<uintptr_t>(pc), 0);
+  napi_create_object(env, &entry);
+  std::lock_guard<std::mutex> guard(mutex);
+  set(env, entry, "kind", std::string(kind_name(frame >> 60)));
+  set(env, entry, "name", frame != 0 ? codes().at(frame >> 32 & 0xfffffff).name : std::string());
+  set(env, entry, "offset", double(frame & 0xffffffff));
+  set(env, entry, "interpreter", mp::jit::is_interpreter_trampoline(static_cast<uintptr_t>(pc)) ? 1 : 0);
+  return entry;
+}
+
 napi_value stats(napi_env env, napi_callback_info) {
   napi_value result;
   napi_create_object(env, &result);
@@ -130,7 +147,7 @@ napi_value init(napi_env env, napi_value exports) {
   const struct {
     const char* name;
     napi_callback call;
-  } functions[] = {{"attach", attach}, {"walk", walk}, {"stats", stats}};
+  } functions[] = {{"attach", attach}, {"walk", walk}, {"frameAt", frame_at}, {"stats", stats}};
   for (const auto& f : functions) {
     napi_value value;
     napi_create_function(env, f.name, NAPI_AUTO_LENGTH, f.call, nullptr, &value);
