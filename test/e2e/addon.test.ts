@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { buildAddon, fixturesFolder } from './support/build.js';
-import { nodeOfMajor } from './support/nodes.js';
+import { type FoundNode, nodeOfMajor } from './support/nodes.js';
 import {
   assertCalls,
   drawStack,
@@ -33,8 +33,11 @@ function assertJsFrame(
   t.true(line >= firstLine && line <= lastLine, `${name} at line ${line}\n${drawStack(frames)}`);
 }
 
-for (const major of [20, 22, 24, 26]) {
-  const node = await nodeOfMajor(major);
+const majors = [20, 22, 24, 26];
+const nodes = await Promise.all(majors.map(nodeOfMajor));
+
+for (const [at, major] of majors.entries()) {
+  const node = nodes[at] as FoundNode;
   const check = node.path === null ? test.skip : test;
   const name = (sentence: string) =>
     `Node ${major}: ${sentence}${node.path === null ? ` (skipped: ${node.reason})` : ''}`;
@@ -75,7 +78,8 @@ for (const major of [20, 22, 24, 26]) {
 
     for (const sizeBytes of [100008, 100016, 100048]) {
       const site = siteOfSize(t, report, sizeBytes);
-      assertCalls(t, site.frames, ['main']);
+      // Node's main leaves by a tail call, so the root that is there for certain is node::Start.
+      assertCalls(t, site.frames, ['Start', '_start']);
       t.deepEqual(site.markers, [], drawStack(site.frames));
     }
   });

@@ -13,6 +13,12 @@ import {
   scratchFolder,
 } from './support/run.js';
 
+// A mount namespace of its own, so that /dev/shm is small for this one run only.
+const namespaces =
+  (await run(['unshare', '--mount', 'true']).catch(() => ({ code: 1 }))).code === 0;
+const inNamespace = namespaces ? test : test.skip;
+const why = namespaces ? '' : ' (skipped: unshare --mount is not permitted here)';
+
 /** One line, starting with the tool's name, and no stack of ours. */
 function assertOneLine(
   t: ExecutionContext,
@@ -98,12 +104,6 @@ test('a file that exists is never overwritten without -f', async (t) => {
   t.is(forced.code, 0, forced.stderr);
   await memprofJson(t, 'summary', output);
 });
-
-// A mount namespace of its own, so that /dev/shm is small for this one run only.
-const namespaces =
-  (await run(['unshare', '--mount', 'true']).catch(() => ({ code: 1 }))).code === 0;
-const inNamespace = namespaces ? test : test.skip;
-const why = namespaces ? '' : ' (skipped: unshare --mount is not permitted here)';
 
 for (const [words, mount] of [
   ['holds 64 KiB', 'mount -t tmpfs -o size=64k tmpfs /dev/shm'],

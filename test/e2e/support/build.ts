@@ -1,7 +1,7 @@
 // Compiles the programs and addons under test/fixtures, once per source and flags, into test/.cache.
 // Several test processes do so at once: each compiles to a name of its own and renames it into place.
 import { execFile } from 'node:child_process';
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -31,7 +31,7 @@ async function compile(
   const output = join(folder, outputName);
   if (existsSync(output)) return output;
   await mkdir(folder, { recursive: true });
-  const half = join(folder, `.${process.pid}.${outputName}`);
+  const half = join(folder, `.${randomUUID()}.${outputName}`);
   await run(compiler, [...flags, '-o', half, sourcePath]);
   await rename(half, output);
   return output;

@@ -66,12 +66,38 @@ export function run(command: readonly string[], options: RunOptions = {}): Promi
   });
 }
 
+/**
+ * ava starts all tests of a file at once; on two cores that many programs only wait for each other. A
+ * class, so that its state belongs to something.
+ */
+class Turns {
+  #free: number;
+  readonly #waiting: Array<() => void> = [];
+
+  constructor(atOnce: number) {
+    this.#free = atOnce;
+  }
+
+  async take<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#free === 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    else this.#free--;
+    try {
+      return await work();
+    } finally {
+      const next = this.#waiting.shift();
+      if (next === undefined) this.#free++;
+      else next();
+    }
+  }
+}
+const turns = new Turns(2);
+
 /** Runs a command under memprof-run. */
 export function runTraced(
   command: readonly string[],
   { memprofOptions = [], ...options }: RunOptions & { memprofOptions?: readonly string[] } = {},
 ): Promise<Outcome> {
-  return run([process.execPath, runBin, ...memprofOptions, ...command], options);
+  return turns.take(() => run([process.execPath, runBin, ...memprofOptions, ...command], options));
 }
 
 /** A folder of its own, gone after the test. */
