@@ -106,7 +106,7 @@ async function reportLines(recorded: readonly RecordedProcess[], rootPid: number
       .split('\n'),
   );
   if (named.length > 1) {
-    const why = chosen === root ? 'the report above is for the program that was started' : 'the report above is for the process whose packages hold most memory';
+    const why = chosen === root ? 'above: the program that was started' : 'above: the one whose packages hold most memory';
     lines.push('', style.heading(`${formatCount(named.length)} processes ran; ${why}`));
     lines.push(...processTable(named, chosen, terminal));
   }

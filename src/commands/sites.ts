@@ -11,6 +11,7 @@ import {
   formatPercent,
   frameText,
   alikeKeys,
+  isUsers,
   liveStackIds,
   mergeSites,
   ownerText,
@@ -64,10 +65,14 @@ export async function* sites(command: TraceCommand, options: SitesOptions): Asyn
   yield* siteTable(command, moment, own, runtime, options);
 }
 
+export function runtimeText(runtime: readonly Site[]): string {
+  return runtime.some((site) => site.stack.owner.kind === 'memprof') ? "Node's runtime with memprof's agent" : "Node's runtime";
+}
+
 /** Node's own sites are thousands and nobody's bug: they are summed up unless the filters ask for some of them. */
 export function apartFromRuntime(found: readonly Site[], filters: FilterOptions): { own: Site[]; runtime: Site[] } {
   const asked = filters.package !== undefined || filters.module !== undefined || filters.function !== undefined;
-  const isRuntime = (site: Site) => !asked && site.stack.owner.kind === 'node';
+  const isRuntime = (site: Site) => !asked && !isUsers(site.stack.owner);
   return { own: found.filter((site) => !isRuntime(site)), runtime: found.filter(isRuntime) };
 }
 
@@ -107,7 +112,7 @@ function* siteTable(command: TraceCommand, moment: Moment, found: readonly Site[
   const what = all ? 'over the whole run' : momentText(moment, model);
   const unit = all ? 'allocations' : 'blocks';
   yield style.heading(`${formatCount(found.length)} sites, ${formatBytes(totalBytes)} in ${formatCount(totalCount)} ${unit} ${what}`);
-  if (runtime.length > 0) yield style.faint(`and Node's runtime: ${formatBytes(bytesOf(runtime))} in ${formatCount(countOf(runtime))} ${unit} (--package node)`);
+  if (runtime.length > 0) yield style.faint(`and ${runtimeText(runtime)}: ${formatBytes(bytesOf(runtime))} in ${formatCount(countOf(runtime))} ${unit} (--package node)`);
   if (shown.length === 0) return;
   yield '';
   const right = (title: string, paint?: (text: string) => string): Column => ({ title, align: 'right', ...(paint === undefined ? {} : { paint }) });

@@ -5,7 +5,7 @@ import type { SymbolizedStacks } from '../symbols/index.js';
 import { type TraceCommand, stackContext } from './context.js';
 import { type FilterOptions, blockFilter, stackFilter } from './filters.js';
 import { bySize, jsonLines, momentTotals, processJson, siteJson } from './json.js';
-import { apartFromRuntime } from './sites.js';
+import { apartFromRuntime, runtimeText } from './sites.js';
 import { chooseMoment, momentText } from './moments.js';
 
 export interface UnfreedOptions extends FilterOptions {
@@ -57,7 +57,7 @@ function* momentLines(command: TraceCommand, moment: Moment, found: readonly Sit
   own.sort(bySize);
   const title = momentText(moment, model);
   yield style.heading(`${title[0].toUpperCase()}${title.slice(1)}: ${formatBytes(total)} in ${count(found)} blocks`);
-  if (runtime.length > 0) yield style.faint(`  of it Node's runtime: ${formatBytes(sum(runtime))} in ${count(runtime)} blocks (--package node shows its sites)`);
+  if (runtime.length > 0) yield style.faint(`  of it ${runtimeText(runtime)}: ${formatBytes(sum(runtime))} in ${count(runtime)} blocks (--package node shows its sites)`);
   for (const [at, site] of own.slice(0, options.limit).entries()) {
     yield '';
     const amount = `${String(at + 1).padStart(2)}. ${formatBytes(site.live.sizeBytes)} in ${formatCount(site.live.blockCount)} ${site.live.blockCount === 1 ? 'block' : 'blocks'} (${formatPercent(site.live.sizeBytes, total)})`;

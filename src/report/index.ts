@@ -6,7 +6,7 @@ export { formatBytes, formatCount, formatDuration, formatPercent } from './units
 export { escapeText, shellQuote } from './escape.js';
 export { type Style, plainStyle, colourStyle } from './style.js';
 export { type Column, pad as padText, renderTable, textWidth, truncateEnd, truncateStart } from './table.js';
-export { type Amount, type BlockFilter, type OwnerTotals, type Site, addAmounts, collectOwners, collectSites, liveStackIds, mergeSites, momentNamed } from './sites.js';
+export { type Amount, type BlockFilter, type OwnerTotals, type Site, addAmounts, collectOwners, collectSites, isUsers, liveStackIds, mergeSites, momentNamed } from './sites.js';
 export { type StackContext, alikeKeys, foldFrames, frameText, ownerText, placeOf, shortPlaceOf, siteFrame, stackLines } from './stack-text.js';
 export { type TreeNode, buildTree, renderTree } from './tree.js';
 export { type ReportOptions, renderExitReport, renderSummary } from './terminal.js';

@@ -146,6 +146,11 @@ export interface OwnerTotals {
   atEnd: Amount;
 }
 
+/** Neither Node's own runtime nor memprof's agent in it: what a user can do something about. */
+export function isUsers(owner: Owner): boolean {
+  return owner.kind !== 'node' && owner.kind !== 'memprof';
+}
+
 /** Live memory by owner at both moments, largest first, Node's runtime last. */
 export function collectOwners(model: TraceModel, symbols: SymbolizedStacks): OwnerTotals[] {
   const owners = new Map<string, OwnerTotals>();
@@ -168,7 +173,7 @@ export function collectOwners(model: TraceModel, symbols: SymbolizedStacks): Own
   const weight = (totals: OwnerTotals) => (totals.beforeTeardown ?? totals.atEnd).sizeBytes;
   return [...owners.values()].sort(
     (a, b) =>
-      Number(a.owner.kind === 'node') - Number(b.owner.kind === 'node') ||
+      Number(isUsers(b.owner)) - Number(isUsers(a.owner)) ||
       weight(b) - weight(a) ||
       b.atEnd.sizeBytes - a.atEnd.sizeBytes ||
       (a.owner.key < b.owner.key ? -1 : 1),

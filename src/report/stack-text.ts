@@ -29,6 +29,8 @@ export function ownerText(owner: Owner): string {
     }
     case 'node':
       return "Node's runtime";
+    case 'memprof':
+      return "memprof's own agent";
     case 'module':
       return escapeText(baseName(owner.module ?? ''));
     case 'unknown':

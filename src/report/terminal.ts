@@ -3,7 +3,7 @@ import type { Moment, TraceModel } from '../model/index.js';
 import { type SymbolizedStacks, isNodeProcess } from '../symbols/index.js';
 import { escapeText, shellQuote } from './escape.js';
 import { describeEnd, lossLines } from './facts.js';
-import { type Amount, type OwnerTotals, type Site, addAmounts, collectOwners, collectSites, mergeSites } from './sites.js';
+import { type Amount, type OwnerTotals, type Site, addAmounts, collectOwners, collectSites, isUsers, mergeSites } from './sites.js';
 import { type StackContext, alikeKeys, ownerText, stackLines } from './stack-text.js';
 import { type Style, plainStyle } from './style.js';
 import { type Column, renderTable, truncateEnd } from './table.js';
@@ -114,8 +114,8 @@ function ownerLines(model: TraceModel, symbols: SymbolizedStacks, options: Drawi
 }
 
 function foldOwners(owners: readonly OwnerTotals[], limit: number): { name: string; beforeTeardown: Amount | null; atEnd: Amount }[] {
-  const runtime = owners.filter((one) => one.owner.kind === 'node');
-  const others = owners.filter((one) => one.owner.kind !== 'node');
+  const runtime = owners.filter((one) => !isUsers(one.owner));
+  const others = owners.filter((one) => isUsers(one.owner));
   const named = (one: OwnerTotals) => ({ name: ownerText(one.owner), beforeTeardown: one.beforeTeardown, atEnd: one.atEnd });
   if (others.length <= limit) return [...others, ...runtime].map(named);
   const rest = others.slice(limit - 1);
@@ -137,7 +137,7 @@ function siteLines(model: TraceModel, symbols: SymbolizedStacks, options: Drawin
   const isNode = isNodeProcess(model.process);
   const context: StackContext = { isNode, executable: model.process.executable, cwd: model.process.cwd };
   const alike = alikeKeys(context);
-  const usersSites = (at: Moment) => mergeSites(collectSites(model, symbols, at).filter((site) => site.stack.owner.kind !== 'node'), alike);
+  const usersSites = (at: Moment) => mergeSites(collectSites(model, symbols, at).filter((site) => isUsers(site.stack.owner)), alike);
   const sites = usersSites(moment);
   const atEnd = new Map(usersSites(model.atEnd).map((site) => [alike(site.stack), site]));
   const known = new Set(sites.map((site) => alike(site.stack)));

@@ -8,6 +8,7 @@
 //   3. Another library (a system's libcairo that an addon links) is remembered, and the walk goes on to the
 //      addon that called it.
 //   4. Node's executable or its code (V8's generated code, libnode) settles it: Node's own runtime.
+//      memprof's own agent is told apart, so that nobody looks for it in their program.
 //   5. At the root: the remembered library; in programs other than Node, the first module met by rule 1.
 //
 // Pure; must not import anything that does I/O.
@@ -18,6 +19,7 @@ import type { PackageLookup, PackageRef } from './packages.js';
 export type OwnerKind =
   | 'package' // an npm package's native code
   | 'node' // Node's own runtime, V8 included
+  | 'memprof' // the agent that memprof itself loads into Node
   | 'module' // a program or library by its path
   | 'unknown'; // no stack, or one without any module
 
@@ -72,6 +74,7 @@ function step(walk: Walk, frame: OwnerFrame, isNode: boolean, packageOf: Package
     return null;
   }
   const nearest = walk.nearest ?? module;
+  if (name === 'memprof_agent.node') return { kind: 'memprof', package: null, module: module.path, key: 'memprof' };
   const isAddon = name.endsWith('.node');
   if (isAddon || module.path.includes('/node_modules/')) {
     const found = packageOf(module.path);

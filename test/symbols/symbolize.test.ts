@@ -91,6 +91,7 @@ const owners: [string, string, string][] = [
   ['copies of the C++ library inside node serve the addon', 'node void std::vector<int>::_M_realloc_insert<int>(int)\n /app/node_modules/leaky/leaky.node f', 'package leaky'],
   ["V8's code alone is the runtime", 'libc.so.6 malloc\n js JS:~f /app/a.js:1:1', 'node'],
   ['libc alone is libc', 'libc.so.6 malloc', 'module /usr/lib/libc.so.6'],
+  ["memprof's own agent is neither Node nor a package", '/m/node_modules/memprof/build/Release/memprof_agent.node f\n node x', 'memprof'],
   ['no frame, no owner', '!notTaken', 'unknown'],
 ];
 for (const [title, drawing, expected] of owners) {
