@@ -18,7 +18,7 @@ import { ClockMode, Magic, ProcessHeader, ReaderState, readUint64, StopReason, w
 /** Small enough to stay in the second-level cache: with 65,536 rows the ledger was a third slower. */
 const batchEvents = 8192;
 /** Above this, only rings that hold up the order are drained: their producers wait instead. */
-const maxStagedBytes = 256 << 20;
+const maxStagedBytes = 64 << 20;
 /** Waiting for compression: above this the rings wait, too. */
 const maxBacklogBytes = 64 << 20;
 /** Merged before the rings are looked at again. */

@@ -1,10 +1,13 @@
 // One run of memprof-run: finds the processes that join, drains them all, and answers with what was
 // recorded of each.
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import * as util from 'node:util';
 import type { RootStatus } from './ended.js';
 import { ProcessRecorder, type RecordedProcess, type RecorderOptions } from './process-recorder.js';
 import { makeSessionFolder, removeSessionFolder, type SessionFolder, sweepDeadSessions } from './session-folder.js';
+import { SessionHeader, Untraced } from './wire.js';
 
 export interface SessionOptions extends RecorderOptions {
   firstRingBytes?: number;
@@ -20,6 +23,8 @@ const sliceMs = 15;
 const minPauseMs = 2;
 const maxPauseMs = 20;
 const livenessIntervalMs = 50;
+const crowd = 4;
+const busyWords = 1 << 14;
 /** How long other processes of the session may outlive the root. */
 const graceMs = 300;
 /** After asking a process to stop: how long its last records may take. */
@@ -71,6 +76,7 @@ export class Session {
       await sleep(minPauseMs);
     }
     await this.detachRest(status);
+    this.warnings.push(...untracedWarnings(this.folder));
     removeSessionFolder(this.home);
     const root = this.finished.findLast(({ isRoot }) => isRoot) ?? this.finished[0];
     root?.warnings.push(...this.warnings);
@@ -93,7 +99,9 @@ export class Session {
         this.findProcesses();
         const isBusy = await this.drainAll();
         if (performance.now() >= this.nextLivenessMs) {
-          this.nextLivenessMs = performance.now() + livenessIntervalMs;
+          // A shell script starts hundreds of processes: what the dead hold of /dev/shm is wanted back.
+          const isCrowded = this.recorders.length > crowd;
+          this.nextLivenessMs = performance.now() + (isCrowded ? 0 : livenessIntervalMs);
           // The root's end comes with its status: finish() waits for it.
           await this.closeGone(null);
         }
@@ -108,6 +116,7 @@ export class Session {
   private async drainAll(): Promise<boolean> {
     let isBusy = false;
     for (const recorder of this.recorders) {
+      recorder.isRoot ||= recorder.pid === this.rootPid;
       const { drainedWords, hasMore } = recorder.slice(sliceMs, false);
       if (hasMore || drainedWords > busyWords) isBusy = true;
       await recorder.catchUp();
@@ -160,7 +169,25 @@ export class Session {
   }
 }
 
-const busyWords = 1 << 14;
+/** What processes that could not join left in the session's header. */
+function untracedWarnings(folder: string): string[] {
+  const header = new DataView(new Uint8Array(readFileSync(join(folder, 'session'))).buffer);
+  const count = header.getUint32(SessionHeader.untracedProcesses, true);
+  if (count === 0) return [];
+  const processes = count === 1 ? '1 process was' : `${count} processes were`;
+  const errno = header.getUint32(SessionHeader.untracedErrno, true);
+  const name = errno === 0 ? '' : ` (${util.getSystemErrorName(-errno)})`;
+  switch (header.getUint32(SessionHeader.untracedReason, true)) {
+    case Untraced.noSpace:
+      return [`${processes} not recorded: no room left in ${folder}${name}. Make /dev/shm larger (docker: --shm-size=256m)`];
+    case Untraced.open:
+      return [`${processes} not recorded: they could not write to ${folder}${name}`];
+    case Untraced.abi:
+      return [`${processes} not recorded: they loaded another version of memprof`];
+    default:
+      return [`${processes} not recorded${name}`];
+  }
+}
 
 export function startSession(options: SessionOptions): Session {
   return new Session(options);

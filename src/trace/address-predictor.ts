@@ -59,6 +59,7 @@ export class AddressPredictor {
   take(list: number, age: number): void {
     const start = list * depth;
     const top = this.next[list]!;
+    // Mostly age is 0, and nothing moves.
     for (let i = age; i > 0; i--) {
       const to = start + ((top - 1 - i) & (depth - 1));
       const from = start + ((top - i) & (depth - 1));

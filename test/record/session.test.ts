@@ -146,6 +146,12 @@ test('a trace that cannot be written does not take the report with it', async (t
   t.is(statSync(path).size, 8);
 });
 
+test('a full disk ends the trace, with a warning, and not the recording', async (t) => {
+  const { processes } = await record([1, 200_000], { tracePathFor: () => '/dev/full', overwrite: true });
+  t.regex(processes[0]!.warnings.join('\n'), /\/dev\/full ends early: ENOSPC/);
+  t.is(processes[0]!.model.totals.allocationCount, 200_010);
+});
+
 test('a dead session is swept, a living one and strangers are not', async (t) => {
   const place = mkdtempSync(join(outputFolder, 'shm-'));
   const uid = process.getuid!();
