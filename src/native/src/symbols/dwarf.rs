@@ -6,7 +6,7 @@ use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::Arc;
 
 use addr2line::Context;
-use gimli::{Dwarf, EndianSlice, LittleEndian, SectionId, UnitOffset};
+use gimli::{Dwarf, EndianSlice, LittleEndian, SectionId, UnitHeader, UnitOffset};
 use self_cell::self_cell;
 
 use super::bytes::Bytes;
@@ -31,6 +31,11 @@ const WANTED: [SectionId; 12] = [
     SectionId::DebugStrOffsets,
     SectionId::DebugTypes,
 ];
+
+/// addr2line reads nested inlined functions by recursion. A level takes at least a byte of its unit
+/// and some 500 bytes of stack, so only units beyond this can exhaust the stack of a symbolizer.
+const SHALLOW_UNIT_BYTES: usize = 200_000;
+const DEEPEST_TREE: isize = 100_000;
 
 /// The sections of one file.
 #[derive(Default)]
@@ -89,6 +94,9 @@ impl DebugInfo {
                 if let Some(shared) = &files.shared {
                     dwarf.load_sup(|id| Ok::<_, gimli::Error>(shared.slice(id)))?;
                 }
+                if is_too_deep(&dwarf) {
+                    return Err(gimli::Error::TooManyIterations);
+                }
                 Context::from_dwarf(dwarf)
             })
         };
@@ -137,6 +145,33 @@ impl DebugInfo {
         let mut scopes = self.scopes.borrow_mut();
         scopes.entry(place).or_insert_with(|| Scopes::read(unit)).scope_of(unit, die)
     }
+}
+
+fn is_too_deep(dwarf: &Dwarf<Slice<'_>>) -> bool {
+    let mut headers = dwarf.units();
+    // What cannot be read here is not read by addr2line either.
+    while let Ok(Some(header)) = headers.next() {
+        if header.unit_length() > SHALLOW_UNIT_BYTES
+            && depth_exceeds(dwarf, &header).unwrap_or(false)
+        {
+            return true;
+        }
+    }
+    false
+}
+
+fn depth_exceeds(dwarf: &Dwarf<Slice<'_>>, header: &UnitHeader<Slice<'_>>) -> gimli::Result<bool> {
+    let abbreviations = dwarf.abbreviations(header)?;
+    let mut entries = header.entries_raw(&abbreviations, None)?;
+    while !entries.is_empty() {
+        if entries.next_depth() > DEEPEST_TREE {
+            return Ok(true);
+        }
+        if let Some(abbreviation) = entries.read_abbreviation()? {
+            entries.skip_attributes(abbreviation.attributes())?;
+        }
+    }
+    Ok(false)
 }
 
 fn has_scopes(language: gimli::DwLang) -> bool {

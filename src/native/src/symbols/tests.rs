@@ -83,6 +83,61 @@ fn what_is_not_there_or_not_elf_says_so() {
     assert_eq!(text.resolved.len(), 3);
 }
 
+/// Inlined functions in inlined functions, each a byte of .debug_info.
+const NESTED: &str = r#"
+    .text
+    .globl deep
+    .type deep, @function
+deep:
+    nop
+    ret
+    .size deep, . - deep
+    .section .note.GNU-stack, "", @progbits
+    .section .debug_abbrev
+    .uleb128 1; .uleb128 0x11; .byte 1          # compile unit, children
+    .uleb128 0x11; .uleb128 1; .uleb128 0x12; .uleb128 7; .byte 0, 0
+    .uleb128 2; .uleb128 0x2e; .byte 1          # subprogram, children
+    .uleb128 0x11; .uleb128 1; .uleb128 0x12; .uleb128 7; .byte 0, 0
+    .uleb128 3; .uleb128 0x1d; .byte 1, 0, 0    # inlined subroutine, children
+    .byte 0
+    .section .debug_info
+    .long 2f - 1f
+1:  .short 4
+    .long 0
+    .byte 8
+    .uleb128 1; .quad deep; .quad 2
+    .uleb128 2; .quad deep; .quad 2
+    .fill DEPTH, 1, 3
+    .fill DEPTH, 1, 0
+    .byte 0, 0
+2:
+"#;
+
+fn names_of_nested(depth: usize) -> Vec<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("deep.s");
+    let library = folder.path().join("deep.so");
+    std::fs::write(&source, NESTED.replace("DEPTH", &depth.to_string())).unwrap();
+    let status = Command::new("gcc")
+        .args(["-shared", "-nostdlib", "-o"])
+        .arg(&library)
+        .arg(&source)
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let symbolizer = Symbolizer::new(Vec::new());
+    let addresses: Vec<f64> = (0x1000..0x1200).map(f64::from).collect();
+    let answers = symbolizer.resolve(library.to_str().unwrap(), &[], &addresses);
+    answers.resolved.iter().filter_map(|resolved| resolved.frames[0].function.clone()).collect()
+}
+
+#[test]
+fn inlined_functions_nested_deeper_than_any_stack_are_survived() {
+    for depth in [50_000, 3_000_000] {
+        assert_eq!(names_of_nested(depth), ["deep", "deep"], "nested {depth} deep");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
