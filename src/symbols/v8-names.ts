@@ -2,6 +2,7 @@
 //
 //   JS:~get size file:///app/a b.mjs:1:18     tier mark, function, script, line, column
 //   JS:* /app/a.js:2:9                        anonymous function
+//   JS:o*loop /app/a.js:3:1                   compiled while it ran (OSR; seen on Node 26)
 //   Script:~ /app/a.js:1:1  Eval:~ :1:1       top level of a script, of an eval without a name
 //   Builtin:ArrayMap  BytecodeHandler:Wide  RegExp:ab+c
 //
@@ -35,7 +36,7 @@ export function parseV8Name(rawName: string): V8Name {
 }
 
 function parseJs(tag: string, text: string): V8Name {
-  const mark = /^([~^+*])'?/.exec(text);
+  const mark = /^o?([~^+*])'?/.exec(text);
   const tier = mark === null ? null : tiers[mark[1] as keyof typeof tiers];
   const body = mark === null ? text : text.slice(mark[0].length);
   const place = /:(\d+)(?::(\d+))?$/.exec(body);

@@ -12,6 +12,9 @@ test('names of V8 are taken apart into function, script and place', (t) => {
   t.is(show('JS:*get size file:///tmp/a%20b/t.mjs:1:18'), 'js get size | /tmp/a b/t.mjs:1:18 turbofan');
   t.is(show('JS:^ /a/my app.js:1:102'), 'js (anonymous) | /a/my app.js:1:102 sparkplug');
   t.is(show("JS:+'hot node:internal/fs/utils:9:1"), 'js hot | node:internal/fs/utils:9:1 maglev');
+  t.is(show('JS:o*keep /a.js:47:1'), 'js keep | /a.js:47:1 turbofan');
+  t.is(show("JS:o+'once /a.js:47:1"), 'js once | /a.js:47:1 maglev');
+  t.is(show('JS:~o /a.js:4:1'), 'js o | /a.js:4:1 interpreter');
   t.is(show('LazyCompile:*old /a.js:7'), 'js old | /a.js:7:null turbofan');
   t.is(show('Function:foo /a.js:7:1'), 'js foo | /a.js:7:1 null');
   t.is(show('Script:~ file:///tmp/t.mjs:1:1'), 'js (script) | /tmp/t.mjs:1:1 interpreter');

