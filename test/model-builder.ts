@@ -10,7 +10,15 @@
 //   m.live('at-end', leak, 64, 10);
 //
 // Functions become offsets in their module, and resolver() turns the offsets back into them.
-import { FrameKind, Marker, type LiveSet, type ModuleInfo, type ProcessInfo, type StackId, type TraceModel } from '../src/model/index.js';
+import {
+  FrameKind,
+  type LiveSet,
+  Marker,
+  type ModuleInfo,
+  type ProcessInfo,
+  type StackId,
+  type TraceModel,
+} from '../src/model/index.js';
 import type { FrameResolver, ResolvedModule } from '../src/symbols/index.js';
 
 interface Block {
@@ -32,7 +40,10 @@ export class ModelBuilder {
   readonly #codes = new Map<string, number>();
   readonly #nodes = [{ parent: 0, kind: 0, index: 0, offset: 0 }];
   readonly #children = new Map<string, number>();
-  readonly #functions = new Map<string, { module: string; offset: number; frames: Inlined[]; quality: number }>();
+  readonly #functions = new Map<
+    string,
+    { module: string; offset: number; frames: Inlined[]; quality: number }
+  >();
   readonly #blocks: Block[] = [];
   readonly #allocated = new Map<number, { count: number; bytes: number; temporary: number }>();
   process: ProcessInfo = {
@@ -53,7 +64,9 @@ export class ModelBuilder {
 
   module(path: string, extra: Partial<ModuleInfo> = {}): ModuleInfo {
     const name = path.slice(path.lastIndexOf('/') + 1);
-    const known = this.modules.find((one) => one.path === path || (one.path.endsWith(`/${path}`) && !path.includes('/')));
+    const known = this.modules.find(
+      (one) => one.path === path || (one.path.endsWith(`/${path}`) && !path.includes('/')),
+    );
     if (known !== undefined) return known;
     const id = this.modules.length;
     const base = (0x7f0000000000 + id * 0x1000000) as ModuleInfo['base'];
@@ -77,7 +90,10 @@ export class ModelBuilder {
 
   /** One frame a line, leaf first: "module function[@file:line][ << inlined caller@file:line]", "js RAW", "?", "!marker". */
   stack(drawing: string): StackId {
-    const lines = drawing.split('\n').map((line) => line.trim()).filter((line) => line !== '');
+    const lines = drawing
+      .split('\n')
+      .map((line) => line.trim())
+      .filter((line) => line !== '');
     let node = 0;
     for (const line of lines.reverse()) node = this.#child(node, line);
     return node as StackId;
@@ -94,30 +110,44 @@ export class ModelBuilder {
 
   #frame(line: string): { kind: number; index: number; offset: number } {
     if (line.startsWith('!')) {
-      return { kind: FrameKind.marker, index: Marker[line.slice(1) as keyof typeof Marker], offset: 0 };
+      return {
+        kind: FrameKind.marker,
+        index: Marker[line.slice(1) as keyof typeof Marker],
+        offset: 0,
+      };
     }
     if (line === 'v8') return { kind: FrameKind.v8Unnamed, index: 0, offset: 0x10 };
-    if (line.startsWith('?')) return { kind: FrameKind.unknown, index: 0, offset: Number(line.slice(1) || 0x7fff1234) };
+    if (line.startsWith('?'))
+      return { kind: FrameKind.unknown, index: 0, offset: Number(line.slice(1) || 0x7fff1234) };
     const space = line.indexOf(' ');
     const where = line.slice(0, space);
     const what = line.slice(space + 1);
     if (where === 'js') {
       let id = this.#codes.get(what);
       if (id === undefined) this.#codes.set(what, (id = this.#codes.size));
-      return { kind: what.startsWith('JS:~') ? FrameKind.jsBytecode : FrameKind.jsCode, index: id, offset: 4 };
+      return {
+        kind: what.startsWith('JS:~') ? FrameKind.jsBytecode : FrameKind.jsCode,
+        index: id,
+        offset: 4,
+      };
     }
     const module = this.module(where);
     const key = `${module.path} ${what}`;
     let known = this.#functions.get(key);
     if (known === undefined) {
-      known = { module: module.path, offset: 0x1000 + this.#functions.size * 0x100, ...drawn(what) };
+      known = {
+        module: module.path,
+        offset: 0x1000 + this.#functions.size * 0x100,
+        ...drawn(what),
+      };
       this.#functions.set(key, known);
     }
     return { kind: FrameKind.native, index: module.id, offset: known.offset + 1 };
   }
 
   live(moment: Block['moment'], stackId: StackId, sizeBytes: number, count = 1, thread = 0): this {
-    for (let i = 0; i < count; i++) this.#blocks.push({ moment, stackId, sizeBytes, thread, bornNs: 1000 + this.#blocks.length });
+    for (let i = 0; i < count; i++)
+      this.#blocks.push({ moment, stackId, sizeBytes, thread, bornNs: 1000 + this.#blocks.length });
     return this;
   }
 
@@ -138,7 +168,9 @@ export class ModelBuilder {
             if (one.module !== path || one.offset !== address) continue;
             quality[at] = one.quality;
             symbolOffset[at] = one.quality === 1 ? 0x20 : 0;
-            if (one.quality > 0) one.frames.forEach((frame, i) => rows.push({ ...frame, inlined: i < one.frames.length - 1 }));
+            if (one.quality > 0)
+              for (const [i, frame] of one.frames.entries())
+                rows.push({ ...frame, inlined: i < one.frames.length - 1 });
           }
           start[at + 1] = rows.length;
         });
@@ -163,7 +195,13 @@ export class ModelBuilder {
   build(): TraceModel {
     const nodes = this.#nodes;
     const column = () => new Float64Array(nodes.length);
-    const totals = { allocationCount: column(), allocatedBytes: column(), liveCount: column(), liveBytes: column(), temporaryCount: column() };
+    const totals = {
+      allocationCount: column(),
+      allocatedBytes: column(),
+      liveCount: column(),
+      liveBytes: column(),
+      temporaryCount: column(),
+    };
     const beforeTeardown = this.#live('before-teardown');
     const atEnd = this.#live('at-end');
     for (const [id, made] of this.#allocated) {
@@ -184,7 +222,12 @@ export class ModelBuilder {
       formatVersion: 1,
       process: this.process,
       modules: this.modules,
-      codes: [...this.#codes].map(([rawName, id]) => ({ id, kind: 'bytecode', isolate: 0, rawName })),
+      codes: [...this.#codes].map(([rawName, id]) => ({
+        id,
+        kind: 'bytecode',
+        isolate: 0,
+        rawName,
+      })),
       threads: this.threads,
       stacks: {
         count: nodes.length,
@@ -219,7 +262,9 @@ export class ModelBuilder {
         bootstrapBytes: 0,
         stoppedEarly: null,
       },
-      beforeTeardown: this.hasTeardown ? { name: 'before-teardown', atNs: 1_400_000_000, live: beforeTeardown } : null,
+      beforeTeardown: this.hasTeardown
+        ? { name: 'before-teardown', atNs: 1_400_000_000, live: beforeTeardown }
+        : null,
       atEnd: { name: 'at-end', atNs: 1_500_000_000, live: atEnd },
       mappings: [],
       marks: [],
@@ -229,7 +274,9 @@ export class ModelBuilder {
   }
 
   #live(moment: 'before-teardown' | 'at-end'): LiveSet {
-    const blocks = this.#blocks.filter((block) => block.moment === moment || block.moment === 'both');
+    const blocks = this.#blocks.filter(
+      (block) => block.moment === moment || block.moment === 'both',
+    );
     return {
       count: blocks.length,
       address: Float64Array.from(blocks, (_block, at) => 0x55550000 + at * 0x100),
@@ -247,7 +294,12 @@ function drawn(what: string): { frames: Inlined[]; quality: number } {
   if (what.startsWith('-')) return { frames: [], quality: 0 };
   const near = what.startsWith('~');
   const frames = (near ? what.slice(1) : what).split(' << ').map((part) => {
-    const [, name, file, line] = /^(.*?)(?:@(.*):(\d+))?$/.exec(part) as unknown as [string, string, string?, string?];
+    const [, name, file, line] = /^(.*?)(?:@(.*):(\d+))?$/.exec(part) as unknown as [
+      string,
+      string,
+      string?,
+      string?,
+    ];
     return { name, file: file ?? null, line: Number(line ?? 0) };
   });
   return { frames, quality: near ? 1 : frames[0].file === null ? 2 : 3 };

@@ -2,8 +2,12 @@
 import { MemprofError } from '../errors.js';
 import { escapeText } from '../report/index.js';
 
-export async function main(name: string, run: (warn: (sentence: string) => void) => Promise<number>): Promise<void> {
-  const say = (sentence: string) => process.stderr.write(`${name}: ${sentence.split('\n').map(escapeText).join('\n')}\n`);
+export async function main(
+  name: string,
+  run: (warn: (sentence: string) => void) => Promise<number>,
+): Promise<void> {
+  const say = (sentence: string) =>
+    process.stderr.write(`${name}: ${sentence.split('\n').map(escapeText).join('\n')}\n`);
   try {
     process.exitCode = await run(say);
   } catch (error) {

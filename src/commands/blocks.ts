@@ -1,10 +1,22 @@
 // memprof blocks: every live block, in order of allocation.
 import type { LiveSet, Moment, StackId, TraceModel } from '../model/index.js';
-import { escapeText, formatBytes, formatCount, formatDuration, frameText, liveStackIds, ownerText, padText, shortPlaceOf, siteFrame, truncateEnd } from '../report/index.js';
+import {
+  escapeText,
+  formatBytes,
+  formatCount,
+  formatDuration,
+  frameText,
+  liveStackIds,
+  ownerText,
+  padText,
+  shortPlaceOf,
+  siteFrame,
+  truncateEnd,
+} from '../report/index.js';
 import type { NamedStack, SymbolizedStacks } from '../symbols/index.js';
-import { type TraceCommand, stackContext } from './context.js';
+import { stackContext, type TraceCommand } from './context.js';
 import { entryName } from './entries.js';
-import { type FilterOptions, blockFilter, stackFilter, threadName } from './filters.js';
+import { blockFilter, type FilterOptions, stackFilter, threadName } from './filters.js';
 import { jsonLines, momentTotals, processJson, stackJson } from './json.js';
 import { chooseMoment, momentText } from './moments.js';
 
@@ -14,7 +26,10 @@ export interface BlocksOptions extends FilterOptions {
   json?: boolean;
 }
 
-export async function* blocks(command: TraceCommand, options: BlocksOptions): AsyncGenerator<string> {
+export async function* blocks(
+  command: TraceCommand,
+  options: BlocksOptions,
+): AsyncGenerator<string> {
   const { model } = command;
   const moment = chooseMoment(model, options.moment);
   const symbols = await command.nameStacks(model, liveStackIds(model));
@@ -23,9 +38,18 @@ export async function* blocks(command: TraceCommand, options: BlocksOptions): As
   const { live } = moment;
   if (options.json === true) {
     const sites = new SiteNumbers(symbols);
-    const numbered = shown.map((row) => ({ row, site: sites.numberOf(live.stackId[row] as StackId) }));
+    const numbered = shown.map((row) => ({
+      row,
+      site: sites.numberOf(live.stackId[row] as StackId),
+    }));
     yield* jsonLines(
-      { schema: 'memprof.blocks/1', process: processJson(model), totals: momentTotals(model), moment: moment.name, blockCount: rows.length },
+      {
+        schema: 'memprof.blocks/1',
+        process: processJson(model),
+        totals: momentTotals(model),
+        moment: moment.name,
+        blockCount: rows.length,
+      },
       { sites: sites.stacks.map(stackJson), blocks: blockObjects(model, moment, numbered) },
     );
     return;
@@ -33,7 +57,12 @@ export async function* blocks(command: TraceCommand, options: BlocksOptions): As
   yield* blockTable(command, moment, symbols, rows, shown);
 }
 
-function wantedRows(model: TraceModel, moment: Moment, symbols: SymbolizedStacks, options: BlocksOptions): number[] {
+function wantedRows(
+  model: TraceModel,
+  moment: Moment,
+  symbols: SymbolizedStacks,
+  options: BlocksOptions,
+): number[] {
   const { live } = moment;
   const filter = blockFilter(model, moment, options);
   const passes = stackFilter(options);
@@ -68,7 +97,11 @@ class SiteNumbers {
   }
 }
 
-function* blockObjects(model: TraceModel, moment: Moment, rows: readonly { row: number; site: number }[]): Iterable<unknown> {
+function* blockObjects(
+  model: TraceModel,
+  moment: Moment,
+  rows: readonly { row: number; site: number }[],
+): Iterable<unknown> {
   const { live } = moment;
   for (const { row, site } of rows) {
     yield {
@@ -89,16 +122,26 @@ function threadOf(model: TraceModel, live: LiveSet, row: number): string {
   return thread === undefined ? 'unknown' : threadName(thread, model);
 }
 
-function* blockTable(command: TraceCommand, moment: Moment, symbols: SymbolizedStacks, rows: readonly number[], shown: readonly number[]): Iterable<string> {
+function* blockTable(
+  command: TraceCommand,
+  moment: Moment,
+  symbols: SymbolizedStacks,
+  rows: readonly number[],
+  shown: readonly number[],
+): Iterable<string> {
   const { model, style, columns } = command;
   const { live } = moment;
   const context = stackContext(model);
   const bytes = rows.reduce((sum, row) => sum + live.sizeBytes[row], 0);
-  yield style.heading(`${formatCount(rows.length)} blocks, ${formatBytes(bytes)} ${momentText(moment, model)}`);
+  yield style.heading(
+    `${formatCount(rows.length)} blocks, ${formatBytes(bytes)} ${momentText(moment, model)}`,
+  );
   if (rows.length === 0) return;
   yield '';
   // Fixed widths: there may be millions of rows, so none waits for the last one.
-  yield style.faint(`${padText('address', 14, 'left')} ${padText('size', 10, 'right')} ${padText('age', 9, 'right')}  ${padText('thread', 10, 'left')} ${padText('entry', 8, 'left')} where`);
+  yield style.faint(
+    `${padText('address', 14, 'left')} ${padText('size', 10, 'right')} ${padText('age', 9, 'right')}  ${padText('thread', 10, 'left')} ${padText('entry', 8, 'left')} where`,
+  );
   const where = new Map<string, string>();
   for (const row of shown) {
     const stack = symbols.stack(live.stackId[row] as StackId);
@@ -114,13 +157,17 @@ function* blockTable(command: TraceCommand, moment: Moment, symbols: SymbolizedS
     ];
     yield cells.join(' ').trimEnd();
   }
-  if (rows.length > shown.length) yield style.faint(`${formatCount(rows.length - shown.length)} more: --limit all`);
+  if (rows.length > shown.length)
+    yield style.faint(`${formatCount(rows.length - shown.length)} more: --limit all`);
 
   function whereText(stack: NamedStack): string {
     const frame = siteFrame(stack, context);
     const room = Math.max(20, columns - 57);
     if (frame === null) return ownerText(stack.owner);
     const place = shortPlaceOf(frame, context);
-    return truncateEnd(place === '' ? frameText(frame, room) : `${frameText(frame, room)} ${place}`, room);
+    return truncateEnd(
+      place === '' ? frameText(frame, room) : `${frameText(frame, room)} ${place}`,
+      room,
+    );
   }
 }

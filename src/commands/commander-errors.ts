@@ -7,13 +7,24 @@ export function quietCommander(command: Command): Command {
 }
 
 /** Runs a parse; help and version were printed by then and are no errors. */
-export async function parseWith(command: Command, argv: readonly string[], usageExitCode: number): Promise<void> {
+export async function parseWith(
+  command: Command,
+  argv: readonly string[],
+  usageExitCode: number,
+): Promise<void> {
   try {
     await command.parseAsync(argv, { from: 'user' });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return;
-    const fact = error.message.replace(/^error: /, '').replace(/\.?\s*$/, '').replace(/\n\(Did you mean (.*?)\?\)$/, ' (did you mean $1?)');
-    throw new MemprofError('ERR_MEMPROF_USAGE', `${fact}. See ${command.name()} --help`, usageExitCode);
+    const fact = error.message
+      .replace(/^error: /, '')
+      .replace(/\.?\s*$/, '')
+      .replace(/\n\(Did you mean (.*?)\?\)$/, ' (did you mean $1?)');
+    throw new MemprofError(
+      'ERR_MEMPROF_USAGE',
+      `${fact}. See ${command.name()} --help`,
+      usageExitCode,
+    );
   }
 }

@@ -15,5 +15,9 @@ export interface TraceCommand {
 }
 
 export function stackContext(model: TraceModel): StackContext {
-  return { isNode: isNodeProcess(model.process), executable: model.process.executable, cwd: model.process.cwd };
+  return {
+    isNode: isNodeProcess(model.process),
+    executable: model.process.executable,
+    cwd: model.process.cwd,
+  };
 }

@@ -1,7 +1,7 @@
 // --package, --module, --function of a stack; --thread, --size, --age of a block. Pure.
 import type { Moment, ThreadInfo, TraceModel } from '../model/index.js';
 import type { BlockFilter } from '../report/index.js';
-import { type NamedStack, baseName } from '../symbols/index.js';
+import { baseName, type NamedStack } from '../symbols/index.js';
 import type { Range } from './parse-options.js';
 
 export interface FilterOptions {
@@ -21,28 +21,50 @@ export function stackFilter(options: FilterOptions): ((stack: NamedStack) => boo
     tests.push(({ owner }) => {
       if (owner.kind === 'node') return packageName === 'node';
       const found = owner.package;
-      return found !== null && (found.name === packageName || `${found.name}@${found.version}` === packageName);
+      return (
+        found !== null &&
+        (found.name === packageName || `${found.name}@${found.version}` === packageName)
+      );
     });
   }
   if (module !== undefined) {
-    const matches = (path: string | null) => path !== null && (path === module || baseName(path) === module);
-    tests.push((stack) => matches(stack.owner.module) || stack.frames.some((frame) => frame.kind !== 'marker' && matches(frame.module)));
+    const matches = (path: string | null) =>
+      path !== null && (path === module || baseName(path) === module);
+    tests.push(
+      (stack) =>
+        matches(stack.owner.module) ||
+        stack.frames.some((frame) => frame.kind !== 'marker' && matches(frame.module)),
+    );
   }
   if (functionName !== undefined) {
-    tests.push((stack) => stack.frames.some((frame) => frame.kind !== 'marker' && frame.function !== null && frame.function.includes(functionName)));
+    tests.push((stack) =>
+      stack.frames.some(
+        (frame) =>
+          frame.kind !== 'marker' &&
+          frame.function !== null &&
+          frame.function.includes(functionName),
+      ),
+    );
   }
   return tests.length === 0 ? null : (stack) => tests.every((passes) => passes(stack));
 }
 
 /** null: every block passes. */
-export function blockFilter(model: TraceModel, moment: Moment, options: FilterOptions): BlockFilter | null {
+export function blockFilter(
+  model: TraceModel,
+  moment: Moment,
+  options: FilterOptions,
+): BlockFilter | null {
   const tests: BlockFilter[] = [];
   const { thread, size, age } = options;
   if (thread !== undefined) {
-    const wanted = new Set(model.threads.filter((one) => isThread(one, thread, model)).map((one) => one.index));
+    const wanted = new Set(
+      model.threads.filter((one) => isThread(one, thread, model)).map((one) => one.index),
+    );
     tests.push((live, row) => wanted.has(live.threadIndex[row]));
   }
-  if (size !== undefined) tests.push((live, row) => live.sizeBytes[row] >= size.min && live.sizeBytes[row] <= size.max);
+  if (size !== undefined)
+    tests.push((live, row) => live.sizeBytes[row] >= size.min && live.sizeBytes[row] <= size.max);
   if (age !== undefined) {
     tests.push((live, row) => {
       const ageNs = moment.atNs - live.bornNs[row];
@@ -53,7 +75,9 @@ export function blockFilter(model: TraceModel, moment: Moment, options: FilterOp
 }
 
 function isThread(thread: ThreadInfo, wanted: string, model: TraceModel): boolean {
-  return thread.name === wanted || String(thread.tid) === wanted || threadName(thread, model) === wanted;
+  return (
+    thread.name === wanted || String(thread.tid) === wanted || threadName(thread, model) === wanted
+  );
 }
 
 /** "main", the thread's own name, or its kernel id. */

@@ -2,6 +2,7 @@
 // hand back lines of text; only bin/ writes to the standard streams.
 //
 // Must not import interpose/ or agent/.
+
+export { type Terminal, terminalOf, writeLines } from './output.js';
 export { memprofProgram } from './program.js';
 export { memprofRunProgram } from './run-program.js';
-export { type Terminal, terminalOf, writeLines } from './output.js';

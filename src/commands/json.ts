@@ -51,16 +51,27 @@ export function stackJson(stack: NamedStack) {
   const frames: ReturnType<typeof frameJson>[] = [];
   const markers: { at: number; marker: string; text: string }[] = [];
   for (const frame of stack.frames) {
-    if (frame.kind === 'marker') markers.push({ at: frames.length, marker: frame.marker, text: frame.text });
+    if (frame.kind === 'marker')
+      markers.push({ at: frames.length, marker: frame.marker, text: frame.text });
     else frames.push(frameJson(frame));
   }
-  return { package: stack.owner.package, owner: stack.owner.kind, module: stack.owner.module, frames, markers };
+  return {
+    package: stack.owner.package,
+    owner: stack.owner.kind,
+    module: stack.owner.module,
+    frames,
+    markers,
+  };
 }
 
 export function siteJson(site: Site, model: TraceModel) {
   const threads = [...site.threads].map(([index, amount]) => {
     const thread = model.threads[index];
-    return { name: thread === undefined ? 'unknown' : threadName(thread, model), tid: thread?.tid ?? null, ...amount };
+    return {
+      name: thread === undefined ? 'unknown' : threadName(thread, model),
+      tid: thread?.tid ?? null,
+      ...amount,
+    };
   });
   threads.sort((a, b) => b.sizeBytes - a.sizeBytes);
   const { package: owningPackage, owner, module, frames, markers } = stackJson(site.stack);
@@ -79,11 +90,18 @@ export function siteJson(site: Site, model: TraceModel) {
 }
 
 export function bySize(a: Site, b: Site): number {
-  return b.live.sizeBytes - a.live.sizeBytes || b.live.blockCount - a.live.blockCount || (a.stack.key < b.stack.key ? -1 : 1);
+  return (
+    b.live.sizeBytes - a.live.sizeBytes ||
+    b.live.blockCount - a.live.blockCount ||
+    (a.stack.key < b.stack.key ? -1 : 1)
+  );
 }
 
 /** Pretty, one array element a line where there are many: readable, greppable, and never one huge string. */
-export function* jsonLines(head: Record<string, unknown>, lists: Record<string, Iterable<unknown>>): Iterable<string> {
+export function* jsonLines(
+  head: Record<string, unknown>,
+  lists: Record<string, Iterable<unknown>>,
+): Iterable<string> {
   yield '{';
   const heads = Object.entries(head);
   const names = Object.keys(lists);

@@ -5,7 +5,10 @@ import { type SymbolizedStacks, symbolize } from '../symbols/index.js';
 import { packageFiles } from './package-files.js';
 import { progressOn } from './progress.js';
 
-export type NameStacks = (model: TraceModel, stackIds: Iterable<StackId>) => Promise<SymbolizedStacks>;
+export type NameStacks = (
+  model: TraceModel,
+  stackIds: Iterable<StackId>,
+) => Promise<SymbolizedStacks>;
 
 /** One symbolizer for all models of a run: they share most modules. */
 export function stackNamer(stderr: NodeJS.WriteStream, quiet = false): NameStacks {

@@ -1,5 +1,5 @@
 // What a command may know of the stream it writes to, and writing that survives `| head`.
-import { plainStyle, colourStyle, type Style } from '../report/index.js';
+import { colourStyle, plainStyle, type Style } from '../report/index.js';
 
 export interface Terminal {
   isTerminal: boolean;
@@ -14,7 +14,9 @@ export function terminalOf(stream: NodeJS.WriteStream, environment: NodeJS.Proce
   const isTerminal = stream.isTTY === true;
   return {
     isTerminal,
-    columns: isTerminal ? Math.min(Math.max(stream.columns || pipeColumns, 40), mostColumns) : pipeColumns,
+    columns: isTerminal
+      ? Math.min(Math.max(stream.columns || pipeColumns, 40), mostColumns)
+      : pipeColumns,
     style: wantsColour(isTerminal, environment) ? colourStyle : plainStyle,
   };
 }
@@ -23,12 +25,16 @@ export function terminalOf(stream: NodeJS.WriteStream, environment: NodeJS.Proce
 function wantsColour(isTerminal: boolean, environment: NodeJS.ProcessEnv): boolean {
   const force = environment['FORCE_COLOR'];
   if (force !== undefined) return force !== '0' && force !== 'false';
-  if ((environment['NO_COLOR'] ?? '') !== '' || environment['NODE_DISABLE_COLORS'] !== undefined) return false;
+  if ((environment['NO_COLOR'] ?? '') !== '' || environment['NODE_DISABLE_COLORS'] !== undefined)
+    return false;
   return isTerminal && environment['TERM'] !== 'dumb';
 }
 
 /** Writes line by line with back pressure; ends quietly when the reader of a pipe has gone. */
-export async function writeLines(stream: NodeJS.WriteStream, lines: Iterable<string> | AsyncIterable<string>): Promise<void> {
+export async function writeLines(
+  stream: NodeJS.WriteStream,
+  lines: Iterable<string> | AsyncIterable<string>,
+): Promise<void> {
   let failure: NodeJS.ErrnoException | null = null;
   let wake = () => {};
   const onError = (error: NodeJS.ErrnoException) => {

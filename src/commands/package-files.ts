@@ -1,7 +1,7 @@
 // Finds the package of a module on this machine's disk.
 import { readFileSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
-import { type PackageLookup, nearestPackage } from '../symbols/index.js';
+import { nearestPackage, type PackageLookup } from '../symbols/index.js';
 
 export function packageFiles(): PackageLookup {
   const known = new Map<string, unknown>();

@@ -7,26 +7,48 @@ export interface Range {
   max: number;
 }
 
-const sizeUnits: Record<string, number> = { '': 1, b: 1, k: 1024, kib: 1024, m: 1024 ** 2, mib: 1024 ** 2, g: 1024 ** 3, gib: 1024 ** 3 };
-const timeUnits: Record<string, number> = { ns: 1, us: 1e3, µs: 1e3, ms: 1e6, s: 1e9, min: 60e9, h: 3600e9 };
+const sizeUnits: Record<string, number> = {
+  '': 1,
+  b: 1,
+  k: 1024,
+  kib: 1024,
+  m: 1024 ** 2,
+  mib: 1024 ** 2,
+  g: 1024 ** 3,
+  gib: 1024 ** 3,
+};
+const timeUnits: Record<string, number> = {
+  ns: 1,
+  us: 1e3,
+  µs: 1e3,
+  ms: 1e6,
+  s: 1e9,
+  min: 60e9,
+  h: 3600e9,
+};
 
-export const parseSizeRange = (text: string): Range => parseRange(text, sizeUnits, 'a size such as 100, 4KiB or 1MiB..2MiB');
+export const parseSizeRange = (text: string): Range =>
+  parseRange(text, sizeUnits, 'a size such as 100, 4KiB or 1MiB..2MiB');
 /** In nanoseconds. */
-export const parseAgeRange = (text: string): Range => parseRange(text, timeUnits, 'an age such as 500ms, 2s.. or 1min..1h');
+export const parseAgeRange = (text: string): Range =>
+  parseRange(text, timeUnits, 'an age such as 500ms, 2s.. or 1min..1h');
 
 /** "A..B", "A..", "..B"; a single value is a lower bound: blocks of that size or age and more. */
 function parseRange(text: string, units: Record<string, number>, expected: string): Range {
   const parts = text.split('..');
-  if (parts.length > 2 || text === '..' || text === '') throw new InvalidArgumentError(`Expected ${expected}.`);
+  if (parts.length > 2 || text === '..' || text === '')
+    throw new InvalidArgumentError(`Expected ${expected}.`);
   const value = (part: string | undefined, otherwise: number): number => {
     if (part === undefined || part.trim() === '') return otherwise;
     const match = /^(\d+(?:\.\d+)?)\s*([a-zµ]*)$/i.exec(part.trim());
     const unit = match === null ? undefined : units[match[2].toLowerCase()];
-    if (match === null || unit === undefined) throw new InvalidArgumentError(`Expected ${expected}.`);
+    if (match === null || unit === undefined)
+      throw new InvalidArgumentError(`Expected ${expected}.`);
     return Number(match[1]) * unit;
   };
   const range = { min: value(parts[0], 0), max: value(parts[1], Number.POSITIVE_INFINITY) };
-  if (range.min > range.max) throw new InvalidArgumentError('The range is empty: its first value is above its second.');
+  if (range.min > range.max)
+    throw new InvalidArgumentError('The range is empty: its first value is above its second.');
   return range;
 }
 
@@ -43,12 +65,14 @@ export function parseCount(text: string): number {
 
 export function parsePercent(text: string): number {
   const value = Number(text.replace(/%$/, ''));
-  if (!(value >= 0 && value <= 100)) throw new InvalidArgumentError('Expected a percentage from 0 to 100.');
+  if (!(value >= 0 && value <= 100))
+    throw new InvalidArgumentError('Expected a percentage from 0 to 100.');
   return value;
 }
 
 export function parseDepth(text: string): number {
   const value = Number(text);
-  if (!/^\d+$/.test(text) || value < 1 || value > 256) throw new InvalidArgumentError('Expected a whole number from 1 to 256.');
+  if (!/^\d+$/.test(text) || value < 1 || value > 256)
+    throw new InvalidArgumentError('Expected a whole number from 1 to 256.');
   return value;
 }

@@ -1,16 +1,22 @@
 // The command line of memprof: commands on a trace.
 import { Command, Option } from 'commander';
 import { ExitCode } from '../errors.js';
+import { readTraceFile } from '../record/index.js';
 import { blocks } from './blocks.js';
 import { parseWith, quietCommander } from './commander-errors.js';
 import type { TraceCommand } from './context.js';
 import { stackNamer } from './naming.js';
 import { terminalOf, writeLines } from './output.js';
 import { ownCommand } from './own-command.js';
-import { parseAgeRange, parseCount, parseMoment, parsePercent, parseSizeRange } from './parse-options.js';
+import {
+  parseAgeRange,
+  parseCount,
+  parseMoment,
+  parsePercent,
+  parseSizeRange,
+} from './parse-options.js';
 import { type SitesOptions, siteSorts, sites } from './sites.js';
 import { summary } from './summary.js';
-import { readTraceFile } from '../record/index.js';
 import { tree } from './tree.js';
 import { unfreed } from './unfreed.js';
 import { ownVersion } from './version.js';
@@ -18,10 +24,15 @@ import { ownVersion } from './version.js';
 type Run<Options> = (command: TraceCommand, options: Options) => AsyncIterable<string>;
 
 /** warn gets one sentence about a trace that is readable but not whole. */
-export async function memprofProgram(argv: readonly string[], warn: (sentence: string) => void): Promise<number> {
+export async function memprofProgram(
+  argv: readonly string[],
+  warn: (sentence: string) => void,
+): Promise<number> {
   const program = quietCommander(new Command('memprof'));
   program
-    .description('Reads a trace of memprof-run: where memory was allocated, and what was never freed.')
+    .description(
+      'Reads a trace of memprof-run: where memory was allocated, and what was never freed.',
+    )
     .version(ownVersion(), '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print help')
     .helpCommand('help [command]', 'print help for a command')
@@ -37,9 +48,16 @@ export async function memprofProgram(argv: readonly string[], warn: (sentence: s
         await writeLines(process.stdout, run(command, options));
       });
 
-  on('summary', 'totals, packages, calls and losses of one process', summary).option('--json', 'as JSON (memprof.summary/1)');
+  on('summary', 'totals, packages, calls and losses of one process', summary).option(
+    '--json',
+    'as JSON (memprof.summary/1)',
+  );
   withFilters(on<SitesOptions>('sites', 'where memory was allocated, a row a site', sites))
-    .addOption(new Option('--sort <column>', 'largest first; age: oldest first').choices(siteSorts).default('bytes'))
+    .addOption(
+      new Option('--sort <column>', 'largest first; age: oldest first')
+        .choices(siteSorts)
+        .default('bytes'),
+    )
     .addOption(momentOption())
     .option('--limit <count>', 'rows shown, or all', parseCount, 20)
     .option('--stacks', 'print the whole stack of each site')
@@ -50,11 +68,15 @@ export async function memprofProgram(argv: readonly string[], warn: (sentence: s
     .option('--all-frames', "do not fold Node's internals and the standard library")
     .option('--min-percent <percent>', 'sum up what holds less than this', parsePercent, 1)
     .option('--json', 'as JSON (memprof.tree/1)');
-  withFilters(on('blocks', 'every live block: address, size, age, thread, entry point, site', blocks))
+  withFilters(
+    on('blocks', 'every live block: address, size, age, thread, entry point, site', blocks),
+  )
     .addOption(momentOption())
     .option('--limit <count>', 'rows shown, or all', parseCount, Number.POSITIVE_INFINITY)
     .option('--json', 'as JSON (memprof.blocks/1)');
-  withFilters(on('unfreed', "what was live before Node's teardown and what was never freed", unfreed))
+  withFilters(
+    on('unfreed', "what was live before Node's teardown and what was never freed", unfreed),
+  )
     .addOption(momentOption().default(undefined, 'both'))
     .option('--limit <count>', 'sites shown at each moment, or all', parseCount, 10)
     .option('--json', 'as JSON with all sites (memprof.unfreed/1)');
@@ -64,12 +86,18 @@ export async function memprofProgram(argv: readonly string[], warn: (sentence: s
 }
 
 function momentOption(): Option {
-  return new Option('--moment <moment>', 'before-teardown or at-end (default: before-teardown where there is one)').argParser(parseMoment);
+  return new Option(
+    '--moment <moment>',
+    'before-teardown or at-end (default: before-teardown where there is one)',
+  ).argParser(parseMoment);
 }
 
 function withFilters(command: Command): Command {
   return command
-    .option('--package <name>', 'only memory of this package (name or name@version; node: Node itself)')
+    .option(
+      '--package <name>',
+      'only memory of this package (name or name@version; node: Node itself)',
+    )
     .option('--module <file>', 'only stacks through this module (path or file name)')
     .option('--function <text>', 'only stacks with this text in a function name')
     .option('--thread <name>', 'only blocks of this thread (main, name or id)')
@@ -79,7 +107,10 @@ function withFilters(command: Command): Command {
 
 function openTraceCommand(tracePath: string, warn: (sentence: string) => void): TraceCommand {
   const model = readTraceFile(tracePath);
-  if (!model.complete) warn(`${tracePath} ends before its last part (the program or memprof-run was killed, or the file was cut). What follows is as of its last whole part.`);
+  if (!model.complete)
+    warn(
+      `${tracePath} ends before its last part (the program or memprof-run was killed, or the file was cut). What follows is as of its last whole part.`,
+    );
   const terminal = terminalOf(process.stdout, process.env);
   return {
     model,

@@ -15,9 +15,19 @@ export async function memprofRunProgram(argv: readonly string[]): Promise<number
     .description('Runs a program, records every allocation, and reports what was not freed.')
     .usage('[options] [--] program [arguments...]')
     .argument('<program...>', 'the program to run, and its arguments')
-    .option('-o, --output <file>', 'write the trace to this file; %p stands for the process id\n(default: memprof-<script>.<pid>.mprof in the current folder)')
+    .option(
+      '-o, --output <file>',
+      'write the trace to this file; %p stands for the process id\n(default: memprof-<script>.<pid>.mprof in the current folder)',
+    )
     .option('-f, --force', 'overwrite an existing trace')
-    .addOption(new Option('--events <which>', 'keep every event in the trace, or only totals and live blocks').choices(['full', 'none']).default('full'))
+    .addOption(
+      new Option(
+        '--events <which>',
+        'keep every event in the trace, or only totals and live blocks',
+      )
+        .choices(['full', 'none'])
+        .default('full'),
+    )
     .option('--depth <frames>', 'deepest stack kept, 1 to 256', parseDepth, 256)
     .option('-q, --quiet', 'no report at the end')
     .version(ownVersion(), '-V, --version', 'print the version')
@@ -31,13 +41,34 @@ The program's own exit status is passed on. Statuses of memprof-run itself:
   126  the program cannot be executed
   127  the program was not found`,
     )
-    .action(async (words: string[], options: { output?: string; force?: boolean; events: 'full' | 'none'; depth: number; quiet?: boolean }) => {
-      // Loaded late: --help must work where nothing was built yet.
-      const { run } = await import('./run.js');
-      const end = await run(words, options, process.stderr, terminalOf(process.stderr, process.env));
-      status = endLike(end);
-    });
-  if (argv.length === 0) throw new MemprofError('ERR_MEMPROF_USAGE', 'no program was given. Name one: memprof-run node app.js', ExitCode.failed);
+    .action(
+      async (
+        words: string[],
+        options: {
+          output?: string;
+          force?: boolean;
+          events: 'full' | 'none';
+          depth: number;
+          quiet?: boolean;
+        },
+      ) => {
+        // Loaded late: --help must work where nothing was built yet.
+        const { run } = await import('./run.js');
+        const end = await run(
+          words,
+          options,
+          process.stderr,
+          terminalOf(process.stderr, process.env),
+        );
+        status = endLike(end);
+      },
+    );
+  if (argv.length === 0)
+    throw new MemprofError(
+      'ERR_MEMPROF_USAGE',
+      'no program was given. Name one: memprof-run node app.js',
+      ExitCode.failed,
+    );
   await parseWith(command, argv, ExitCode.failed);
   return status;
 }

@@ -4,8 +4,26 @@ import { MemprofError } from '../errors.js';
 import type { TraceModel } from '../model/index.js';
 import { inspectExecutable } from '../native/index.js';
 import { agentPath, shimPath } from '../paths.js';
-import { type RecordedProcess, type ProgramEnd, assertPreloadable, inheritedDescriptors, resolveCommand, spawnProgram, startSession, tracedEnvironment } from '../record/index.js';
-import { escapeText, formatBytes, formatCount, liveStackIds, collectOwners, renderExitReport, renderTable, shellQuote } from '../report/index.js';
+import {
+  assertPreloadable,
+  inheritedDescriptors,
+  type ProgramEnd,
+  type RecordedProcess,
+  resolveCommand,
+  spawnProgram,
+  startSession,
+  tracedEnvironment,
+} from '../record/index.js';
+import {
+  collectOwners,
+  escapeText,
+  formatBytes,
+  formatCount,
+  liveStackIds,
+  renderExitReport,
+  renderTable,
+  shellQuote,
+} from '../report/index.js';
 import type { SymbolizedStacks } from '../symbols/index.js';
 import { type NameStacks, stackNamer } from './naming.js';
 import { type Terminal, writeLines } from './output.js';
@@ -20,7 +38,12 @@ export interface RunOptions {
   depth: number;
 }
 
-export async function run(words: readonly string[], options: RunOptions, stderr: NodeJS.WriteStream, terminal: Terminal): Promise<ProgramEnd> {
+export async function run(
+  words: readonly string[],
+  options: RunOptions,
+  stderr: NodeJS.WriteStream,
+  terminal: Terminal,
+): Promise<ProgramEnd> {
   // First of all: descriptors that we open must not be taken for the user's.
   const descriptors = inheritedDescriptors();
   const command = resolveCommand(words, process.env['PATH'], process.cwd());
@@ -35,7 +58,12 @@ export async function run(words: readonly string[], options: RunOptions, stderr:
   });
   let end: ProgramEnd;
   try {
-    const environment = tracedEnvironment(process.env, { shimPath, agentPath, sessionFolder: session.folder, session: session.environment });
+    const environment = tracedEnvironment(process.env, {
+      shimPath,
+      agentPath,
+      sessionFolder: session.folder,
+      session: session.environment,
+    });
     const program = await spawnProgram(command, environment, descriptors);
     session.rootPid = program.pid;
     end = await program.ended;
@@ -55,7 +83,11 @@ export async function run(words: readonly string[], options: RunOptions, stderr:
 
 function assertBuilt(): void {
   for (const path of [shimPath, agentPath]) {
-    if (!existsSync(path)) throw new MemprofError('ERR_MEMPROF_NOT_BUILT', `${path} is missing: memprof is not built. Build it: npm run build`);
+    if (!existsSync(path))
+      throw new MemprofError(
+        'ERR_MEMPROF_NOT_BUILT',
+        `${path} is missing: memprof is not built. Build it: npm run build`,
+      );
   }
 }
 
@@ -63,11 +95,23 @@ function assertBuilt(): void {
  * The first image of the root process is often only a doorway (env, sh -c, a script's interpreter) that
  * another program replaced; FILE of -o is for the program that stayed.
  */
-function giveRootItsName(recorded: RecordedProcess[], rootPid: number, output: string | undefined): void {
+function giveRootItsName(
+  recorded: RecordedProcess[],
+  rootPid: number,
+  output: string | undefined,
+): void {
   if (output === undefined || output.includes('%p')) return;
-  const images = recorded.filter((one) => one.model.process.pid === rootPid && one.tracePath !== null);
+  const images = recorded.filter(
+    (one) => one.model.process.pid === rootPid && one.tracePath !== null,
+  );
   const first = images.find((one) => one.model.process.generation === 0);
-  const last = images.reduce<RecordedProcess | undefined>((latest, one) => (latest === undefined || one.model.process.generation > latest.model.process.generation ? one : latest), undefined);
+  const last = images.reduce<RecordedProcess | undefined>(
+    (latest, one) =>
+      latest === undefined || one.model.process.generation > latest.model.process.generation
+        ? one
+        : latest,
+    undefined,
+  );
   if (first === undefined || last === undefined || first === last) return;
   const [firstPath, lastPath] = [first.tracePath as string, last.tracePath as string];
   const aside = `${lastPath}.swap`;
@@ -83,12 +127,20 @@ interface NamedProcess {
   symbols: SymbolizedStacks;
 }
 
-async function reportLines(recorded: readonly RecordedProcess[], rootPid: number, nameStacks: NameStacks, terminal: Terminal): Promise<string[]> {
+async function reportLines(
+  recorded: readonly RecordedProcess[],
+  rootPid: number,
+  nameStacks: NameStacks,
+  terminal: Terminal,
+): Promise<string[]> {
   if (recorded.length === 0) {
-    return ['memprof-run: the program ran, but the recorder never joined it, so nothing is known. It may drop LD_PRELOAD, or have file capabilities (getcap).'];
+    return [
+      'memprof-run: the program ran, but the recorder never joined it, so nothing is known. It may drop LD_PRELOAD, or have file capabilities (getcap).',
+    ];
   }
   const named: NamedProcess[] = [];
-  for (const one of recorded) named.push({ recorded: one, symbols: await nameStacks(one.model, liveStackIds(one.model)) });
+  for (const one of recorded)
+    named.push({ recorded: one, symbols: await nameStacks(one.model, liveStackIds(one.model)) });
   const root = rootOf(named, rootPid);
   const chosen = mostAddonMemory(named, root);
   const { style, columns } = terminal;
@@ -106,7 +158,10 @@ async function reportLines(recorded: readonly RecordedProcess[], rootPid: number
       .split('\n'),
   );
   if (named.length > 1) {
-    const why = chosen === root ? 'above: the program that was started' : 'above: the one whose packages hold most memory';
+    const why =
+      chosen === root
+        ? 'above: the program that was started'
+        : 'above: the one whose packages hold most memory';
     lines.push('', style.heading(`${formatCount(named.length)} processes ran; ${why}`));
     lines.push(...processTable(named, chosen, terminal));
   }
@@ -138,14 +193,19 @@ function packageBytes({ recorded, symbols }: NamedProcess): number {
     .reduce((sum, one) => sum + (one.beforeTeardown ?? one.atEnd).sizeBytes, 0);
 }
 
-function processTable(named: readonly NamedProcess[], chosen: NamedProcess, { columns, style }: Terminal): string[] {
+function processTable(
+  named: readonly NamedProcess[],
+  chosen: NamedProcess,
+  { columns, style }: Terminal,
+): string[] {
   const rows = named.map((one) => {
     const { model, tracePath } = one.recorded;
     return [
       one === chosen ? '>' : '',
       String(model.process.pid),
       formatBytes(liveBytes(model)),
-      escapeText(model.process.argv.map(shellQuote).join(' ')) || escapeText(model.process.executable),
+      escapeText(model.process.argv.map(shellQuote).join(' ')) ||
+        escapeText(model.process.executable),
       tracePath === null ? '' : shellQuote(tracePath),
     ];
   });

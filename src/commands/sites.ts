@@ -2,30 +2,37 @@
 import { ExitCode, MemprofError } from '../errors.js';
 import type { Moment, TraceModel } from '../model/index.js';
 import {
+  alikeKeys,
   type Column,
-  type Site,
   collectSites,
   formatBytes,
   formatCount,
   formatDuration,
   formatPercent,
   frameText,
-  alikeKeys,
   isUsers,
   liveStackIds,
   mergeSites,
   ownerText,
-  shortPlaceOf,
   renderTable,
+  type Site,
+  shortPlaceOf,
   siteFrame,
   stackLines,
 } from '../report/index.js';
-import { type TraceCommand, stackContext } from './context.js';
-import { type FilterOptions, blockFilter, stackFilter } from './filters.js';
+import { stackContext, type TraceCommand } from './context.js';
+import { blockFilter, type FilterOptions, stackFilter } from './filters.js';
 import { bySize, jsonLines, momentTotals, processJson, siteJson } from './json.js';
 import { chooseMoment, momentText } from './moments.js';
 
-export const siteSorts = ['bytes', 'blocks', 'allocated', 'allocations', 'temporary', 'age'] as const;
+export const siteSorts = [
+  'bytes',
+  'blocks',
+  'allocated',
+  'allocations',
+  'temporary',
+  'age',
+] as const;
 export type SiteSort = (typeof siteSorts)[number];
 
 export interface SitesOptions extends FilterOptions {
@@ -44,34 +51,60 @@ export async function* sites(command: TraceCommand, options: SitesOptions): Asyn
   const all = ofWholeRun.has(options.sort);
   const filter = blockFilter(model, moment, options);
   if (all && filter !== null) {
-    throw new MemprofError('ERR_MEMPROF_USAGE', `--sort ${options.sort} counts calls over the whole run, which have no thread, size or age. Sort by bytes, blocks or age, or leave --thread, --size and --age out`, ExitCode.usage);
+    throw new MemprofError(
+      'ERR_MEMPROF_USAGE',
+      `--sort ${options.sort} counts calls over the whole run, which have no thread, size or age. Sort by bytes, blocks or age, or leave --thread, --size and --age out`,
+      ExitCode.usage,
+    );
   }
   // Totals over the run need every stack's name; live bytes only those of live blocks.
-  const symbols = await command.nameStacks(model, liveStackIds(model, all || options.json === true));
+  const symbols = await command.nameStacks(
+    model,
+    liveStackIds(model, all || options.json === true),
+  );
   const passes = stackFilter(options);
-  const found = collectSites(model, symbols, moment, { all, ...(filter === null ? {} : { filter }) }).filter((site) => passes === null || passes(site.stack));
+  const found = collectSites(model, symbols, moment, {
+    all,
+    ...(filter === null ? {} : { filter }),
+  }).filter((site) => passes === null || passes(site.stack));
   found.sort((a, b) => compare(a, b, options.sort));
   if (options.json === true) {
     const shown = found.slice(0, options.limit);
     yield* jsonLines(
-      { schema: 'memprof.sites/1', process: processJson(model), totals: momentTotals(model), moment: moment.name, sort: options.sort, siteCount: found.length },
+      {
+        schema: 'memprof.sites/1',
+        process: processJson(model),
+        totals: momentTotals(model),
+        moment: moment.name,
+        sort: options.sort,
+        siteCount: found.length,
+      },
       { sites: shown.map((site) => fullSite(site, model, moment)) },
     );
     return;
   }
   // A reader wants places, not V8's ways to them; a machine gets every stack as it is.
-  const { own, runtime } = apartFromRuntime(mergeSites(found, alikeKeys(stackContext(model))), options);
+  const { own, runtime } = apartFromRuntime(
+    mergeSites(found, alikeKeys(stackContext(model))),
+    options,
+  );
   own.sort((a, b) => compare(a, b, options.sort));
   yield* siteTable(command, moment, own, runtime, options);
 }
 
 export function runtimeText(runtime: readonly Site[]): string {
-  return runtime.some((site) => site.stack.owner.kind === 'memprof') ? "Node's runtime with memprof's agent" : "Node's runtime";
+  return runtime.some((site) => site.stack.owner.kind === 'memprof')
+    ? "Node's runtime with memprof's agent"
+    : "Node's runtime";
 }
 
 /** Node's own sites are thousands and nobody's bug: they are summed up unless the filters ask for some of them. */
-export function apartFromRuntime(found: readonly Site[], filters: FilterOptions): { own: Site[]; runtime: Site[] } {
-  const asked = filters.package !== undefined || filters.module !== undefined || filters.function !== undefined;
+export function apartFromRuntime(
+  found: readonly Site[],
+  filters: FilterOptions,
+): { own: Site[]; runtime: Site[] } {
+  const asked =
+    filters.package !== undefined || filters.module !== undefined || filters.function !== undefined;
   const isRuntime = (site: Site) => !asked && !isUsers(site.stack.owner);
   return { own: found.filter((site) => !isRuntime(site)), runtime: found.filter(isRuntime) };
 }
@@ -99,30 +132,60 @@ function compare(a: Site, b: Site, sort: SiteSort): number {
   return by[sort]() || bySize(a, b);
 }
 
-function* siteTable(command: TraceCommand, moment: Moment, found: readonly Site[], runtime: readonly Site[], options: SitesOptions): Iterable<string> {
+function* siteTable(
+  command: TraceCommand,
+  moment: Moment,
+  found: readonly Site[],
+  runtime: readonly Site[],
+  options: SitesOptions,
+): Iterable<string> {
   const shown = found.slice(0, options.limit);
   const { model, style, columns } = command;
   const context = stackContext(model);
   const all = ofWholeRun.has(options.sort);
   const byAge = options.sort === 'age';
-  const bytesOf = (sites: readonly Site[]) => sites.reduce((total, site) => total + (all ? site.allocatedBytes : site.live.sizeBytes), 0);
-  const countOf = (sites: readonly Site[]) => sites.reduce((total, site) => total + (all ? site.allocationCount : site.live.blockCount), 0);
+  const bytesOf = (sites: readonly Site[]) =>
+    sites.reduce((total, site) => total + (all ? site.allocatedBytes : site.live.sizeBytes), 0);
+  const countOf = (sites: readonly Site[]) =>
+    sites.reduce((total, site) => total + (all ? site.allocationCount : site.live.blockCount), 0);
   const totalBytes = bytesOf(found);
   const totalCount = countOf(found);
   const what = all ? 'over the whole run' : momentText(moment, model);
   const unit = all ? 'allocations' : 'blocks';
-  yield style.heading(`${formatCount(found.length)} sites, ${formatBytes(totalBytes)} in ${formatCount(totalCount)} ${unit} ${what}`);
-  if (runtime.length > 0) yield style.faint(`and ${runtimeText(runtime)}: ${formatBytes(bytesOf(runtime))} in ${formatCount(countOf(runtime))} ${unit} (--package node)`);
+  yield style.heading(
+    `${formatCount(found.length)} sites, ${formatBytes(totalBytes)} in ${formatCount(totalCount)} ${unit} ${what}`,
+  );
+  if (runtime.length > 0)
+    yield style.faint(
+      `and ${runtimeText(runtime)}: ${formatBytes(bytesOf(runtime))} in ${formatCount(countOf(runtime))} ${unit} (--package node)`,
+    );
   if (shown.length === 0) return;
   yield '';
-  const right = (title: string, paint?: (text: string) => string): Column => ({ title, align: 'right', ...(paint === undefined ? {} : { paint }) });
+  const right = (title: string, paint?: (text: string) => string): Column => ({
+    title,
+    align: 'right',
+    ...(paint === undefined ? {} : { paint }),
+  });
   const shape: Column[] = all
     ? [right('allocated', style.bytes), right('%'), right('calls'), right('temporary')]
-    : [right('bytes', style.bytes), right('%'), right('blocks'), ...(byAge ? [right('oldest')] : [])];
-  shape.push({ title: 'package', align: 'left' }, { title: 'where', align: 'left', flexible: true });
+    : [
+        right('bytes', style.bytes),
+        right('%'),
+        right('blocks'),
+        ...(byAge ? [right('oldest')] : []),
+      ];
+  shape.push(
+    { title: 'package', align: 'left' },
+    { title: 'where', align: 'left', flexible: true },
+  );
   const rows = shown.map((site) => [
     ...(all
-      ? [formatBytes(site.allocatedBytes), formatPercent(site.allocatedBytes, totalBytes), formatCount(site.allocationCount), formatCount(site.temporaryCount)]
+      ? [
+          formatBytes(site.allocatedBytes),
+          formatPercent(site.allocatedBytes, totalBytes),
+          formatCount(site.allocationCount),
+          formatCount(site.temporaryCount),
+        ]
       : [
           formatBytes(site.live.sizeBytes),
           formatPercent(site.live.sizeBytes, totalBytes),
@@ -141,7 +204,8 @@ function* siteTable(command: TraceCommand, moment: Moment, found: readonly Site[
       yield '';
     }
   }
-  if (found.length > shown.length) yield style.faint(`${formatCount(found.length - shown.length)} more: --limit all`);
+  if (found.length > shown.length)
+    yield style.faint(`${formatCount(found.length - shown.length)} more: --limit all`);
   if (options.stacks !== true) yield style.faint('With whole stacks: --stacks');
 
   function whereText(site: Site): string {
@@ -153,4 +217,5 @@ function* siteTable(command: TraceCommand, moment: Moment, found: readonly Site[
   }
 }
 
-const shorten = (text: string, width: number): string => (text.length <= width ? text : `${text.slice(0, width - 1)}…`);
+const shorten = (text: string, width: number): string =>
+  text.length <= width ? text : `${text.slice(0, width - 1)}…`;

@@ -1,12 +1,22 @@
 // memprof summary: what one process allocated and held, by package and by entry point.
 import type { TraceModel } from '../model/index.js';
-import { collectOwners, formatCount, liveStackIds, lossLines, renderSummary, renderTable } from '../report/index.js';
+import {
+  collectOwners,
+  formatCount,
+  liveStackIds,
+  lossLines,
+  renderSummary,
+  renderTable,
+} from '../report/index.js';
 import type { SymbolizedStacks } from '../symbols/index.js';
 import type { TraceCommand } from './context.js';
 import { entryNames } from './entries.js';
 import { jsonLines, momentTotals, processJson } from './json.js';
 
-export async function* summary(command: TraceCommand, options: { json?: boolean }): AsyncGenerator<string> {
+export async function* summary(
+  command: TraceCommand,
+  options: { json?: boolean },
+): AsyncGenerator<string> {
   const { model } = command;
   const symbols = await command.nameStacks(model, liveStackIds(model));
   if (options.json === true) {
@@ -18,14 +28,24 @@ export async function* summary(command: TraceCommand, options: { json?: boolean 
   if (rows.length > 0) {
     yield '';
     yield command.style.heading('Calls');
-    yield* renderTable([{ title: '', align: 'left' }, { title: '', align: 'right' }], rows, { columns: command.columns, indent: 2, titles: false });
+    yield* renderTable(
+      [
+        { title: '', align: 'left' },
+        { title: '', align: 'right' },
+      ],
+      rows,
+      { columns: command.columns, indent: 2, titles: false },
+    );
   }
   const unnamed = symbols.modules.filter((module) => module.reason !== 'ok');
   if (unnamed.length > 0) {
     yield '';
     yield command.style.heading('Modules without symbols');
     yield* renderTable(
-      [{ title: '', align: 'left', flexible: true }, { title: '', align: 'left' }],
+      [
+        { title: '', align: 'left', flexible: true },
+        { title: '', align: 'left' },
+      ],
       unnamed.map((module) => [module.path, reasons[module.reason]]),
       { columns: command.columns, indent: 2, titles: false },
     );

@@ -18,7 +18,11 @@ export interface TraceNames {
 
 /** Throws when it is known already that the trace cannot be written. */
 export function traceNames(output: string | undefined, force: boolean, cwd: string): TraceNames {
-  if (output === '') throw new MemprofError('ERR_MEMPROF_OUTPUT', '-o was given an empty name. Give a file: -o run.mprof');
+  if (output === '')
+    throw new MemprofError(
+      'ERR_MEMPROF_OUTPUT',
+      '-o was given an empty name. Give a file: -o run.mprof',
+    );
   if (output === '/dev/null') return { pathFor: () => null };
   if (output !== undefined && !output.includes('%p')) assertFree(output, force, cwd);
   assertWritable(output, cwd);
@@ -27,7 +31,11 @@ export function traceNames(output: string | undefined, force: boolean, cwd: stri
     pathFor(process) {
       let path = nameFor(output, process, cwd);
       // A name that we made up gives way; one that the user chose was checked above.
-      for (let next = 2; given.has(path) || (!force && isMadeUp(output, path) && exists(resolve(cwd, path))); next++) {
+      for (
+        let next = 2;
+        given.has(path) || (!force && isMadeUp(output, path) && exists(resolve(cwd, path)));
+        next++
+      ) {
         path = beforeExtension(nameFor(output, process, cwd), `-${next}`);
       }
       given.add(path);
@@ -39,8 +47,10 @@ export function traceNames(output: string | undefined, force: boolean, cwd: stri
 const isMadeUp = (output: string | undefined, path: string): boolean => path !== output;
 
 function nameFor(output: string | undefined, process: TracedProcess, cwd: string): string {
-  const image = process.generation === 0 ? `${process.pid}` : `${process.pid}.${process.generation}`;
-  if (output === undefined) return `memprof-${scriptName(process.argv, process.executable, cwd)}.${process.pid}.mprof`;
+  const image =
+    process.generation === 0 ? `${process.pid}` : `${process.pid}.${process.generation}`;
+  if (output === undefined)
+    return `memprof-${scriptName(process.argv, process.executable, cwd)}.${process.pid}.mprof`;
   if (output.includes('%p')) return output.replaceAll('%p', image);
   return process.isRoot && process.generation === 0 ? output : beforeExtension(output, `.${image}`);
 }
@@ -64,8 +74,16 @@ function exists(path: string): boolean {
 function assertFree(output: string, force: boolean, cwd: string): void {
   const path = resolve(cwd, output);
   if (!exists(path)) return;
-  if (statSync(path).isDirectory()) throw new MemprofError('ERR_MEMPROF_OUTPUT', `-o ${output} is a folder. Give a file in it: -o ${output.replace(/\/$/, '')}/run.mprof`);
-  if (!force) throw new MemprofError('ERR_MEMPROF_OUTPUT_EXISTS', `${output} exists already. Overwrite it with -f, or give another name with -o`);
+  if (statSync(path).isDirectory())
+    throw new MemprofError(
+      'ERR_MEMPROF_OUTPUT',
+      `-o ${output} is a folder. Give a file in it: -o ${output.replace(/\/$/, '')}/run.mprof`,
+    );
+  if (!force)
+    throw new MemprofError(
+      'ERR_MEMPROF_OUTPUT_EXISTS',
+      `${output} exists already. Overwrite it with -f, or give another name with -o`,
+    );
 }
 
 /** By writing: access(2) tells root that everything is writable, /proc and read-only mounts included. */
@@ -78,7 +96,10 @@ function assertWritable(output: string | undefined, cwd: string): void {
     unlinkSync(probe);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    throw new MemprofError('ERR_MEMPROF_OUTPUT', `no trace can be written to ${shown}: ${folder} ${whyNot(folder, code)}. Give another place with -o FILE`);
+    throw new MemprofError(
+      'ERR_MEMPROF_OUTPUT',
+      `no trace can be written to ${shown}: ${folder} ${whyNot(folder, code)}. Give another place with -o FILE`,
+    );
   }
 }
 
@@ -101,21 +122,46 @@ function whyNot(folder: string, code: string | undefined): string {
 const jsExtension = /\.[cm]?[jt]sx?$/;
 const nodeLike = /^(?:node|nodejs|deno|bun)(?:-?\d[\d.]*)?$/;
 // Options of node whose value is the next word.
-const withValue = new Set(['-r', '--require', '--import', '--loader', '--experimental-loader', '-C', '--conditions', '--env-file', '--title', '--input-type', '--icu-data-dir', '--openssl-config', '--redirect-warnings', '--trace-event-categories', '--diagnostic-dir', '--inspect-port', '--stack-trace-limit']);
+const withValue = new Set([
+  '-r',
+  '--require',
+  '--import',
+  '--loader',
+  '--experimental-loader',
+  '-C',
+  '--conditions',
+  '--env-file',
+  '--title',
+  '--input-type',
+  '--icu-data-dir',
+  '--openssl-config',
+  '--redirect-warnings',
+  '--trace-event-categories',
+  '--diagnostic-dir',
+  '--inspect-port',
+  '--stack-trace-limit',
+]);
 const evaluates = new Set(['-e', '--eval', '-p', '--print', '-pe']);
 
 /** The script of node and its like, else the command; safe as part of a file's name. */
 export function scriptName(argv: readonly string[], executable: string, cwd: string): string {
   const command = basename(argv[0] ?? executable).replace(/^-/, '');
-  const name = nodeLike.test(command) || nodeLike.test(basename(executable)) ? (scriptOf(argv, cwd) ?? command) : command;
-  const safe = name.replace(/[^\w.@+-]/g, '_').replace(/^\.+/, '').slice(0, 60);
+  const name =
+    nodeLike.test(command) || nodeLike.test(basename(executable))
+      ? (scriptOf(argv, cwd) ?? command)
+      : command;
+  const safe = name
+    .replace(/[^\w.@+-]/g, '_')
+    .replace(/^\.+/, '')
+    .slice(0, 60);
   return safe === '' ? 'program' : safe;
 }
 
 function scriptOf(argv: readonly string[], cwd: string): string | null {
   for (let at = 1; at < argv.length; at++) {
     const word = argv[at];
-    if (evaluates.has(word) || word.startsWith('--eval=') || word.startsWith('--print=')) return 'eval';
+    if (evaluates.has(word) || word.startsWith('--eval=') || word.startsWith('--print='))
+      return 'eval';
     if (withValue.has(word)) at++;
     else if (word === '-') return null;
     else if (word === 'run' && at === 1) continue;

@@ -1,8 +1,15 @@
 // memprof tree: live memory as a call tree.
 import type { Moment } from '../model/index.js';
-import { type TreeNode, buildTree, collectSites, foldFrames, liveStackIds, renderTree } from '../report/index.js';
-import { type TraceCommand, stackContext } from './context.js';
-import { type FilterOptions, blockFilter, stackFilter } from './filters.js';
+import {
+  buildTree,
+  collectSites,
+  foldFrames,
+  liveStackIds,
+  renderTree,
+  type TreeNode,
+} from '../report/index.js';
+import { stackContext, type TraceCommand } from './context.js';
+import { blockFilter, type FilterOptions, stackFilter } from './filters.js';
 import { frameJson, jsonLines, momentTotals, processJson } from './json.js';
 import { chooseMoment, momentText } from './moments.js';
 
@@ -21,20 +28,37 @@ export async function* tree(command: TraceCommand, options: TreeOptions): AsyncG
   const symbols = await command.nameStacks(model, liveStackIds(model));
   const filter = blockFilter(model, moment, options);
   const passes = stackFilter(options);
-  const found = collectSites(model, symbols, moment, filter === null ? {} : { filter }).filter((site) => passes === null || passes(site.stack));
+  const found = collectSites(model, symbols, moment, filter === null ? {} : { filter }).filter(
+    (site) => passes === null || passes(site.stack),
+  );
   const inverted = options.inverted === true;
   const full = options.json === true || options.allFrames === true;
-  const root = buildTree(found, full ? { inverted } : { inverted, fold: foldFrames(stackContext(model)) });
+  const root = buildTree(
+    found,
+    full ? { inverted } : { inverted, fold: foldFrames(stackContext(model)) },
+  );
   if (options.json === true) {
     yield* jsonLines(
-      { schema: 'memprof.tree/1', process: processJson(model), totals: momentTotals(model), moment: moment.name, inverted },
+      {
+        schema: 'memprof.tree/1',
+        process: processJson(model),
+        totals: momentTotals(model),
+        moment: moment.name,
+        inverted,
+      },
       { nodes: flatten(root) },
     );
     return;
   }
-  yield command.style.heading(`Call tree of memory ${momentText(moment, model)}${inverted ? ', from the allocating function' : ''}`);
+  yield command.style.heading(
+    `Call tree of memory ${momentText(moment, model)}${inverted ? ', from the allocating function' : ''}`,
+  );
   yield command.style.faint('     bytes      %    blocks');
-  yield* renderTree(root, stackContext(model), { columns: command.columns, minShare: options.minPercent / 100, style: command.style });
+  yield* renderTree(root, stackContext(model), {
+    columns: command.columns,
+    minShare: options.minPercent / 100,
+    style: command.style,
+  });
 }
 
 /** Parents before children, by index: deep trees stay flat, as the stack table is. */

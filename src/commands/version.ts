@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { packageRoot } from '../paths.js';
 
 export function ownVersion(): string {
-  const parsed = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { version: string };
+  const parsed = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as {
+    version: string;
+  };
   return parsed.version;
 }

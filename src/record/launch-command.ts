@@ -1,5 +1,5 @@
 // From the words of a command line to the file to execute, by the rules of a POSIX shell.
-import { type Stats, accessSync, constants, statSync } from 'node:fs';
+import { accessSync, constants, type Stats, statSync } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
 import { ExitCode, MemprofError } from '../errors.js';
 
@@ -11,10 +11,18 @@ export interface Command {
   args: string[];
 }
 
-export function resolveCommand(words: readonly string[], searchPath: string | undefined, cwd: string): Command {
+export function resolveCommand(
+  words: readonly string[],
+  searchPath: string | undefined,
+  cwd: string,
+): Command {
   const [name, ...args] = words;
   if (name === undefined || name === '') {
-    throw new MemprofError('ERR_MEMPROF_NO_COMMAND', 'the command is empty. Give the program to run: memprof-run node app.js', ExitCode.notFound);
+    throw new MemprofError(
+      'ERR_MEMPROF_NO_COMMAND',
+      'the command is empty. Give the program to run: memprof-run node app.js',
+      ExitCode.notFound,
+    );
   }
   const file = name.includes('/') ? atPath(name, cwd) : inSearchPath(name, searchPath, cwd);
   return { file, name, args };
@@ -24,10 +32,18 @@ function atPath(name: string, cwd: string): string {
   const file = isAbsolute(name) ? name : resolve(cwd, name);
   const stats = look(file);
   if (stats === null) {
-    throw new MemprofError('ERR_MEMPROF_NOT_FOUND', `${name}: no such file. Check the path`, ExitCode.notFound);
+    throw new MemprofError(
+      'ERR_MEMPROF_NOT_FOUND',
+      `${name}: no such file. Check the path`,
+      ExitCode.notFound,
+    );
   }
   if (stats.isDirectory()) {
-    throw new MemprofError('ERR_MEMPROF_NOT_EXECUTABLE', `${name} is a folder. Give the program inside it`, ExitCode.notExecutable);
+    throw new MemprofError(
+      'ERR_MEMPROF_NOT_EXECUTABLE',
+      `${name} is a folder. Give the program inside it`,
+      ExitCode.notExecutable,
+    );
   }
   if (!isExecutable(file, stats)) {
     throw new MemprofError(
@@ -55,10 +71,20 @@ function inSearchPath(name: string, searchPath: string | undefined, cwd: string)
     blocked ??= file;
   }
   if (blocked !== null) {
-    throw new MemprofError('ERR_MEMPROF_NOT_EXECUTABLE', `${blocked} is not executable. Make it so (chmod +x)`, ExitCode.notExecutable);
+    throw new MemprofError(
+      'ERR_MEMPROF_NOT_EXECUTABLE',
+      `${blocked} is not executable. Make it so (chmod +x)`,
+      ExitCode.notExecutable,
+    );
   }
-  const advice = /\.[cm]?js$/.test(name) ? `Run it with node: memprof-run node ${name}` : 'Install it, or give its path';
-  throw new MemprofError('ERR_MEMPROF_NOT_FOUND', `${name}: command not found. ${advice}`, ExitCode.notFound);
+  const advice = /\.[cm]?js$/.test(name)
+    ? `Run it with node: memprof-run node ${name}`
+    : 'Install it, or give its path';
+  throw new MemprofError(
+    'ERR_MEMPROF_NOT_FOUND',
+    `${name}: command not found. ${advice}`,
+    ExitCode.notFound,
+  );
 }
 
 function look(file: string): Stats | null {

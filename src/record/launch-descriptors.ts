@@ -3,12 +3,14 @@
 // be passed on. Node's own are told apart by kind: epoll, eventfd and io_uring are anonymous inodes, and
 // a pipe of its own has both ends here. Ask before opening anything: the session's lock must never reach
 // the program, which would then hold it for us after our death.
-import { readlinkSync, readdirSync } from 'node:fs';
+import { readdirSync, readlinkSync } from 'node:fs';
 
 /** For spawn's stdio: position is the program's descriptor, value ours. */
 export type InheritedDescriptors = ('inherit' | number)[];
 
-export function inheritedDescriptors(environment: NodeJS.ProcessEnv = process.env): InheritedDescriptors {
+export function inheritedDescriptors(
+  environment: NodeJS.ProcessEnv = process.env,
+): InheritedDescriptors {
   const targets = new Map<number, string>();
   for (const name of readdirSync('/proc/self/fd')) {
     const descriptor = Number(name);
@@ -31,14 +33,18 @@ export function inheritedDescriptors(environment: NodeJS.ProcessEnv = process.en
   return stdio;
 }
 
-export function usersDescriptors(targets: ReadonlyMap<number, string>, makeFlags: string | undefined): Set<number> {
+export function usersDescriptors(
+  targets: ReadonlyMap<number, string>,
+  makeFlags: string | undefined,
+): Set<number> {
   const ends = new Map<string, number>();
   for (const target of targets.values()) ends.set(target, (ends.get(target) ?? 0) + 1);
   const jobServer = /--jobserver-(?:auth|fds)=(\d+),(\d+)/.exec(makeFlags ?? '');
   const named = new Set(jobServer === null ? [] : [Number(jobServer[1]), Number(jobServer[2])]);
   const kept = new Set<number>();
   for (const [descriptor, target] of targets) {
-    const isOwn = target.startsWith('anon_inode:') || (target.startsWith('pipe:') && ends.get(target) !== 1);
+    const isOwn =
+      target.startsWith('anon_inode:') || (target.startsWith('pipe:') && ends.get(target) !== 1);
     if (!isOwn || named.has(descriptor)) kept.add(descriptor);
   }
   return kept;

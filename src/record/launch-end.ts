@@ -15,7 +15,18 @@ export function endLike(end: { code: number | null; signal: NodeJS.Signals | nul
 }
 
 function dumpsCore(signal: NodeJS.Signals): boolean {
-  return ['SIGQUIT', 'SIGILL', 'SIGTRAP', 'SIGABRT', 'SIGBUS', 'SIGFPE', 'SIGSEGV', 'SIGXCPU', 'SIGXFSZ', 'SIGSYS'].includes(signal);
+  return [
+    'SIGQUIT',
+    'SIGILL',
+    'SIGTRAP',
+    'SIGABRT',
+    'SIGBUS',
+    'SIGFPE',
+    'SIGSEGV',
+    'SIGXCPU',
+    'SIGXFSZ',
+    'SIGSYS',
+  ].includes(signal);
 }
 
 /** Node ignores SIGPIPE and handles SIGUSR1; taking a listener off leaves the default action behind. */

@@ -11,7 +11,10 @@ export interface EnvironmentParts {
   session: Record<string, string>;
 }
 
-export function tracedEnvironment(user: NodeJS.ProcessEnv, parts: EnvironmentParts): NodeJS.ProcessEnv {
+export function tracedEnvironment(
+  user: NodeJS.ProcessEnv,
+  parts: EnvironmentParts,
+): NodeJS.ProcessEnv {
   return {
     ...user,
     ...parts.session,

@@ -27,12 +27,20 @@ export function assertPreloadable(file: string, name: string, inspect: Inspect):
       continue;
     }
     if (looksBinary(current)) {
-      throw new MemprofError('ERR_MEMPROF_NOT_EXECUTABLE', `${shown} is neither an ELF program nor a script. Give a program of this machine`, ExitCode.notExecutable);
+      throw new MemprofError(
+        'ERR_MEMPROF_NOT_EXECUTABLE',
+        `${shown} is neither an ELF program nor a script. Give a program of this machine`,
+        ExitCode.notExecutable,
+      );
     }
     // Text without #!: exec falls back to the shell, and so do we.
     return;
   }
-  throw new MemprofError('ERR_MEMPROF_NOT_EXECUTABLE', `${name}: too many scripts that name scripts as their interpreter. Run its program directly`, ExitCode.notExecutable);
+  throw new MemprofError(
+    'ERR_MEMPROF_NOT_EXECUTABLE',
+    `${name}: too many scripts that name scripts as their interpreter. Run its program directly`,
+    ExitCode.notExecutable,
+  );
 }
 
 function assertInterpreter(interpreter: string, name: string): void {
@@ -40,7 +48,11 @@ function assertInterpreter(interpreter: string, name: string): void {
     statSync(interpreter);
   } catch {
     // As a shell reports it: the file that was asked for cannot be executed.
-    throw new MemprofError('ERR_MEMPROF_NOT_EXECUTABLE', `${name}: its interpreter ${interpreter} is not there. Install it, or run the script with another`, ExitCode.notExecutable);
+    throw new MemprofError(
+      'ERR_MEMPROF_NOT_EXECUTABLE',
+      `${name}: its interpreter ${interpreter} is not there. Install it, or run the script with another`,
+      ExitCode.notExecutable,
+    );
   }
 }
 
@@ -50,17 +62,29 @@ function assertElf(path: string, shown: string, facts: Inspection, own: Inspecti
   };
   if (facts.elfClass !== own.elfClass || facts.machine !== own.machine) {
     const kind = facts.elfClass === 32 ? '32-bit ' : '';
-    refuse('ERR_MEMPROF_OTHER_MACHINE', `${shown} is a ${kind}program for ${facts.machine ?? 'an unknown machine'}, memprof's recorder is for ${own.machine ?? 'this machine'}. Run a program built for this machine`);
+    refuse(
+      'ERR_MEMPROF_OTHER_MACHINE',
+      `${shown} is a ${kind}program for ${facts.machine ?? 'an unknown machine'}, memprof's recorder is for ${own.machine ?? 'this machine'}. Run a program built for this machine`,
+    );
   }
   if (facts.interpreter === null) {
-    refuse('ERR_MEMPROF_STATIC', `${shown} is statically linked: there is no loader that could preload the recorder. Use a dynamically linked build of it`);
+    refuse(
+      'ERR_MEMPROF_STATIC',
+      `${shown} is statically linked: there is no loader that could preload the recorder. Use a dynamically linked build of it`,
+    );
   }
   if (facts.isSetuid || hasSetId(path)) {
-    refuse('ERR_MEMPROF_SETUID', `${shown} is setuid or setgid: the loader does not preload libraries into such programs. Run a copy of it without that bit`);
+    refuse(
+      'ERR_MEMPROF_SETUID',
+      `${shown} is setuid or setgid: the loader does not preload libraries into such programs. Run a copy of it without that bit`,
+    );
   }
   const loader = basename(facts.interpreter as string);
   if (!/^(?:ld-linux|ld64|ld-\d|ld\.so)/.test(loader)) {
-    refuse('ERR_MEMPROF_OTHER_LIBC', `${shown} uses the loader ${facts.interpreter}, memprof's recorder needs glibc. Use a build of it for glibc`);
+    refuse(
+      'ERR_MEMPROF_OTHER_LIBC',
+      `${shown} uses the loader ${facts.interpreter}, memprof's recorder needs glibc. Use a build of it for glibc`,
+    );
   }
 }
 

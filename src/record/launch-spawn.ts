@@ -10,8 +10,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { ExitCode, MemprofError } from '../errors.js';
-import type { InheritedDescriptors } from './launch-descriptors.js';
 import type { Command } from './launch-command.js';
+import type { InheritedDescriptors } from './launch-descriptors.js';
 
 export interface ProgramEnd {
   pid: number;
@@ -29,7 +29,11 @@ export interface RunningProgram {
 const terminalSignals = ['SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGWINCH'] as const;
 const otherSignals = ['SIGTERM', 'SIGUSR1', 'SIGUSR2'] as const;
 
-export async function spawnProgram(command: Command, environment: NodeJS.ProcessEnv, stdio: InheritedDescriptors): Promise<RunningProgram> {
+export async function spawnProgram(
+  command: Command,
+  environment: NodeJS.ProcessEnv,
+  stdio: InheritedDescriptors,
+): Promise<RunningProgram> {
   const child = spawn(command.file, command.args, {
     argv0: command.name,
     env: environment,
@@ -55,9 +59,21 @@ export async function spawnProgram(command: Command, environment: NodeJS.Process
 
 function startError(command: Command, error: NodeJS.ErrnoException): MemprofError {
   const code = error.code ?? error.message;
-  if (code === 'ENOENT') return new MemprofError('ERR_MEMPROF_NOT_FOUND', `${command.name} could not be started: it or its interpreter is not there (ENOENT). Check the path`, ExitCode.notFound);
-  const cause = code === 'E2BIG' ? 'arguments and environment are too long (E2BIG). Shorten them' : `the system said ${code}. Try it without memprof-run`;
-  return new MemprofError('ERR_MEMPROF_NOT_EXECUTABLE', `${command.name} could not be started: ${cause}`, ExitCode.notExecutable);
+  if (code === 'ENOENT')
+    return new MemprofError(
+      'ERR_MEMPROF_NOT_FOUND',
+      `${command.name} could not be started: it or its interpreter is not there (ENOENT). Check the path`,
+      ExitCode.notFound,
+    );
+  const cause =
+    code === 'E2BIG'
+      ? 'arguments and environment are too long (E2BIG). Shorten them'
+      : `the system said ${code}. Try it without memprof-run`;
+  return new MemprofError(
+    'ERR_MEMPROF_NOT_EXECUTABLE',
+    `${command.name} could not be started: ${cause}`,
+    ExitCode.notExecutable,
+  );
 }
 
 function forwardSignals(child: ChildProcess): () => void {
@@ -100,7 +116,8 @@ function statFields(pid: number | 'self'): string[] | null {
   }
 }
 
-const stateOf = (pid: number | undefined): string | null => (pid === undefined ? null : (statFields(pid)?.[0] ?? null));
+const stateOf = (pid: number | undefined): string | null =>
+  pid === undefined ? null : (statFields(pid)?.[0] ?? null);
 const terminalOf = (): number => Number(statFields('self')?.[4] ?? 0);
 
 function inForeground(): boolean {

@@ -1,8 +1,8 @@
 // Starting the traced program: finding it as a shell would, refusing what cannot be traced, its
 // environment, its signals, its end. Knows nothing of rings, traces or reports.
 export { type Command, resolveCommand } from './launch-command.js';
-export { assertPreloadable } from './launch-preload.js';
-export { type EnvironmentParts, tracedEnvironment, withOption } from './launch-environment.js';
-export { type ProgramEnd, type RunningProgram, spawnProgram } from './launch-spawn.js';
-export { endLike } from './launch-end.js';
 export { type InheritedDescriptors, inheritedDescriptors } from './launch-descriptors.js';
+export { endLike } from './launch-end.js';
+export { type EnvironmentParts, tracedEnvironment, withOption } from './launch-environment.js';
+export { assertPreloadable } from './launch-preload.js';
+export { type ProgramEnd, type RunningProgram, spawnProgram } from './launch-spawn.js';

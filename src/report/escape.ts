@@ -1,7 +1,8 @@
 // Names and paths come from the traced program: on a terminal they must stay text. Must not import anything.
 
 // C0 and C1 controls, line and paragraph separators, and the marks that reorder a line (CVE-2021-42574).
-const unsafe = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
+const unsafe =
+  /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
 
 export function escapeText(text: string): string {
   return text.replace(unsafe, (char) => {
@@ -15,7 +16,6 @@ export function escapeText(text: string): string {
 /** For a command that the reader may copy into a shell. */
 export function shellQuote(word: string): string {
   if (/^[\w@%+=:,./-]+$/.test(word)) return word;
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what this looks for
   if (/[\u0000-\u001f\u007f]/.test(word)) {
     return `$'${escapeText(word.replaceAll('\\', '\\\\').replaceAll("'", "\\'"))}'`;
   }

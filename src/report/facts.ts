@@ -27,7 +27,8 @@ export function describeEnd(process: ProcessInfo): string {
   }
 }
 
-const plural = (count: number, one: string, many = `${one}s`): string => `${formatCount(count)} ${count === 1 ? one : many}`;
+const plural = (count: number, one: string, many = `${one}s`): string =>
+  `${formatCount(count)} ${count === 1 ? one : many}`;
 
 /** One sentence for each kind of loss that is not zero. */
 export function lossLines(model: TraceModel): string[] {
@@ -36,17 +37,56 @@ export function lossLines(model: TraceModel): string[] {
   const say = (count: number, text: () => string) => {
     if (count > 0) lines.push(text());
   };
-  say(losses.lostEventCount, () => `${plural(losses.lostEventCount, 'event')} could not be recorded: lifetimes of the blocks they touched are unknown`);
-  say(losses.untracedThreadCount, () => `${plural(losses.untracedThreadCount, 'thread')} could not be recorded`);
-  say(losses.nestedEventCount, () => `${plural(losses.nestedEventCount, 'event')} of signal handlers that interrupted the recorder are without a stack`);
-  say(losses.cutStackCount, () => `${plural(losses.cutStackCount, 'stack')} cut at the depth limit (raise it with --depth)`);
-  say(losses.fullTableStackCount, () => `${plural(losses.fullTableStackCount, 'stack')} not kept: the stack table was full`);
-  say(losses.doubleAllocationCount, () => `${plural(losses.doubleAllocationCount, 'allocation')} at an address that was live: a release was missed`);
-  say(losses.unknownReleaseCount, () => `${plural(losses.unknownReleaseCount, 'release')} of memory allocated before recording began`);
-  say(losses.bootstrapBytes, () => `${formatBytes(losses.bootstrapBytes)} given out while the program was loading are not recorded`);
-  say(losses.ringWaitCount, () => `the program waited ${plural(losses.ringWaitCount, 'time')} for the recorder, ${formatDuration(losses.ringWaitNs)} in all; nothing was lost by it`);
-  const stopped = { 'reader-gone': 'the recorder was gone', detached: 'the recorder detached', 'no-space': 'there was no space for more records' };
-  if (losses.stoppedEarly !== null) lines.push(`recording stopped before the program's end: ${stopped[losses.stoppedEarly]}`);
-  if (!model.complete) lines.push('the trace ends before its last part: numbers are as of the last whole part');
+  say(
+    losses.lostEventCount,
+    () =>
+      `${plural(losses.lostEventCount, 'event')} could not be recorded: lifetimes of the blocks they touched are unknown`,
+  );
+  say(
+    losses.untracedThreadCount,
+    () => `${plural(losses.untracedThreadCount, 'thread')} could not be recorded`,
+  );
+  say(
+    losses.nestedEventCount,
+    () =>
+      `${plural(losses.nestedEventCount, 'event')} of signal handlers that interrupted the recorder are without a stack`,
+  );
+  say(
+    losses.cutStackCount,
+    () => `${plural(losses.cutStackCount, 'stack')} cut at the depth limit (--depth, at most 256)`,
+  );
+  say(
+    losses.fullTableStackCount,
+    () => `${plural(losses.fullTableStackCount, 'stack')} not kept: the stack table was full`,
+  );
+  say(
+    losses.doubleAllocationCount,
+    () =>
+      `${plural(losses.doubleAllocationCount, 'allocation')} at an address that was live: a release was missed`,
+  );
+  say(
+    losses.unknownReleaseCount,
+    () =>
+      `${plural(losses.unknownReleaseCount, 'release')} of memory allocated before recording began`,
+  );
+  say(
+    losses.bootstrapBytes,
+    () =>
+      `${formatBytes(losses.bootstrapBytes)} given out while the program was loading are not recorded`,
+  );
+  say(
+    losses.ringWaitCount,
+    () =>
+      `the program waited ${plural(losses.ringWaitCount, 'time')} for the recorder, ${formatDuration(losses.ringWaitNs)} in all; nothing was lost by it`,
+  );
+  const stopped = {
+    'reader-gone': 'the recorder was gone',
+    detached: 'the recorder detached',
+    'no-space': 'there was no space for more records',
+  };
+  if (losses.stoppedEarly !== null)
+    lines.push(`recording stopped before the program's end: ${stopped[losses.stoppedEarly]}`);
+  if (!model.complete)
+    lines.push('the trace ends before its last part: numbers are as of the last whole part');
   return lines;
 }

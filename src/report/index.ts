@@ -2,12 +2,42 @@
 //
 // Pure: must not import fs, process, child_process, clocks, record/, native/ or commands/. Widths,
 // colours and names of commands come in as values; text goes out as strings.
-export { formatBytes, formatCount, formatDuration, formatPercent } from './units.js';
+
 export { escapeText, shellQuote } from './escape.js';
-export { type Style, plainStyle, colourStyle } from './style.js';
-export { type Column, pad as padText, renderTable, textWidth, truncateEnd, truncateStart } from './table.js';
-export { type Amount, type BlockFilter, type OwnerTotals, type Site, addAmounts, collectOwners, collectSites, isUsers, liveStackIds, mergeSites, momentNamed } from './sites.js';
-export { type StackContext, alikeKeys, foldFrames, frameText, ownerText, placeOf, shortPlaceOf, siteFrame, stackLines } from './stack-text.js';
-export { type TreeNode, buildTree, renderTree } from './tree.js';
-export { type ReportOptions, renderExitReport, renderSummary } from './terminal.js';
 export { describeEnd, lossLines } from './facts.js';
+export {
+  type Amount,
+  addAmounts,
+  type BlockFilter,
+  collectOwners,
+  collectSites,
+  isUsers,
+  liveStackIds,
+  mergeSites,
+  momentNamed,
+  type OwnerTotals,
+  type Site,
+} from './sites.js';
+export {
+  alikeKeys,
+  foldFrames,
+  frameText,
+  ownerText,
+  placeOf,
+  type StackContext,
+  shortPlaceOf,
+  siteFrame,
+  stackLines,
+} from './stack-text.js';
+export { colourStyle, plainStyle, type Style } from './style.js';
+export {
+  type Column,
+  pad as padText,
+  renderTable,
+  textWidth,
+  truncateEnd,
+  truncateStart,
+} from './table.js';
+export { type ReportOptions, renderExitReport, renderSummary } from './terminal.js';
+export { buildTree, renderTree, type TreeNode } from './tree.js';
+export { formatBytes, formatCount, formatDuration, formatPercent } from './units.js';

@@ -116,11 +116,19 @@ export function addAmounts(into: Amount, more: Amount): void {
 /** Sites with equal keys become one; it shows the stack of the largest. */
 export function mergeSites(sites: readonly Site[], keyOf: (stack: NamedStack) => string): Site[] {
   const merged = new Map<string, Site>();
-  const bySize = [...sites].sort((a, b) => b.live.sizeBytes - a.live.sizeBytes || b.allocatedBytes - a.allocatedBytes);
+  const bySize = [...sites].sort(
+    (a, b) => b.live.sizeBytes - a.live.sizeBytes || b.allocatedBytes - a.allocatedBytes,
+  );
   for (const site of bySize) {
     const key = keyOf(site.stack);
     const into = merged.get(key);
-    if (into === undefined) merged.set(key, { ...site, live: { ...site.live }, threads: new Map(site.threads), stackIds: [...site.stackIds] });
+    if (into === undefined)
+      merged.set(key, {
+        ...site,
+        live: { ...site.live },
+        threads: new Map(site.threads),
+        stackIds: [...site.stackIds],
+      });
     else absorb(into, site);
   }
   return [...merged.values()];
@@ -130,7 +138,10 @@ function absorb(into: Site, site: Site): void {
   addAmounts(into.live, site.live);
   for (const [thread, amount] of site.threads) {
     const known = into.threads.get(thread);
-    into.threads.set(thread, { blockCount: amount.blockCount + (known?.blockCount ?? 0), sizeBytes: amount.sizeBytes + (known?.sizeBytes ?? 0) });
+    into.threads.set(thread, {
+      blockCount: amount.blockCount + (known?.blockCount ?? 0),
+      sizeBytes: amount.sizeBytes + (known?.sizeBytes ?? 0),
+    });
   }
   into.stackIds.push(...site.stackIds);
   into.allocationCount += site.allocationCount;
@@ -161,7 +172,11 @@ export function collectOwners(model: TraceModel, symbols: SymbolizedStacks): Own
       let totals = owners.get(owner.key);
       if (totals === undefined) {
         const none = () => ({ blockCount: 0, sizeBytes: 0 });
-        totals = { owner, beforeTeardown: model.beforeTeardown === null ? null : none(), atEnd: none() };
+        totals = {
+          owner,
+          beforeTeardown: model.beforeTeardown === null ? null : none(),
+          atEnd: none(),
+        };
         owners.set(owner.key, totals);
       }
       const amount = column(totals);

@@ -1,17 +1,17 @@
 // A stack as lines of text: name left, place right, runs of Node's internals folded.
 // Pure; must not import anything that does I/O.
 import {
+  baseName,
   type NamedFrame,
   type NamedStack,
   type Owner,
-  type StackFrame,
-  baseName,
   placeText,
   qualifiedName,
+  type StackFrame,
   shortenFunction,
 } from '../symbols/index.js';
 import { escapeText } from './escape.js';
-import { type Style, plainStyle } from './style.js';
+import { plainStyle, type Style } from './style.js';
 import { pad, textWidth, truncateEnd, truncateStart } from './table.js';
 
 export interface StackContext {
@@ -60,11 +60,18 @@ function functionText(frame: NamedFrame, maxChars: number): string {
 export function placeOf(frame: StackFrame, context: StackContext): string {
   if (frame.kind === 'marker') return '';
   if (frame.file !== null) {
-    const file = context.cwd.length > 1 && frame.file.startsWith(`${context.cwd}/`) ? frame.file.slice(context.cwd.length + 1) : frame.file;
+    const file =
+      context.cwd.length > 1 && frame.file.startsWith(`${context.cwd}/`)
+        ? frame.file.slice(context.cwd.length + 1)
+        : frame.file;
     return escapeText(frame.line === null ? file : `${file}:${frame.line}`);
   }
   if (frame.kind === 'builtin') return frame.function === null ? '' : 'V8 builtin';
-  if (frame.module === null || (frame.function === null && (frame.near === null || frame.near.offsetBytes >= nearBytes))) return '';
+  if (
+    frame.module === null ||
+    (frame.function === null && (frame.near === null || frame.near.offsetBytes >= nearBytes))
+  )
+    return '';
   return escapeText(baseName(frame.module));
 }
 
@@ -82,32 +89,54 @@ function isNodeInternal(frame: StackFrame, context: StackContext): boolean {
 
 // Start-up code of the C library below main: part of the internals when they reach down to it.
 function isStartCode(frame: StackFrame): boolean {
-  return frame.kind === 'native' && !frame.inlined && /^(?:_start|__libc_start_(?:main|call_main).*)$/.test(frame.function ?? frame.near?.symbol ?? '');
+  return (
+    frame.kind === 'native' &&
+    !frame.inlined &&
+    /^(?:_start|__libc_start_(?:main|call_main).*)$/.test(
+      frame.function ?? frame.near?.symbol ?? '',
+    )
+  );
 }
 
 /** The frame that names a site in one line: the first that is not the C or C++ library serving its caller. */
 export function siteFrame(stack: NamedStack, context: StackContext): StackFrame | null {
-  const own = stack.frames.find((frame) => frame.kind !== 'marker' && frame.module !== null && frame.module === stack.owner.module && !isLibraryCode(frame));
+  const own = stack.frames.find(
+    (frame) =>
+      frame.kind !== 'marker' &&
+      frame.module !== null &&
+      frame.module === stack.owner.module &&
+      !isLibraryCode(frame),
+  );
   if (own !== undefined) return own;
   const js = stack.frames.find((frame) => frame.kind === 'js' && !isNodeInternal(frame, context));
   return js ?? stack.frames[0] ?? null;
 }
 
 function isLibraryCode(frame: NamedFrame): boolean {
-  return frame.function !== null && /^(?:std::|__gnu_cxx::|operator (?:new|delete))/.test(qualifiedName(frame.function));
+  return (
+    frame.function !== null &&
+    /^(?:std::|__gnu_cxx::|operator (?:new|delete))/.test(qualifiedName(frame.function))
+  );
 }
 
 /** Code that carries calls for others and says little where memory goes: runs of it are folded. */
-const plumbing = { node: "Node's internals", library: 'the standard library', addonApi: 'node-addon-api' } as const;
+const plumbing = {
+  node: "Node's internals",
+  library: 'the standard library',
+  addonApi: 'node-addon-api',
+} as const;
 type Plumbing = keyof typeof plumbing;
 
 function plumbingOf(frame: StackFrame, context: StackContext): Plumbing | null {
   if (frame.kind === 'marker') return null;
-  if (isNodeInternal(frame, context) && !(frame.kind === 'native' && isLibraryCode(frame))) return 'node';
+  if (isNodeInternal(frame, context) && !(frame.kind === 'native' && isLibraryCode(frame)))
+    return 'node';
   if (frame.kind !== 'native') return null;
   if (/\/node-addon-api\/napi[\w-]*\.h$/.test(frame.file ?? '')) return 'addonApi';
   // std:: is Rust's, too; its other crates are told by where they were built.
-  return isLibraryCode(frame) || /\/library\/(?:core|alloc|std)\/src\//.test(frame.file ?? '') ? 'library' : null;
+  return isLibraryCode(frame) || /\/library\/(?:core|alloc|std)\/src\//.test(frame.file ?? '')
+    ? 'library'
+    : null;
 }
 
 export type StackLine = { frame: StackFrame } | { frame: null; foldedCount: number; text: string };
@@ -119,10 +148,15 @@ function foldPlumbing(frames: readonly StackFrame[], context: StackContext): Sta
     const kind = plumbingOf(frames[at], context);
     let end = at + 1;
     while (
-      kind !== null && end < frames.length && (plumbingOf(frames[end], context) === kind || (kind === 'node' && isStartCode(frames[end])))) end++;
+      kind !== null &&
+      end < frames.length &&
+      (plumbingOf(frames[end], context) === kind || (kind === 'node' && isStartCode(frames[end])))
+    )
+      end++;
     // Its outermost frame is the call that the user's code made: std::map<...>::operator[] says something.
     if (kind === 'library' && end - at >= 2) end--;
-    if (kind !== null && end - at >= 2) lines.push({ frame: null, foldedCount: end - at, text: plumbing[kind] });
+    if (kind !== null && end - at >= 2)
+      lines.push({ frame: null, foldedCount: end - at, text: plumbing[kind] });
     else lines.push({ frame: frames[at] });
     at = end;
   }
@@ -134,7 +168,8 @@ export function foldFrames(context: StackContext): (frames: readonly StackFrame[
   const markers = new Map<string, StackFrame>();
   const markerOf = (text: string): StackFrame => {
     let marker = markers.get(text);
-    if (marker === undefined) markers.set(text, (marker = { kind: 'marker', marker: 'folded', text: `... ${text}` }));
+    if (marker === undefined)
+      markers.set(text, (marker = { kind: 'marker', marker: 'folded', text: `... ${text}` }));
     return marker;
   };
   return (frames) =>
@@ -145,7 +180,11 @@ export function foldFrames(context: StackContext): (frames: readonly StackFrame[
 }
 
 /** Folds plumbing, and the middle of what is still longer than maxLines. */
-export function foldStack(frames: readonly StackFrame[], context: StackContext, maxLines: number): StackLine[] {
+export function foldStack(
+  frames: readonly StackFrame[],
+  context: StackContext,
+  maxLines: number,
+): StackLine[] {
   const lines = foldPlumbing(frames, context);
   if (lines.length <= maxLines) return lines;
   // The leaf says what allocated and the root whose request it was; the leaf matters more.
@@ -153,11 +192,17 @@ export function foldStack(frames: readonly StackFrame[], context: StackContext, 
   const head = maxLines - 1 - tail;
   const hidden = lines.slice(head, lines.length - tail);
   const count = hidden.reduce((sum, line) => sum + (line.frame === null ? line.foldedCount : 1), 0);
-  return [...lines.slice(0, head), { frame: null, foldedCount: count, text: '' }, ...lines.slice(lines.length - tail)];
+  return [
+    ...lines.slice(0, head),
+    { frame: null, foldedCount: count, text: '' },
+    ...lines.slice(lines.length - tail),
+  ];
 }
 
 function foldedText(line: { foldedCount: number; text: string }): string {
-  return line.text === '' ? `... ${line.foldedCount} more frames` : `... ${line.foldedCount} frames of ${line.text}`;
+  return line.text === ''
+    ? `... ${line.foldedCount} more frames`
+    : `... ${line.foldedCount} frames of ${line.text}`;
 }
 
 /**
@@ -196,12 +241,23 @@ export function stackLines(
   const shown = lines.map((line) =>
     line.frame === null
       ? { name: foldedText(line), place: '', frame: null }
-      : { name: frameText(line.frame, nameRoom), place: placeOf(line.frame, context), frame: line.frame },
+      : {
+          name: frameText(line.frame, nameRoom),
+          place: placeOf(line.frame, context),
+          frame: line.frame,
+        },
   );
   // Long names do not push every place to the right.
-  const nameWidth = Math.min(nameRoom, Math.max(...shown.map((one) => (one.place === '' ? 0 : textWidth(one.name)))));
+  const nameWidth = Math.min(
+    nameRoom,
+    Math.max(...shown.map((one) => (one.place === '' ? 0 : textWidth(one.name)))),
+  );
   return shown.map(({ name, place, frame }) => {
-    if (place === '') return margin + (frame === null ? style.faint(name) : paintName(frame, truncateEnd(name, room), style));
+    if (place === '')
+      return (
+        margin +
+        (frame === null ? style.faint(name) : paintName(frame, truncateEnd(name, room), style))
+      );
     const left = pad(truncateEnd(name, nameWidth), nameWidth, 'left');
     return `${margin}${paintName(frame, left, style)}  ${style.faint(truncateStart(place, room - nameWidth - 2))}`.trimEnd();
   });

@@ -15,7 +15,15 @@ export interface Style {
 
 const same: Paint = (text) => text;
 
-export const plainStyle: Style = { heading: same, strong: same, faint: same, warning: same, bytes: same, js: same, command: same };
+export const plainStyle: Style = {
+  heading: same,
+  strong: same,
+  faint: same,
+  warning: same,
+  bytes: same,
+  js: same,
+  command: same,
+};
 
 // The caller has decided that the stream takes colours.
 const paint =

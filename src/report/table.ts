@@ -59,11 +59,19 @@ export function pad(text: string, width: number, align: 'left' | 'right'): strin
 export function renderTable(
   shape: readonly Column[],
   rows: readonly (readonly string[])[],
-  options: { columns: number; indent?: number; heading?: (text: string) => string; titles?: boolean },
+  options: {
+    columns: number;
+    indent?: number;
+    heading?: (text: string) => string;
+    titles?: boolean;
+  },
 ): string[] {
   const indent = options.indent ?? 0;
   const widths = shape.map((column, at) =>
-    rows.reduce((most, row) => Math.max(most, textWidth(row[at])), options.titles === false ? 0 : textWidth(column.title)),
+    rows.reduce(
+      (most, row) => Math.max(most, textWidth(row[at])),
+      options.titles === false ? 0 : textWidth(column.title),
+    ),
   );
   const flexible = shape.findIndex((column) => column.flexible === true);
   if (flexible >= 0) {
@@ -82,5 +90,11 @@ export function renderTable(
   const body = rows.map((row) => line(row, (text, at) => shape[at].paint?.(text) ?? text));
   if (options.titles === false) return body;
   const heading = options.heading ?? ((text: string) => text);
-  return [line(shape.map((column) => column.title), heading), ...body];
+  return [
+    line(
+      shape.map((column) => column.title),
+      heading,
+    ),
+    ...body,
+  ];
 }

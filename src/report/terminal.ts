@@ -1,11 +1,20 @@
 // The exit report: what one run held, readable at 80 columns. Pure: model and names in, one string out.
 import type { Moment, TraceModel } from '../model/index.js';
-import { type SymbolizedStacks, isNodeProcess } from '../symbols/index.js';
+import { isNodeProcess, type SymbolizedStacks } from '../symbols/index.js';
 import { escapeText, shellQuote } from './escape.js';
 import { describeEnd, lossLines } from './facts.js';
-import { type Amount, type OwnerTotals, type Site, addAmounts, collectOwners, collectSites, isUsers, mergeSites } from './sites.js';
-import { type StackContext, alikeKeys, ownerText, stackLines } from './stack-text.js';
-import { type Style, plainStyle } from './style.js';
+import {
+  type Amount,
+  addAmounts,
+  collectOwners,
+  collectSites,
+  isUsers,
+  mergeSites,
+  type OwnerTotals,
+  type Site,
+} from './sites.js';
+import { alikeKeys, ownerText, type StackContext, stackLines } from './stack-text.js';
+import { plainStyle, type Style } from './style.js';
 import { type Column, renderTable, truncateEnd } from './table.js';
 import { formatBytes, formatCount, formatDuration, formatPercent } from './units.js';
 
@@ -22,7 +31,11 @@ export interface ReportOptions {
   packageCount?: number;
 }
 
-export function renderExitReport(model: TraceModel, symbols: SymbolizedStacks, options: ReportOptions): string {
+export function renderExitReport(
+  model: TraceModel,
+  symbols: SymbolizedStacks,
+  options: ReportOptions,
+): string {
   const style = options.style ?? plainStyle;
   const parts = [
     titleLines(model, options, style),
@@ -39,10 +52,21 @@ export function renderExitReport(model: TraceModel, symbols: SymbolizedStacks, o
 }
 
 /** The report's upper half, for a trace that is read later. */
-export function renderSummary(model: TraceModel, symbols: SymbolizedStacks, options: { columns: number; style: Style }): string[] {
+export function renderSummary(
+  model: TraceModel,
+  symbols: SymbolizedStacks,
+  options: { columns: number; style: Style },
+): string[] {
   const { style } = options;
-  const parts = [titleLines(model, options, style), totalLines(model, options, style), ownerLines(model, symbols, options, style), warningLines(model, options, style)];
-  return parts.filter((lines) => lines.length > 0).flatMap((lines, at) => (at === 0 ? lines : ['', ...lines]));
+  const parts = [
+    titleLines(model, options, style),
+    totalLines(model, options, style),
+    ownerLines(model, symbols, options, style),
+    warningLines(model, options, style),
+  ];
+  return parts
+    .filter((lines) => lines.length > 0)
+    .flatMap((lines, at) => (at === 0 ? lines : ['', ...lines]));
 }
 
 /** What the parts of a report draw with. */
@@ -50,21 +74,40 @@ type Drawing = Pick<ReportOptions, 'columns' | 'warnings' | 'siteCount' | 'packa
 
 function titleLines(model: TraceModel, options: Drawing, style: Style): string[] {
   const { process } = model;
-  const command = process.argv.length === 0 ? process.executable : process.argv.map(shellQuote).join(' ');
+  const command =
+    process.argv.length === 0 ? process.executable : process.argv.map(shellQuote).join(' ');
   const end = `  ${describeEnd(process)} after ${formatDuration(process.durationNs)}, pid ${process.pid}`;
-  return [style.heading(`memprof: ${truncateEnd(escapeText(command), options.columns - 9)}`), ...wrap(end.trimStart(), options.columns, '  ', '  ')];
+  return [
+    style.heading(`memprof: ${truncateEnd(escapeText(command), options.columns - 9)}`),
+    ...wrap(end.trimStart(), options.columns, '  ', '  '),
+  ];
 }
 
 function totalLines(model: TraceModel, options: Drawing, style: Style): string[] {
   const { totals } = model;
   const rows: string[][] = [
-    ['allocated in all', formatBytes(totals.allocatedBytes), formatCount(totals.allocationCount), ''],
-    ['peak', formatBytes(totals.peakBytes), formatCount(totals.peakBlockCount), `after ${formatDuration(totals.peakNs)}`],
+    [
+      'allocated in all',
+      formatBytes(totals.allocatedBytes),
+      formatCount(totals.allocationCount),
+      '',
+    ],
+    [
+      'peak',
+      formatBytes(totals.peakBytes),
+      formatCount(totals.peakBlockCount),
+      `after ${formatDuration(totals.peakNs)}`,
+    ],
   ];
   const before = model.beforeTeardown;
   if (before !== null) {
     const { sizeBytes, blockCount } = sumLive(before.live);
-    rows.push(["live before Node's teardown", formatBytes(sizeBytes), formatCount(blockCount), `after ${formatDuration(before.atNs)}`]);
+    rows.push([
+      "live before Node's teardown",
+      formatBytes(sizeBytes),
+      formatCount(blockCount),
+      `after ${formatDuration(before.atNs)}`,
+    ]);
   }
   const end = sumLive(model.atEnd.live);
   const endTitle = model.process.ended.how === 'still-running' ? 'live now' : 'unfreed at the end';
@@ -84,13 +127,20 @@ function sumLive(live: { count: number; sizeBytes: Float64Array }): Amount {
   return { sizeBytes, blockCount: live.count };
 }
 
-function ownerLines(model: TraceModel, symbols: SymbolizedStacks, options: Drawing, style: Style): string[] {
+function ownerLines(
+  model: TraceModel,
+  symbols: SymbolizedStacks,
+  options: Drawing,
+  style: Style,
+): string[] {
   const owners = collectOwners(model, symbols);
   if (owners.length === 0) return ['Nothing was live at the end.'];
   const both = model.beforeTeardown !== null;
   const cells = (name: string, before: Amount | null, end: Amount): string[] => [
     name,
-    ...(both && before !== null ? [formatBytes(before.sizeBytes), formatCount(before.blockCount)] : []),
+    ...(both && before !== null
+      ? [formatBytes(before.sizeBytes), formatCount(before.blockCount)]
+      : []),
     formatBytes(end.sizeBytes),
     formatCount(end.blockCount),
   ];
@@ -110,71 +160,137 @@ function ownerLines(model: TraceModel, symbols: SymbolizedStacks, options: Drawi
     ...(both ? amount('before teardown') : []),
     ...amount('at the end'),
   ];
-  return [style.heading('Live memory'), ...renderTable(shape, rows, { columns: options.columns, indent: 2, heading: style.faint })];
+  return [
+    style.heading('Live memory'),
+    ...renderTable(shape, rows, { columns: options.columns, indent: 2, heading: style.faint }),
+  ];
 }
 
-function foldOwners(owners: readonly OwnerTotals[], limit: number): { name: string; beforeTeardown: Amount | null; atEnd: Amount }[] {
+function foldOwners(
+  owners: readonly OwnerTotals[],
+  limit: number,
+): { name: string; beforeTeardown: Amount | null; atEnd: Amount }[] {
   const runtime = owners.filter((one) => !isUsers(one.owner));
   const others = owners.filter((one) => isUsers(one.owner));
-  const named = (one: OwnerTotals) => ({ name: ownerText(one.owner), beforeTeardown: one.beforeTeardown, atEnd: one.atEnd });
+  const named = (one: OwnerTotals) => ({
+    name: ownerText(one.owner),
+    beforeTeardown: one.beforeTeardown,
+    atEnd: one.atEnd,
+  });
   if (others.length <= limit) return [...others, ...runtime].map(named);
   const rest = others.slice(limit - 1);
-  return [...others.slice(0, limit - 1).map(named), { name: `${rest.length} others`, ...sumOwners(rest) }, ...runtime.map(named)];
+  return [
+    ...others.slice(0, limit - 1).map(named),
+    { name: `${rest.length} others`, ...sumOwners(rest) },
+    ...runtime.map(named),
+  ];
 }
 
-function sumOwners(owners: readonly OwnerTotals[]): { beforeTeardown: Amount | null; atEnd: Amount } {
+function sumOwners(owners: readonly OwnerTotals[]): {
+  beforeTeardown: Amount | null;
+  atEnd: Amount;
+} {
   const before: Amount = { blockCount: 0, sizeBytes: 0 };
   const atEnd: Amount = { blockCount: 0, sizeBytes: 0 };
   for (const one of owners) {
     if (one.beforeTeardown !== null) addAmounts(before, one.beforeTeardown);
     addAmounts(atEnd, one.atEnd);
   }
-  return { beforeTeardown: owners.some((one) => one.beforeTeardown !== null) ? before : null, atEnd };
+  return {
+    beforeTeardown: owners.some((one) => one.beforeTeardown !== null) ? before : null,
+    atEnd,
+  };
 }
 
-function siteLines(model: TraceModel, symbols: SymbolizedStacks, options: Drawing, style: Style): string[] {
+function siteLines(
+  model: TraceModel,
+  symbols: SymbolizedStacks,
+  options: Drawing,
+  style: Style,
+): string[] {
   const moment = model.beforeTeardown ?? model.atEnd;
   const isNode = isNodeProcess(model.process);
-  const context: StackContext = { isNode, executable: model.process.executable, cwd: model.process.cwd };
+  const context: StackContext = {
+    isNode,
+    executable: model.process.executable,
+    cwd: model.process.cwd,
+  };
   const alike = alikeKeys(context);
-  const usersSites = (at: Moment) => mergeSites(collectSites(model, symbols, at).filter((site) => isUsers(site.stack.owner)), alike);
+  const usersSites = (at: Moment) =>
+    mergeSites(
+      collectSites(model, symbols, at).filter((site) => isUsers(site.stack.owner)),
+      alike,
+    );
   const sites = usersSites(moment);
   const atEnd = new Map(usersSites(model.atEnd).map((site) => [alike(site.stack), site]));
   const known = new Set(sites.map((site) => alike(site.stack)));
   // What teardown itself allocated was not live before it, and counts when it stays.
   const late = new Set([...atEnd].filter(([key]) => !known.has(key)).map(([, site]) => site));
   sites.push(...late);
-  sites.sort((a, b) => b.live.sizeBytes - a.live.sizeBytes || b.live.blockCount - a.live.blockCount || (a.stack.key < b.stack.key ? -1 : 1));
+  sites.sort(
+    (a, b) =>
+      b.live.sizeBytes - a.live.sizeBytes ||
+      b.live.blockCount - a.live.blockCount ||
+      (a.stack.key < b.stack.key ? -1 : 1),
+  );
   if (sites.length === 0) return isNode ? ["Nothing but Node's own runtime held memory."] : [];
   const limit = options.siteCount ?? 5;
   const all = sumSites(sites);
   const when = model.beforeTeardown === null ? 'at the end' : "before Node's teardown";
-  const lines = [style.heading(`Where it was allocated: the largest ${sites.length <= limit ? '' : `${limit} `}of ${formatCount(sites.length)} sites, ${when}`)];
+  const lines = [
+    style.heading(
+      `Where it was allocated: the largest ${sites.length <= limit ? '' : `${limit} `}of ${formatCount(sites.length)} sites, ${when}`,
+    ),
+  ];
   if (sites.length <= limit) lines[0] = style.heading(`Where it was allocated, ${when}`);
   sites.slice(0, limit).forEach((site, at) => {
-    const fate = model.beforeTeardown === null ? '' : late.has(site) ? ', allocated by teardown, never freed' : `, ${fateOf(site.live, atEnd.get(alike(site.stack))?.live ?? null)}`;
+    const fate =
+      model.beforeTeardown === null
+        ? ''
+        : late.has(site)
+          ? ', allocated by teardown, never freed'
+          : `, ${fateOf(site.live, atEnd.get(alike(site.stack))?.live ?? null)}`;
     lines.push('', ...siteTitle(site, at + 1, all, fate, options, style));
-    lines.push(...stackLines(site.stack, context, { columns: options.columns, indent: 6, maxLines: 9, style }));
+    lines.push(
+      ...stackLines(site.stack, context, {
+        columns: options.columns,
+        indent: 6,
+        maxLines: 9,
+        style,
+      }),
+    );
   });
   if (sites.length > limit) {
     const rest = sumSites(sites.slice(limit));
-    lines.push('', `  ${formatCount(sites.length - limit)} more sites hold ${formatBytes(rest.sizeBytes)} in ${blocks(rest.blockCount)}.`);
+    lines.push(
+      '',
+      `  ${formatCount(sites.length - limit)} more sites hold ${formatBytes(rest.sizeBytes)} in ${blocks(rest.blockCount)}.`,
+    );
   }
   return lines;
 }
 
-function siteTitle(site: Site, rank: number, all: Amount, fate: string, options: Drawing, style: Style): string[] {
+function siteTitle(
+  site: Site,
+  rank: number,
+  all: Amount,
+  fate: string,
+  options: Drawing,
+  style: Style,
+): string[] {
   const { live } = site;
   const amount = `${String(rank).padStart(2)}. ${formatBytes(live.sizeBytes)} in ${blocks(live.blockCount)} (${formatPercent(live.sizeBytes, all.sizeBytes)})`;
   const owner = ownerText(site.stack.owner);
   const line = ` ${amount}${fate}`;
-  if (line.length + 3 + owner.length <= options.columns) return [`${style.strong(line)}  ${style.bytes(owner)}`];
+  if (line.length + 3 + owner.length <= options.columns)
+    return [`${style.strong(line)}  ${style.bytes(owner)}`];
   return [style.strong(line), `      ${style.bytes(truncateEnd(owner, options.columns - 6))}`];
 }
 
 function fateOf(before: Amount, atEnd: Amount | null): string {
   if (atEnd === null || atEnd.blockCount === 0) return 'freed by teardown';
-  if (atEnd.blockCount === before.blockCount && atEnd.sizeBytes === before.sizeBytes) return 'never freed';
+  if (atEnd.blockCount === before.blockCount && atEnd.sizeBytes === before.sizeBytes)
+    return 'never freed';
   return `${formatBytes(atEnd.sizeBytes)} never freed`;
 }
 
@@ -184,7 +300,8 @@ function sumSites(sites: readonly Site[]): Amount {
   return sum;
 }
 
-const blocks = (count: number): string => `${formatCount(count)} ${count === 1 ? 'block' : 'blocks'}`;
+const blocks = (count: number): string =>
+  `${formatCount(count)} ${count === 1 ? 'block' : 'blocks'}`;
 
 function warningLines(model: TraceModel, options: Drawing, style: Style): string[] {
   const all = [...lossLines(model), ...(options.warnings ?? []).map(escapeText)];

@@ -2,8 +2,8 @@
 // Pure; must not import anything that does I/O.
 import type { StackFrame } from '../symbols/index.js';
 import type { Site } from './sites.js';
-import { type StackContext, frameText, placeOf } from './stack-text.js';
-import { type Style, plainStyle } from './style.js';
+import { frameText, placeOf, type StackContext } from './stack-text.js';
+import { plainStyle, type Style } from './style.js';
 import { pad, truncateEnd } from './table.js';
 import { formatBytes, formatCount, formatPercent } from './units.js';
 
@@ -18,7 +18,10 @@ export interface TreeNode {
   children: TreeNode[];
 }
 
-export function buildTree(sites: readonly Site[], options: { inverted: boolean; fold?: (frames: readonly StackFrame[]) => readonly StackFrame[] }): TreeNode {
+export function buildTree(
+  sites: readonly Site[],
+  options: { inverted: boolean; fold?: (frames: readonly StackFrame[]) => readonly StackFrame[] },
+): TreeNode {
   const root = emptyNode(null);
   const childrenOf = new Map<TreeNode, Map<StackFrame, TreeNode>>();
   for (const site of sites) {
@@ -44,7 +47,13 @@ export function buildTree(sites: readonly Site[], options: { inverted: boolean; 
   return root;
 }
 
-const emptyNode = (frame: StackFrame | null): TreeNode => ({ frame, sizeBytes: 0, blockCount: 0, selfBytes: 0, children: [] });
+const emptyNode = (frame: StackFrame | null): TreeNode => ({
+  frame,
+  sizeBytes: 0,
+  blockCount: 0,
+  selfBytes: 0,
+  children: [],
+});
 
 function addTo(node: TreeNode, site: Site): void {
   node.sizeBytes += site.live.sizeBytes;
@@ -75,16 +84,35 @@ export function renderTree(
   const open: { node: TreeNode; indent: number }[] = [{ node: root, indent: 0 }];
   for (let next = open.pop(); next !== undefined; next = open.pop()) {
     const { node, indent } = next;
-    lines.push(`${amount(node)}  ${' '.repeat(indent)}${label(node, context, room(indent), style)}`);
+    lines.push(
+      `${amount(node)}  ${' '.repeat(indent)}${label(node, context, room(indent), style)}`,
+    );
     const shown = node.children.filter((child) => child.sizeBytes >= smallest);
     const hidden = node.children.filter((child) => child.sizeBytes < smallest);
     // Deep forks would run off the screen: the indent stops growing there.
-    const childIndent = Math.min(node.children.length > 1 || node.frame === null ? indent + 2 : indent, 30);
+    const childIndent = Math.min(
+      node.children.length > 1 || node.frame === null ? indent + 2 : indent,
+      30,
+    );
     for (const child of [...shown].reverse()) open.push({ node: child, indent: childIndent });
     if (hidden.length > 0) {
-      const rest = hidden.reduce((sum, child) => ({ sizeBytes: sum.sizeBytes + child.sizeBytes, blockCount: sum.blockCount + child.blockCount }), { sizeBytes: 0, blockCount: 0 });
+      const rest = hidden.reduce(
+        (sum, child) => ({
+          sizeBytes: sum.sizeBytes + child.sizeBytes,
+          blockCount: sum.blockCount + child.blockCount,
+        }),
+        { sizeBytes: 0, blockCount: 0 },
+      );
       const text = `... ${hidden.length} smaller`;
-      open.splice(open.length - shown.length, 0, { node: { ...rest, frame: { kind: 'marker', marker: 'folded', text }, selfBytes: 0, children: [] }, indent: childIndent });
+      open.splice(open.length - shown.length, 0, {
+        node: {
+          ...rest,
+          frame: { kind: 'marker', marker: 'folded', text },
+          selfBytes: 0,
+          children: [],
+        },
+        indent: childIndent,
+      });
     }
   }
   return lines;
@@ -92,11 +120,19 @@ export function renderTree(
 
 function label(node: TreeNode, context: StackContext, room: number, style: Style): string {
   if (node.frame === null) return style.strong('all');
-  if (node.frame.kind === 'marker' && node.frame.marker === 'folded') return style.faint(node.frame.text);
+  if (node.frame.kind === 'marker' && node.frame.marker === 'folded')
+    return style.faint(node.frame.text);
   const name = frameText(node.frame, room);
   const place = placeOf(node.frame, context);
   const text = truncateEnd(name, room);
   const left = room - [...text].length - 2;
-  const painted = node.frame.kind === 'js' ? style.js(text) : node.frame.kind === 'builtin' ? style.faint(text) : text;
-  return place === '' || left < 8 ? painted : `${painted}  ${style.faint(truncateEnd(place, left))}`;
+  const painted =
+    node.frame.kind === 'js'
+      ? style.js(text)
+      : node.frame.kind === 'builtin'
+        ? style.faint(text)
+        : text;
+  return place === '' || left < 8
+    ? painted
+    : `${painted}  ${style.faint(truncateEnd(place, left))}`;
 }

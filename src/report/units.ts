@@ -10,7 +10,8 @@ const steps: ReadonlyArray<[number, string, number]> = [
 export function formatBytes(sizeBytes: number): string {
   for (const [unit, name, digits] of steps) {
     // Compared after rounding, or 1048575 bytes would be "1024.0 KiB".
-    if (Math.abs(sizeBytes) >= unit - unit / 1024 / 20) return `${(sizeBytes / unit).toFixed(digits)} ${name}`;
+    if (Math.abs(sizeBytes) >= unit - unit / 1024 / 20)
+      return `${(sizeBytes / unit).toFixed(digits)} ${name}`;
   }
   return `${sizeBytes} B`;
 }

@@ -20,8 +20,10 @@ export function shortenFunction(demangled: string, maxChars = 60): string {
   return name;
 }
 
-const stringType = /std::(?:__cxx11::|__1::)?basic_string<char, ?std::(?:__1::)?char_traits<char>, ?std::(?:__1::)?allocator<char> ?>/g;
-const defaultArguments = /, ?std::(?:allocator|char_traits|less|equal_to|hash|default_delete)<(?:[^<>]|<(?:[^<>]|<(?:[^<>]|<[^<>]*>)*>)*>)*>/g;
+const stringType =
+  /std::(?:__cxx11::|__1::)?basic_string<char, ?std::(?:__1::)?char_traits<char>, ?std::(?:__1::)?allocator<char> ?>/g;
+const defaultArguments =
+  /, ?std::(?:allocator|char_traits|less|equal_to|hash|default_delete)<(?:[^<>]|<(?:[^<>]|<(?:[^<>]|<[^<>]*>)*>)*>)*>/g;
 
 function tidy(name: string): string {
   return name
@@ -34,8 +36,16 @@ function tidy(name: string): string {
 
 // A bracket of "operator<", "operator()" and "->" does not open or close anything.
 function operatorLength(text: string, at: number): number {
-  if (!text.startsWith('operator', at) || /\w/.test(text[at - 1] ?? '') || /\w/.test(text[at + 8] ?? '')) return 0;
-  const symbol = /^operator(?:\(\)|\[\]|<=>|->\*?|<<=?|>>=?|<=?|>=?| (?:new|delete)(?:\[\])?|[^\w\s(<]+)?/.exec(text.slice(at));
+  if (
+    !text.startsWith('operator', at) ||
+    /\w/.test(text[at - 1] ?? '') ||
+    /\w/.test(text[at + 8] ?? '')
+  )
+    return 0;
+  const symbol =
+    /^operator(?:\(\)|\[\]|<=>|->\*?|<<=?|>>=?|<=?|>=?| (?:new|delete)(?:\[\])?|[^\w\s(<]+)?/.exec(
+      text.slice(at),
+    );
   return symbol === null ? 0 : symbol[0].length;
 }
 
@@ -51,7 +61,8 @@ function scan(text: string, visit: (at: number, depth: number, char: string) => 
     const char = text[at];
     if (visit(at, depth, char)) return;
     if (char === '<' || char === '(' || char === '[' || char === '{') depth++;
-    else if ((char === '>' && text[at - 1] !== '-') || char === ')' || char === ']' || char === '}') depth = Math.max(0, depth - 1);
+    else if ((char === '>' && text[at - 1] !== '-') || char === ')' || char === ']' || char === '}')
+      depth = Math.max(0, depth - 1);
   }
 }
 
@@ -89,7 +100,7 @@ function lastTopLevelSpace(text: string): number {
 
 function foldTemplates(name: string): string {
   let folded = '';
-  scan(name, (at, depth, char) => {
+  scan(name, (_at, depth, char) => {
     const closes = depth === 1 && (char === '>' || char === ')' || char === '}' || char === ']');
     if (depth === 0 || closes) folded += char;
     else if (depth === 1 && !folded.endsWith('…')) folded += '…';
@@ -97,6 +108,7 @@ function foldTemplates(name: string): string {
   });
   // scan skips operators whole, and they can only matter at the end of a name.
   const operator = /operator.*$/.exec(name);
-  if (operator !== null && operatorLength(name, operator.index) > 0 && !folded.includes('operator')) folded += operator[0];
+  if (operator !== null && operatorLength(name, operator.index) > 0 && !folded.includes('operator'))
+    folded += operator[0];
   return folded;
 }

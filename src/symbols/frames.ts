@@ -31,7 +31,15 @@ export interface NamedFrame {
 /** Not a frame but a fact about the stack at this place; 'folded' is a report's own. */
 export interface MarkerFrame {
   readonly kind: 'marker';
-  readonly marker: 'cut' | 'nested' | 'table-full' | 'not-taken' | 'broken' | 'gap' | 'unknown' | 'folded';
+  readonly marker:
+    | 'cut'
+    | 'nested'
+    | 'table-full'
+    | 'not-taken'
+    | 'broken'
+    | 'gap'
+    | 'unknown'
+    | 'folded';
   readonly text: string;
 }
 
@@ -66,7 +74,11 @@ const markerNames: ReadonlyArray<[MarkerFrame['marker'], string]> = [
 export function markerFrame(marker: number, frameCount: number): MarkerFrame {
   const [name, text] = markerNames[marker] ?? markerNames[0];
   if (name === 'cut') {
-    return { kind: 'marker', marker: name, text: `stack cut here: deeper than ${frameCount} frames` };
+    return {
+      kind: 'marker',
+      marker: name,
+      text: `stack cut here: deeper than ${frameCount} frames`,
+    };
   }
   return { kind: 'marker', marker: name, text };
 }

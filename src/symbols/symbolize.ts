@@ -1,9 +1,15 @@
 // Names the stacks that somebody asks for, module by module, each distinct address once.
 // Pure but for the injected resolver; must not import anything that does I/O.
-import { FrameKind, Marker, type ModuleInfo, type StackId, type TraceModel } from '../model/index.js';
-import { type NamedFrame, type StackFrame, frameKey, markerFrame } from './frames.js';
-import { type Owner, type OwnerFrame, baseName, isNodeProcess, ownerOf } from './owners.js';
-import { type PackageLookup, noPackages } from './packages.js';
+import {
+  FrameKind,
+  Marker,
+  type ModuleInfo,
+  type StackId,
+  type TraceModel,
+} from '../model/index.js';
+import { frameKey, markerFrame, type NamedFrame, type StackFrame } from './frames.js';
+import { baseName, isNodeProcess, type Owner, type OwnerFrame, ownerOf } from './owners.js';
+import { noPackages, type PackageLookup } from './packages.js';
 import type { FrameResolver, ResolvedModule } from './resolver.js';
 import { parseV8Name } from './v8-names.js';
 
@@ -133,7 +139,11 @@ class FrameNamer {
     onProgress?.(done, perModule.size, '');
   }
 
-  async #resolveModule(module: ModuleInfo, rawKeys: readonly string[], resolver: FrameResolver): Promise<void> {
+  async #resolveModule(
+    module: ModuleInfo,
+    rawKeys: readonly string[],
+    resolver: FrameResolver,
+  ): Promise<void> {
     if (module.isVdso) {
       // The kernel's own page: no file on disk holds it.
       for (const raw of rawKeys) this.#nameNative(module, raw, null, 0);
@@ -144,9 +154,13 @@ class FrameNamer {
       const addresses = Float64Array.from(batch, lookupAddress);
       const resolved = await resolver.resolve(module.path, module.buildId, addresses);
       if (from === 0) {
-        this.modules.push({ path: module.path, reason: resolved.reason, hasDebugInfo: resolved.hasDebugInfo });
+        this.modules.push({
+          path: module.path,
+          reason: resolved.reason,
+          hasDebugInfo: resolved.hasDebugInfo,
+        });
       }
-      batch.forEach((raw, at) => this.#nameNative(module, raw, resolved, at));
+      for (const [at, raw] of batch.entries()) this.#nameNative(module, raw, resolved, at);
     }
   }
 
@@ -204,17 +218,21 @@ class FrameNamer {
     switch (kind[node]) {
       case FrameKind.native:
       case FrameKind.nativePc: {
-        if (module === null) return this.#once(`lost ${index[node]} ${offset[node]}`, () => bareAddress(null, null));
+        if (module === null)
+          return this.#once(`lost ${index[node]} ${offset[node]}`, () => bareAddress(null, null));
         const raw = `${module.id} ${kind[node]} ${offset[node]}`;
-        return this.#byRawFrame.get(raw) ?? this.#keep(raw, [bareAddress(module.path, offset[node])]);
+        return (
+          this.#byRawFrame.get(raw) ?? this.#keep(raw, [bareAddress(module.path, offset[node])])
+        );
       }
       case FrameKind.jsBytecode:
       case FrameKind.jsCode:
       case FrameKind.builtin:
         return this.#once(`code ${index[node]}`, () => codeFrame(this.#codeNames.get(index[node])));
       case FrameKind.marker:
-        return this.#once(`marker ${index[node]} ${index[node] === Marker.cut ? frameCount : ''}`, () =>
-          markerFrame(index[node], frameCount),
+        return this.#once(
+          `marker ${index[node]} ${index[node] === Marker.cut ? frameCount : ''}`,
+          () => markerFrame(index[node], frameCount),
         );
       case FrameKind.v8Unnamed:
         // Every address of it would be a site of its own, and none says more than this.
@@ -252,7 +270,9 @@ function nativeFrames(
     const symbol = resolved.functionName[first];
     const frame = bareAddress(module.path, offset);
     if (symbol === null) return [frame];
-    return [{ ...frame, certainty: 'near', near: { symbol, offsetBytes: resolved.symbolOffset[at] } }];
+    return [
+      { ...frame, certainty: 'near', near: { symbol, offsetBytes: resolved.symbolOffset[at] } },
+    ];
   }
   const frames: StackFrame[] = [];
   for (let row = first; row < resolved.start[at + 1]; row++) {

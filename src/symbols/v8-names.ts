@@ -32,7 +32,14 @@ export function parseV8Name(rawName: string): V8Name {
   if (jsTags.has(tag)) return parseJs(tag, rest);
   // "Builtin:X" is X to a reader; other kinds of generated code keep their kind in the name.
   const name = tag === 'Builtin' ? rest : rawName;
-  return { kind: 'builtin', function: name || anonymousName, file: null, line: null, column: null, tier: null };
+  return {
+    kind: 'builtin',
+    function: name || anonymousName,
+    file: null,
+    line: null,
+    column: null,
+    tier: null,
+  };
 }
 
 function parseJs(tag: string, text: string): V8Name {
@@ -46,7 +53,9 @@ function parseJs(tag: string, text: string): V8Name {
   const [name, script] = splitScript(named, place !== null);
   return {
     kind: 'js',
-    function: name || (tag === 'Script' ? '(script)' : tag === 'Eval' && script === '' ? '(eval)' : anonymousName),
+    function:
+      name ||
+      (tag === 'Script' ? '(script)' : tag === 'Eval' && script === '' ? '(eval)' : anonymousName),
     file: script === '' ? null : toPath(script),
     line,
     column,

@@ -4,7 +4,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import test, { type ExecutionContext } from 'ava';
 import { blocks } from '../../src/commands/blocks.js';
 import type { TraceCommand } from '../../src/commands/context.js';
-import { sites, type SitesOptions } from '../../src/commands/sites.js';
+import { type SitesOptions, sites } from '../../src/commands/sites.js';
 import { summary } from '../../src/commands/summary.js';
 import { tree } from '../../src/commands/tree.js';
 import { unfreed } from '../../src/commands/unfreed.js';
@@ -58,14 +58,43 @@ async function textOf(lines: AsyncIterable<string>): Promise<string> {
   return all.join('\n');
 }
 
+/** The parts of the outputs that the tests below look at. */
+interface Output {
+  totals: unknown;
+  sites: {
+    moment: string;
+    sizeBytes: number;
+    blockCount: number;
+    allocatedBytes: number;
+    package: { name: string } | null;
+    owner: string;
+    thread: string | null;
+    threads: { name: string; blockCount: number }[];
+    frames: { function: string | null; near: unknown }[];
+    markers: { at: number; marker: string }[];
+  }[];
+  nodes: { parent: number | null; sizeBytes: number; selfBytes: number }[];
+}
+
 const sitesDefaults: SitesOptions = { sort: 'bytes', limit: 20 };
 const all = Number.POSITIVE_INFINITY;
 
-async function validJson(t: ExecutionContext, name: string, lines: AsyncIterable<string>): Promise<any> {
-  const schema = JSON.parse(readFileSync(join(packageRoot, 'docs', 'schema', `${name}.schema.json`), 'utf8'));
+async function validJson(
+  t: ExecutionContext,
+  name: string,
+  lines: AsyncIterable<string>,
+): Promise<Output> {
+  const schema = JSON.parse(
+    readFileSync(join(packageRoot, 'docs', 'schema', `${name}.schema.json`), 'utf8'),
+  );
   // Nothing may be in the output that the schema does not tell about.
   const closed = JSON.parse(JSON.stringify(schema), (_key, value) =>
-    value !== null && typeof value === 'object' && value.type === 'object' && value.additionalProperties === undefined ? { ...value, additionalProperties: false } : value,
+    value !== null &&
+    typeof value === 'object' &&
+    value.type === 'object' &&
+    value.additionalProperties === undefined
+      ? { ...value, additionalProperties: false }
+      : value,
   );
   const validate = new Ajv2020({ allErrors: true, strict: false }).compile(closed);
   const parsed = JSON.parse(await textOf(lines));
@@ -88,7 +117,11 @@ test('every command draws within 80 columns', async (t) => {
   })) {
     const text = await textOf(lines);
     t.snapshot(text, name);
-    t.deepEqual(text.split('\n').filter((line) => textWidth(line) > 80), [], name);
+    t.deepEqual(
+      text.split('\n').filter((line) => textWidth(line) > 80),
+      [],
+      name,
+    );
   }
 });
 
@@ -105,21 +138,40 @@ test('every JSON output is as its schema says, and says nothing else', async (t)
 test('a trace without a moment before teardown, without blocks and without Node is valid too', async (t) => {
   const m = new ModelBuilder();
   m.hasTeardown = false;
-  m.process = { ...m.process, nodeVersion: null, executable: '/bin/true', ended: { how: 'signal', code: null, signal: 'SIGKILL' } };
+  m.process = {
+    ...m.process,
+    nodeVersion: null,
+    executable: '/bin/true',
+    ended: { how: 'signal', code: null, signal: 'SIGKILL' },
+  };
   const command = commandOf(m);
   const report = await validJson(t, 'unfreed', unfreed(command, { json: true, limit: all }));
-  t.is(report.totals.beforeTeardown, null);
-  for (const lines of [summary(command, {}), sites(command, sitesDefaults), tree(command, { minPercent: 1 }), blocks(command, { limit: all }), unfreed(command, { limit: all })]) {
+  t.deepEqual(report.totals, { beforeTeardown: null, atEnd: { blockCount: 0, sizeBytes: 0 } });
+  for (const lines of [
+    summary(command, {}),
+    sites(command, sitesDefaults),
+    tree(command, { minPercent: 1 }),
+    blocks(command, { limit: all }),
+    unfreed(command, { limit: all }),
+  ]) {
     t.true((await textOf(lines)).length > 0);
   }
-  await t.throwsAsync(textOf(sites(command, { ...sitesDefaults, moment: 'before-teardown' })), { message: /was killed by SIGKILL.*--moment at-end/ });
+  await t.throwsAsync(textOf(sites(command, { ...sitesDefaults, moment: 'before-teardown' })), {
+    message: /was killed by SIGKILL.*--moment at-end/,
+  });
 });
 
 test('unfreed gives both moments, each by size, and its sites add up to the totals', async (t) => {
   const { command } = example();
   const report = await validJson(t, 'unfreed', unfreed(command, { json: true, limit: all }));
   t.deepEqual(
-    report.sites.map((site: any) => [site.moment, site.sizeBytes, site.blockCount, site.package?.name ?? site.owner, site.thread]),
+    report.sites.map((site) => [
+      site.moment,
+      site.sizeBytes,
+      site.blockCount,
+      site.package?.name ?? site.owner,
+      site.thread,
+    ]),
     [
       ['before-teardown', 9600, 150, 'leaky', null],
       ['before-teardown', 5000, 1, 'leaky', 'main'],
@@ -128,19 +180,35 @@ test('unfreed gives both moments, each by size, and its sites add up to the tota
       ['at-end', 300, 3, 'node', 'main'],
     ],
   );
-  t.deepEqual(report.totals, { beforeTeardown: { blockCount: 154, sizeBytes: 14900 }, atEnd: { blockCount: 153, sizeBytes: 9900 } });
-  t.deepEqual(report.sites[0].threads.map((one: any) => [one.name, one.blockCount]), [['main', 100], ['pool', 50]]);
+  t.deepEqual(report.totals, {
+    beforeTeardown: { blockCount: 154, sizeBytes: 14900 },
+    atEnd: { blockCount: 153, sizeBytes: 9900 },
+  });
+  t.deepEqual(
+    report.sites[0].threads.map((one) => [one.name, one.blockCount]),
+    [
+      ['main', 100],
+      ['pool', 50],
+    ],
+  );
   const near = report.sites[1];
   t.is(near.frames[0].function, null);
   t.deepEqual(near.frames[0].near, { symbol: 'napi_register_module_v1', offsetBytes: 32 });
-  t.deepEqual(near.markers.map((one: any) => [one.at, one.marker]), [[3, 'broken']]);
+  t.deepEqual(
+    near.markers.map((one) => [one.at, one.marker]),
+    [[3, 'broken']],
+  );
 });
 
 test('filters choose blocks by package, module, function, thread, size and age', async (t) => {
   const { command } = example();
   const count = async (filter: Partial<SitesOptions>) => {
-    const report = await validJson(t, 'sites', sites(command, { ...sitesDefaults, ...filter, json: true }));
-    return report.sites.reduce((sum: number, site: any) => sum + site.blockCount, 0);
+    const report = await validJson(
+      t,
+      'sites',
+      sites(command, { ...sitesDefaults, ...filter, json: true }),
+    );
+    return report.sites.reduce((sum, site) => sum + site.blockCount, 0);
   };
   t.is(await count({}), 154);
   t.is(await count({ package: 'leaky' }), 151);
@@ -153,21 +221,41 @@ test('filters choose blocks by package, module, function, thread, size and age',
   t.is(await count({ thread: 'main' }), 104);
   t.is(await count({ size: { min: 100, max: 200 } }), 3);
   t.is(await count({ age: { min: 0, max: 1 } }), 0);
-  await t.throwsAsync(textOf(sites(command, { ...sitesDefaults, sort: 'temporary', thread: 'main' })), { message: /--sort temporary/ });
+  await t.throwsAsync(
+    textOf(sites(command, { ...sitesDefaults, sort: 'temporary', thread: 'main' })),
+    { message: /--sort temporary/ },
+  );
 });
 
 test('sites can be sorted by what was allocated over the whole run', async (t) => {
   const { command } = example();
-  const report = await validJson(t, 'sites', sites(command, { ...sitesDefaults, sort: 'allocated', json: true }));
-  t.deepEqual(report.sites.slice(0, 2).map((site: any) => [site.allocatedBytes, site.blockCount]), [[700_000, 0], [73_600, 150]]);
+  const report = await validJson(
+    t,
+    'sites',
+    sites(command, { ...sitesDefaults, sort: 'allocated', json: true }),
+  );
+  t.deepEqual(
+    report.sites.slice(0, 2).map((site) => [site.allocatedBytes, site.blockCount]),
+    [
+      [700_000, 0],
+      [73_600, 150],
+    ],
+  );
 });
 
 test('a tree adds up: each node holds what its children and itself hold', async (t) => {
   const { command } = example();
   for (const inverted of [false, true]) {
-    const { nodes } = await validJson(t, 'tree', tree(command, { json: true, inverted, minPercent: 0 }));
-    const children = nodes.map((node: any) => node.selfBytes);
+    const { nodes } = await validJson(
+      t,
+      'tree',
+      tree(command, { json: true, inverted, minPercent: 0 }),
+    );
+    const children = nodes.map((node) => node.selfBytes);
     for (const node of nodes) if (node.parent !== null) children[node.parent] += node.sizeBytes;
-    t.deepEqual(nodes.map((node: any) => node.sizeBytes), children);
+    t.deepEqual(
+      nodes.map((node) => node.sizeBytes),
+      children,
+    );
   }
 });

