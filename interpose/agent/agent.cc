@@ -51,7 +51,14 @@ class ExitWatch {
     Napi::Object descriptor = own_descriptor(env, process, "_exiting");
     Napi::Value exitingSetter = descriptor.Get("set");
     Napi::Value reallyExit = process.Get("reallyExit");
-    if (!exitingSetter.IsFunction() || !reallyExit.IsFunction() || process.HasOwnProperty("emit")) return;
+    // Between process and EventEmitter.prototype stands an object of process's own. The accessor goes
+    // there, enumerable as the emit that it hides: keys and for-in of process stay as they were.
+    Napi::Object prototype = prototype_of(env, process);
+    if (!exitingSetter.IsFunction() || !reallyExit.IsFunction() || process.HasOwnProperty("emit") ||
+        prototype.HasOwnProperty("emit")) {
+      return;
+    }
+    prototype_ = keep(prototype);
     exitingSetter_ = keep(exitingSetter.As<Napi::Function>());
     reallyExit_ = keep(reallyExit.As<Napi::Function>());
     listener_ = keep(Napi::Function::New(env, on_exit, "", this));
@@ -64,7 +71,8 @@ class ExitWatch {
     accessor.Set("get", Napi::Function::New(env, get_emit, "get", this));
     accessor.Set("set", Napi::Function::New(env, set_emit, "set", this));
     accessor.Set("configurable", Napi::Boolean::New(env, true));
-    define(env, process, "emit", accessor);
+    accessor.Set("enumerable", Napi::Boolean::New(env, true));
+    define(env, prototype, "emit", accessor);
   }
 
  private:
@@ -91,13 +99,18 @@ class ExitWatch {
     object_function(env, "defineProperty").Call({object, Napi::String::New(env, name), descriptor});
   }
 
+  static Napi::Object prototype_of(Napi::Env env, Napi::Object object) {
+    napi_value prototype;
+    napi_get_prototype(env, object, &prototype);
+    Napi::Value value(env, prototype);
+    return value.IsObject() ? value.As<Napi::Object>() : Napi::Object::New(env);
+  }
+
   static ExitWatch& watch(const Napi::CallbackInfo& info) { return *static_cast<ExitWatch*>(info.Data()); }
 
   // What process.emit would be without us, looked up each time: the program may change the prototype.
   Napi::Value inherited_emit(Napi::Env env) {
-    napi_value prototype;
-    if (napi_get_prototype(env, process_.Value(), &prototype) != napi_ok) return Napi::Value();
-    return Napi::Object(env, prototype).Get("emit");
+    return prototype_of(env, prototype_.Value()).Get("emit");
   }
 
   static Napi::Value get_emit(const Napi::CallbackInfo& info) {
@@ -208,7 +221,7 @@ class ExitWatch {
   void mark(uint64_t how, uint32_t code) { mark_(MP_MARK_BEFORE_TEARDOWN, code | how << 32, nullptr); }
 
   MarkFunction mark_;
-  Napi::ObjectReference process_;
+  Napi::ObjectReference process_, prototype_;
   Napi::FunctionReference exitingSetter_, reallyExit_, listener_, wrapper_;
   Napi::FunctionReference replaced_;  // what somebody put in the place of process.emit
   bool isExitingSet_ = false;         // by JavaScript
