@@ -98,7 +98,8 @@ export class Ledger {
       if (kind > EventType.freeLast) break;
       if (row === touchedUpTo) {
         // Load the slots of the next events in one go: independent loads miss the cache together,
-        // where the loop below would wait for each. 5.7 against 9 million events a second.
+        // where the loop below waits for each. Over a million live blocks 4.4 instead of 3.3 million
+        // events a second (on a busy machine with 200 ns a miss); no loss where all is in the cache.
         touchedUpTo = Math.min(end, row + lookahead);
         for (let ahead = row; ahead < touchedUpTo; ahead++) {
           const key = addressLow[ahead]! ^ Math.imul(addressHigh[ahead]!, 0x2c1b3c6d);

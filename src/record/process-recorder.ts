@@ -172,6 +172,7 @@ export class ProcessRecorder {
     const tracePath = this.trace?.path ?? null;
     const traceBytes = (await this.trace?.finish(model)) ?? 0;
     this.collectWarnings();
+    if (isStillRunning) this.warnings.push(`process ${this.pid} was still running when the recording ended: what it did later is not known`);
     for (const buffer of this.buffers) native.unmapShared(buffer);
     if (!isStillRunning) this.unlinkFiles();
     return { model, tracePath, traceBytes, isRoot: this.isRoot, warnings: this.warnings };
