@@ -17,7 +17,12 @@ interface Frame {
 }
 
 /** Runs a program that prints JSON. `walker` is the addon, attached; FILE in the result is the program's path. */
-function runProgram<T>(t: ExecutionContext, nodePath: string, options: string[], source: string): T {
+function runProgram<T>(
+  t: ExecutionContext,
+  nodePath: string,
+  options: string[],
+  source: string,
+): T {
   const folder = mkdtempSync(join(tmpdir(), 'memprof-names-'));
   t.teardown(() => rmSync(folder, { recursive: true, force: true }));
   const file = join(folder, 'program.cjs');
@@ -38,20 +43,26 @@ function alphaRoot() { return new Middle().method(); }
 print(alphaRoot());
 `;
 
-testOnEachNode('interpreted frames have their names, through builtins, down to the entry', (t, nodePath) => {
-  const frames = runProgram<Frame[]>(t, nodePath, [], nested);
-  t.deepEqual(own(frames), [
-    'bytecode JS:~gammaLeaf FILE:2:19',
-    'bytecode JS:~inMap FILE:3:56',
-    'bytecode JS:~method FILE:3:22',
-    'bytecode JS:~alphaRoot FILE:4:19',
-    'bytecode JS:~ FILE:1:1',
-  ]);
-  t.true(frames.some(({ kind, name }) => kind === 'builtin' && name === 'Builtin:ArrayMap'));
-  t.is(frames.at(-1)?.name, 'Builtin:JSEntry');
-  t.deepEqual(frames.filter(({ kind }) => kind === 'unnamed'), []);
-  for (const { kind, interpreter } of frames) t.is(interpreter === 1, kind === 'bytecode');
-});
+testOnEachNode(
+  'interpreted frames have their names, through builtins, down to the entry',
+  (t, nodePath) => {
+    const frames = runProgram<Frame[]>(t, nodePath, [], nested);
+    t.deepEqual(own(frames), [
+      'bytecode JS:~gammaLeaf FILE:2:19',
+      'bytecode JS:~inMap FILE:3:56',
+      'bytecode JS:~method FILE:3:22',
+      'bytecode JS:~alphaRoot FILE:4:19',
+      'bytecode JS:~ FILE:1:1',
+    ]);
+    t.true(frames.some(({ kind, name }) => kind === 'builtin' && name === 'Builtin:ArrayMap'));
+    t.is(frames.at(-1)?.name, 'Builtin:JSEntry');
+    t.deepEqual(
+      frames.filter(({ kind }) => kind === 'unnamed'),
+      [],
+    );
+    for (const { kind, interpreter } of frames) t.is(interpreter === 1, kind === 'bytecode');
+  },
+);
 
 testOnEachNode('Sparkplug frames have their names', (t, nodePath) => {
   const frames = runProgram<Frame[]>(t, nodePath, ['--always-sparkplug'], nested);
@@ -110,14 +121,19 @@ if (isMainThread) {
   t.is(all.length, 3);
   for (const frames of all) {
     t.deepEqual(own(frames), ['bytecode JS:~inBoth FILE:3:16', 'bytecode JS:~ FILE:1:1']);
-    t.deepEqual(frames.filter(({ kind }) => kind === 'unnamed'), []);
+    t.deepEqual(
+      frames.filter(({ kind }) => kind === 'unnamed'),
+      [],
+    );
   }
   const isolates = all.map((frames) => frames.find(({ name }) => name.includes('inBoth'))?.isolate);
   t.deepEqual(isolates.sort(), [0, 1, 2]);
 });
 
-testOnEachNode('names stay right when collections move bytecode under running functions', (t, nodePath) => {
-  const source = `const results = [];
+testOnEachNode(
+  'names stay right when collections move bytecode under running functions',
+  (t, nodePath) => {
+    const source = `const results = [];
 function make(i) { return (0, eval)('(function live' + i + '(rest) { return rest.length ? rest[0](rest.slice(1)) : (gc(), walker.walk()); })'); }
 const kept = [];
 globalThis.walker = walker;
@@ -130,24 +146,35 @@ for (let round = 0; round < 12; round++) {
 }
 print(results);
 `;
-  const options = ['--expose-gc', '--stress-compaction', '--no-opt', '--no-sparkplug'];
-  const results = runProgram<{ expected: string[]; frames: Frame[]; unnamed: number }[]>(t, nodePath, options, source);
-  const headers = new Set<number>();
-  let moved = 0;
-  for (const { expected, frames, unnamed } of results) {
-    t.deepEqual(frames.map(({ name }) => /~(\w+)/.exec(name)?.[1]), expected);
-    t.is(unnamed, 0);
-    for (const frame of frames) {
-      if (frame.moved > 0 && frame.moved < 0x80) headers.add(frame.moved);
-      else moved++;
+    const options = ['--expose-gc', '--stress-compaction', '--no-opt', '--no-sparkplug'];
+    const results = runProgram<{ expected: string[]; frames: Frame[]; unnamed: number }[]>(
+      t,
+      nodePath,
+      options,
+      source,
+    );
+    const headers = new Set<number>();
+    let moved = 0;
+    for (const { expected, frames, unnamed } of results) {
+      t.deepEqual(
+        frames.map(({ name }) => /~(\w+)/.exec(name)?.[1]),
+        expected,
+      );
+      t.is(unnamed, 0);
+      for (const frame of frames) {
+        if (frame.moved > 0 && frame.moved < 0x80) headers.add(frame.moved);
+        else moved++;
+      }
     }
-  }
-  t.true(headers.size <= 1, 'one header size');
-  t.true(moved > 0, 'nothing was moved: this run proved nothing');
-});
+    t.true(headers.size <= 1, 'one header size');
+    t.true(moved > 0, 'nothing was moved: this run proved nothing');
+  },
+);
 
-testOnEachNode('a function compiled again after its code was flushed has its name', (t, nodePath) => {
-  const source = `const functions = Array.from({ length: 50 }, (_, i) => new Function('walker', 'return function flushed' + i + '() { return walker.walk(); }')(walker));
+testOnEachNode(
+  'a function compiled again after its code was flushed has its name',
+  (t, nodePath) => {
+    const source = `const functions = Array.from({ length: 50 }, (_, i) => new Function('walker', 'return function flushed' + i + '() { return walker.walk(); }')(walker));
 const names = [];
 let codeCount = 0;
 for (let round = 0; round < 4; round++) {
@@ -157,24 +184,36 @@ for (let round = 0; round < 4; round++) {
 }
 print({ names, again: walker.stats().codeCount - codeCount });
 `;
-  const options = ['--expose-gc', '--stress-flush-code', '--flush-bytecode'];
-  const { names, again } = runProgram<{ names: [string, string][]; again: number }>(t, nodePath, options, source);
-  for (const [expected, found] of names) t.is(/~(\w+)/.exec(found)?.[1], expected);
-  t.true(again >= 50, `only ${again} code objects were announced after the first round: nothing was flushed`);
-});
+    const options = ['--expose-gc', '--stress-flush-code', '--flush-bytecode'];
+    const { names, again } = runProgram<{ names: [string, string][]; again: number }>(
+      t,
+      nodePath,
+      options,
+      source,
+    );
+    for (const [expected, found] of names) t.is(/~(\w+)/.exec(found)?.[1], expected);
+    t.true(
+      again >= 50,
+      `only ${again} code objects were announced after the first round: nothing was flushed`,
+    );
+  },
+);
 
-testOnEachNode("the builtins in node's own text are recognised as the announced ones", (t, nodePath) => {
-  const symbols = execFileSync('nm', [nodePath], { encoding: 'utf8', maxBuffer: 1 << 29 });
-  const addressOf = (name: string): number => {
-    const line = symbols.split('\n').find((one) => one.endsWith(` ${name}`));
-    return Number.parseInt(line ?? '', 16);
-  };
-  const source = `const at = (address) => { const { kind, name, offset, interpreter } = walker.frameAt(address + 7); return [kind, name, offset, interpreter]; };
+testOnEachNode(
+  "the builtins in node's own text are recognised as the announced ones",
+  (t, nodePath) => {
+    const symbols = execFileSync('nm', [nodePath], { encoding: 'utf8', maxBuffer: 1 << 29 });
+    const addressOf = (name: string): number => {
+      const line = symbols.split('\n').find((one) => one.endsWith(` ${name}`));
+      return Number.parseInt(line ?? '', 16);
+    };
+    const source = `const at = (address) => { const { kind, name, offset, interpreter } = walker.frameAt(address + 7); return [kind, name, offset, interpreter]; };
 print(${JSON.stringify(['InterpreterEntryTrampoline', 'ArrayMap', 'JSEntry'].map((name) => addressOf(`Builtins_${name}`)))}.map(at));
 `;
-  t.deepEqual(runProgram(t, nodePath, [], source), [
-    ['builtin', 'Builtin:InterpreterEntryTrampoline', 7, 1],
-    ['builtin', 'Builtin:ArrayMap', 7, 0],
-    ['builtin', 'Builtin:JSEntry', 7, 0],
-  ]);
-});
+    t.deepEqual(runProgram(t, nodePath, [], source), [
+      ['builtin', 'Builtin:InterpreterEntryTrampoline', 7, 1],
+      ['builtin', 'Builtin:ArrayMap', 7, 0],
+      ['builtin', 'Builtin:JSEntry', 7, 0],
+    ]);
+  },
+);

