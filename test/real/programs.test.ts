@@ -20,7 +20,7 @@ const commands: Record<string, string[]> = {
   'node running a script with workers': [
     process.execPath,
     '-e',
-    'const { Worker } = require("worker_threads"); let n = 0; for (let i = 0; i < 4; i++) new Worker("require(\"worker_threads\").parentPort.postMessage(1)", { eval: true }).on("exit", () => { if (++n === 4) console.log("four workers"); });',
+    'const { Worker } = require("worker_threads"); let n = 0; for (let i = 0; i < 4; i++) new Worker("process.exitCode = 3", { eval: true }).on("exit", (code) => { if (++n === 4) console.log("four workers", code); });',
   ],
   'node ending by an uncaught error': [process.execPath, '-e', 'process.exitCode = 5; null.x'],
   'node ending by process.exit': [process.execPath, '-e', 'console.log(1); process.exit(9)'],
