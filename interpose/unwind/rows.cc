@@ -379,8 +379,9 @@ Row to_row(const State& state, bool isSignal) {
   }
   if (state.returnAddress.kind != Rule::kOffset || state.returnAddress.offset != -8) return row;
   if (state.cfaOffset != static_cast<int32_t>(state.cfaOffset)) return row;
+  if (state.rbp.offset != static_cast<int16_t>(state.rbp.offset)) return row;
   row.cfaOffset = static_cast<int32_t>(state.cfaOffset);
-  row.rbpOffset = state.rbp.offset;
+  row.rbpOffset = static_cast<int16_t>(state.rbp.offset);
   switch (state.rbp.kind) {
     case Rule::kUnset:
     case Rule::kUndefined:

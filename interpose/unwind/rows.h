@@ -27,14 +27,13 @@ enum class Rbp : uint8_t {
 };
 
 struct Row {
-  Cfa cfa;
-  Rbp rbp;
-  uint8_t flags;  // the walker's own
-  uint8_t pad;
   int32_t cfaOffset;
-  int32_t rbpOffset;
+  int16_t rbpOffset;
+  Cfa cfa : 4;
+  Rbp rbp : 4;
+  uint8_t flags;  // the walker's own
 };
-static_assert(sizeof(Row) == 12);
+static_assert(sizeof(Row) == 8);
 
 // An image's unwind table. Everything read lies in [header, end).
 struct Table {

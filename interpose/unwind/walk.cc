@@ -2,57 +2,72 @@
 
 #include "../jit/jit.h"
 #include "../modules/modules.h"
+#include "../os/os.h"
 #include "../ring/process.h"
 #include "../stacks/table.h"
-
-#include "../os/os.h"
 
 namespace mp::unwind {
 
 constexpr uint32_t kSets = 2048;
-constexpr uint32_t kMaxProofs = MP_MAX_FRAMES * 4;
+constexpr uint32_t kMemos = 512;
+constexpr uint32_t kMaxExtras = MP_MAX_FRAMES * 4;
 
 enum RowFlags : uint8_t {
-  kGap = 1,         // a chain step through code that may not keep frame pointers
-  kV8 = 2,          // V8's code: its frame may be a JavaScript one
-  kUncached = 4,
+  kGap = 1,  // a chain step through code that may not keep frame pointers
+  kV8 = 2,   // V8's code: its frame may be a JavaScript one
 };
 
+// Two ways a set: with one, two hot addresses that collide cost a parse at every walk.
 struct CachedRow {
   uintptr_t key;  // pc, with the top bit set for an interrupted instruction
   uint64_t frame;
   Row row;
-  uint32_t pad;
+  // The last answer of the stack table for this frame: it nearly always has the same caller.
+  uint32_t parent;
+  uint32_t node;
 };
 static_assert(sizeof(CachedRow) == 32);
 
-struct Proof {
+// The same memory for frames whose value is not the row's own: JavaScript.
+struct Memo {
+  uint64_t frame;
+  uint32_t parent;
+  uint32_t node;
+};
+
+// A word that the walk read besides the return address and the saved rbp.
+struct Extra {
   const uintptr_t* at;
   uintptr_t expected;
 };
 
-// A frame of the kept stack, root first.
-struct KeptFrame {
+// A frame of a stack. Its pc was read at sp - 8, its rbp at rbpSlot; where the frame below left rbp
+// alone, rbpSlot points to the copy in here, which is always equal to itself.
+struct Frame {
   uintptr_t sp, pc, rbp;
+  const uintptr_t* rbpSlot;
   uint32_t node;
-  uint32_t proofEnd;  // proofs[0, proofEnd) hold: this frame and all towards the root are as they were
+  uint32_t extraEnd;  // extras of this frame and all towards the root
 };
 
-struct NewFrame {
-  uintptr_t sp, pc, rbp;
-  uint64_t frame;
-  uint32_t proofBegin, proofCount;
+// What the walk finds out about a frame before the frames above it are known.
+struct Fresh {
+  Frame frame;
+  uint64_t value;
+  CachedRow* memo;  // nullptr: value is not the row's own
+  uint32_t extraBegin, extraCount;
   bool gapAbove;  // towards the root
 };
 
 struct Buffers {
   CachedRow rows[kSets][2];
-  uint32_t keptCount;
-  uint32_t newProofCount;
-  KeptFrame kept[MP_MAX_FRAMES];
-  Proof proofs[kMaxProofs];
-  NewFrame fresh[MP_MAX_FRAMES];
-  Proof freshProofs[kMaxProofs];
+  Memo memos[kMemos];
+  // The kept stack lies at the end of its array: [first, MP_MAX_FRAMES), leaf first.
+  uint32_t first;
+  Frame kept[MP_MAX_FRAMES];
+  Fresh fresh[MP_MAX_FRAMES];
+  Extra extras[kMaxExtras];  // of the kept stack, root first
+  Extra freshExtras[kMaxExtras];
 };
 
 namespace {
@@ -77,58 +92,63 @@ struct Registers {
 class Walk {
  public:
   Walk(Walker& walker, bool isSlow) : walker_(walker), buffers_(*walker.buffers), isSlow_(isSlow) {}
-  uint32_t run(Registers registers);
+  // Goes on from a walk that was begun: `count` fresh frames are there, `registers` are those of the
+  // next one, whose rbp was read at rbpSlot.
+  uint32_t run(Registers registers, uint32_t count, const uintptr_t* rbpSlot, uint32_t extraCount);
 
  private:
   bool inside(uintptr_t address) const {
-    return address >= range_.low && address + 8 <= range_.high && (address & 7) == 0;
+    return address >= low_ && address < high_ && (address & 7) == 0;
   }
   bool load(uintptr_t address, uintptr_t* value);
+  bool load_extra(uintptr_t address, uintptr_t* value);
   bool enter_range(uintptr_t sp);
-  bool load_proven(uintptr_t address, uintptr_t* value);
-  void prove(uintptr_t address, uintptr_t value);
-  bool try_join(const Registers& registers);
-  CachedRow look_up(const Registers& registers);
-  CachedRow describe(const Registers& registers);
-  void name_v8(const Registers& registers, CachedRow* entry);
-  bool step(const Row& row, Registers* registers);
-  bool step_out_of_signal(Registers* registers);
+  bool may_join(const Registers& registers);
+  bool verify(uint32_t joined);
+  CachedRow* look_up(const Registers& registers);
+  void describe(const Registers& registers, CachedRow* entry);
+  void name_v8(const Registers& registers, Fresh* fresh);
   bool is_process_entry(const Registers& registers) const;
+  bool step(const Row& row, Registers* registers, const uintptr_t** rbpSlot);
+  bool step_out_of_signal(Registers* registers);
   uint32_t finish(uint32_t root, uint32_t freshCount);
 
   Walker& walker_;
   Buffers& buffers_;
-  bool isSlow_;
-  bool isOther_ = false;    // on a signal or coroutine stack
-  bool keepable_ = true;    // the whole walk was on one stack and its words were all proven
-  bool proven_ = false;     // kept frames [0, top_) were compared in this walk
+  const bool isSlow_;
+  bool isOther_ = false;   // on a signal or coroutine stack
+  bool keepable_ = true;   // the whole walk was on one stack and every word is remembered
+  bool verified_ = false;  // kept frames [first_, end) were compared in this walk
+  uintptr_t low_ = 0;      // words at [low_, high_) are readable
+  uintptr_t high_ = 0;
   uintptr_t checkedPage_ = 0;
-  Range range_{0, 0};
-  uint32_t top_ = 0;        // kept frames that may still be met
-  uint32_t proofCount_ = 0;
+  uint32_t first_ = MP_MAX_FRAMES;  // kept frames that may still be met
+  uint32_t extraCount_ = 0;
+  CachedRow uncached_{};
 };
 
 bool Walk::enter_range(uintptr_t sp) {
-  if (sp >= walker_.stack.low && sp < walker_.stack.high) {
-    range_ = Range{sp, walker_.stack.high};
+  low_ = sp;
+  if (MP_LIKELY(sp >= walker_.stack.low && sp < walker_.stack.high)) {
+    high_ = walker_.stack.high;
     isOther_ = false;
     return true;
   }
   isOther_ = true;
   for (const Range& known : walker_.other) {
     if (sp >= known.low && sp < known.high && os::is_mapped(sp & ~(os::kPageBytes - 1))) {
-      range_ = Range{sp, known.high};
+      high_ = known.high;
       return true;
     }
   }
   Range found{};
   if (!os::readable_range(sp, &found.low, &found.high)) return false;
   walker_.other[walker_.otherNext++ % kOtherStacks] = found;
-  range_ = Range{sp, found.high};
+  high_ = found.high;
   return true;
 }
 
-bool Walk::load(uintptr_t address, uintptr_t* value) {
+MP_INLINE bool Walk::load(uintptr_t address, uintptr_t* value) {
   if (MP_UNLIKELY(!inside(address))) return false;
   if (MP_UNLIKELY(isOther_)) {
     // A mapping that was found once may have shrunk since.
@@ -140,37 +160,65 @@ bool Walk::load(uintptr_t address, uintptr_t* value) {
   return true;
 }
 
-void Walk::prove(uintptr_t address, uintptr_t value) {
-  if (proofCount_ == kMaxProofs) {
-    keepable_ = false;
-    return;
-  }
-  buffers_.freshProofs[proofCount_++] = Proof{reinterpret_cast<const uintptr_t*>(address), value};
-}
-
-bool Walk::load_proven(uintptr_t address, uintptr_t* value) {
+bool Walk::load_extra(uintptr_t address, uintptr_t* value) {
   if (!load(address, value)) return false;
-  prove(address, *value);
+  if (extraCount_ == kMaxExtras) {
+    keepable_ = false;
+  } else {
+    buffers_.freshExtras[extraCount_++] = Extra{reinterpret_cast<const uintptr_t*>(address), *value};
+  }
   return true;
 }
 
-// Whether the kept stack goes on from here. Drops kept frames that cannot be met any more.
-MP_INLINE bool Walk::try_join(const Registers& registers) {
-  const KeptFrame* kept = buffers_.kept;
-  while (top_ > 0 && kept[top_ - 1].sp < registers.sp) --top_;
-  if (top_ == 0) return false;
-  const KeptFrame& candidate = kept[top_ - 1];
-  if (candidate.sp != registers.sp || candidate.pc != registers.pc || candidate.rbp != registers.rbp) return false;
-  if (registers.exact) return false;
-  if (proven_) return true;
-  proven_ = true;
-  const Proof* proof = buffers_.proofs;
-  const Proof* end = proof + candidate.proofEnd;
-  while (proof != end && *proof->at == proof->expected) ++proof;
-  if (MP_LIKELY(proof == end)) return true;
-  auto broken = static_cast<uint32_t>(proof - buffers_.proofs);
-  while (top_ > 0 && kept[top_ - 1].proofEnd > broken) --top_;
-  return false;
+MP_INLINE CachedRow* set_of(Buffers& buffers, uintptr_t key) {
+  return buffers.rows[((key >> 1) ^ (key >> 12)) % kSets];
+}
+
+// Whether every word that led from this kept frame to the root is still what it was.
+MP_INLINE bool holds(const Buffers& buffers, uint32_t joined) {
+  const Frame* frame = buffers.kept + joined;
+  const Extra* extra = buffers.extras;
+  const Extra* extraEnd = extra + frame->extraEnd;
+  // Without a branch a frame: nearly always all of them hold.
+  uintptr_t difference = 0;
+  for (++frame; frame != buffers.kept + MP_MAX_FRAMES; ++frame) {
+    difference |= *reinterpret_cast<const uintptr_t*>(frame->sp - 8) ^ frame->pc;
+    difference |= *frame->rbpSlot ^ frame->rbp;
+  }
+  for (; extra != extraEnd; ++extra) difference |= *extra->at ^ extra->expected;
+  return difference == 0;
+}
+
+// Whether the walk now stands at a frame of the kept stack. Drops kept frames that it has passed.
+MP_INLINE bool Walk::may_join(const Registers& registers) {
+  const Frame* kept = buffers_.kept;
+  while (first_ < MP_MAX_FRAMES && kept[first_].sp < registers.sp) ++first_;
+  if (first_ == MP_MAX_FRAMES) return false;
+  const Frame& candidate = kept[first_];
+  return candidate.sp == registers.sp && candidate.pc == registers.pc && candidate.rbp == registers.rbp;
+}
+
+// The words from the joined frame to the root, compared from the root. What holds stays; the rest is
+// dropped.
+MP_INLINE bool Walk::verify(uint32_t joined) {
+  const Frame* kept = buffers_.kept;
+  const Frame* frame = kept + MP_MAX_FRAMES - 1;
+  const Frame* end = kept + joined;
+  for (; frame != end; --frame) {
+    if (*reinterpret_cast<const uintptr_t*>(frame->sp - 8) != frame->pc || *frame->rbpSlot != frame->rbp) break;
+  }
+  auto valid = static_cast<uint32_t>(frame - kept) + (frame == end ? 0 : 1);
+  const Extra* extra = buffers_.extras;
+  if (valid < MP_MAX_FRAMES) {
+    const Extra* extraEnd = extra + kept[valid].extraEnd;
+    while (extra != extraEnd && *extra->at == extra->expected) ++extra;
+    if (MP_UNLIKELY(extra != extraEnd)) {
+      auto broken = static_cast<uint32_t>(extra - buffers_.extras);
+      while (valid < MP_MAX_FRAMES && kept[valid].extraEnd > broken) ++valid;
+    }
+  }
+  first_ = valid;
+  return valid == joined;
 }
 
 bool follows_call(uintptr_t pc) {
@@ -193,75 +241,72 @@ bool is_planted(const Table& table, const modules::Module& module, uintptr_t pc)
   return found && start == pc;
 }
 
-// What is known about a pc that the cache does not hold.
-MP_NOINLINE CachedRow Walk::describe(const Registers& registers) {
+// What is known about a pc that the cache does not hold. key 0: not to be kept.
+MP_NOINLINE void Walk::describe(const Registers& registers, CachedRow* entry) {
   count(&ProcessHeader::rowMissCount);
-  CachedRow entry{};
-  entry.key = registers.pc | (registers.exact ? kExact : 0);
+  *entry = CachedRow{};
   uintptr_t lookup = registers.exact ? registers.pc : ReturnAddress{registers.pc}.lookup();
   const modules::Module* module = modules::find(lookup);
   if (module == nullptr) {
-    entry.row.cfa = Cfa::kChain;
-    entry.row.flags = kUncached | kV8;
-    return entry;
+    entry->row.cfa = Cfa::kChain;
+    entry->row.flags = kV8;
+    return;
   }
+  entry->key = registers.pc | (registers.exact ? kExact : 0);
   uint32_t kind = registers.exact ? MP_FRAME_NATIVE_PC : MP_FRAME_NATIVE;
-  entry.frame = stacks::encode(kind, static_cast<uint64_t>(module->id) << 40 | (registers.pc - module->base));
+  entry->frame = stacks::encode(kind, static_cast<uint64_t>(module->id) << 40 | (registers.pc - module->base));
   bool found = false;
   Table table{module->ehFrameHeader, module->end, module->low};
-  entry.row = find_row(table, lookup, &found);
-  if (!registers.exact && entry.row.cfa != Cfa::kSignal && is_planted(table, *module, registers.pc)) {
-    entry.row.cfa = Cfa::kEnd;
-    return entry;
+  entry->row = find_row(table, lookup, &found);
+  if (!registers.exact && entry->row.cfa != Cfa::kSignal && is_planted(table, *module, registers.pc)) {
+    entry->row.cfa = Cfa::kEnd;
+  } else if (!found) {
+    entry->row.cfa = Cfa::kChain;
+    entry->row.flags = module->keepsFramePointers ? kV8 : kGap;
   }
-  if (!found) {
-    entry.row.cfa = Cfa::kChain;
-    entry.row.flags = module->keepsFramePointers ? kV8 : kGap;
-  }
-  return entry;
 }
 
-MP_INLINE CachedRow Walk::look_up(const Registers& registers) {
+MP_INLINE CachedRow* Walk::look_up(const Registers& registers) {
   uintptr_t key = registers.pc | (registers.exact ? kExact : 0);
-  CachedRow* set = buffers_.rows[((key >> 1) ^ (key >> 12)) % kSets];
+  CachedRow* set = set_of(buffers_, key);
   if (MP_LIKELY(!isSlow_)) {
-    if (MP_LIKELY(set[0].key == key)) return set[0];
-    if (set[1].key == key) {
-      CachedRow hit = set[1];
-      set[1] = set[0];
-      set[0] = hit;
-      return hit;
-    }
+    if (MP_LIKELY(set[0].key == key)) return &set[0];
+    if (MP_LIKELY(set[1].key == key)) return &set[1];
   }
-  CachedRow entry = describe(registers);
-  if (!isSlow_ && (entry.row.flags & kUncached) == 0) {
-    set[1] = set[0];
-    set[0] = entry;
-  }
-  return entry;
+  describe(registers, &uncached_);
+  if (isSlow_ || uncached_.key == 0) return &uncached_;
+  // The older of the two goes; which one that is, nobody kept: the one whose turn it is will do.
+  CachedRow* victim = &set[set[0].key == 0 ? 0 : set[1].key == 0 ? 1 : walker_.victim++ & 1];
+  *victim = uncached_;
+  return victim;
 }
 
 // V8's code: the frame is what the code map says of it, and of the words that identify it.
-void Walk::name_v8(const Registers& registers, CachedRow* entry) {
+MP_NOINLINE void Walk::name_v8(const Registers& registers, Fresh* fresh) {
   uintptr_t fp = registers.rbp;
   bool readable = inside(fp - 0x30) && inside(fp + 8);
   uint64_t named = jit::frame(registers.pc, readable ? fp : 0);
   if (named != 0) {
-    entry->frame = named;
-    if (readable && jit::is_interpreter_trampoline(registers.pc)) {
+    fresh->value = named;
+    fresh->memo = nullptr;
+    uint64_t kind = named >> 60;
+    bool isBytecode = kind == MP_FRAME_JS_BYTECODE || (kind != MP_FRAME_JS_CODE && jit::is_interpreter_trampoline(registers.pc));
+    if (isBytecode && readable) {
       uintptr_t word;
-      load_proven(fp - 8, &word);
-      load_proven(fp - 0x20, &word);
-      load_proven(fp - 0x28, &word);
+      load_extra(fp - 8, &word);
+      load_extra(fp - 0x20, &word);
+      load_extra(fp - 0x28, &word);
     }
     return;
   }
-  if (entry->frame != 0) return;  // in an image: its offset names it
+  if (fresh->value != 0) return;  // in an image: its offset names it
+  fresh->memo = nullptr;
+  uint64_t address = registers.pc & ((UINT64_C(1) << 48) - 1);
   if (modules::has_v8()) {
-    entry->frame = stacks::encode(MP_FRAME_V8_UNNAMED, registers.pc & ((UINT64_C(1) << 48) - 1));
+    fresh->value = stacks::encode(MP_FRAME_V8_UNNAMED, address);
   } else {
-    entry->frame = stacks::encode(MP_FRAME_UNKNOWN, registers.pc & ((UINT64_C(1) << 48) - 1));
-    entry->row.flags |= kGap;
+    fresh->value = stacks::encode(MP_FRAME_UNKNOWN, address);
+    fresh->gapAbove = true;
   }
 }
 
@@ -288,143 +333,256 @@ bool Walk::step_out_of_signal(Registers* registers) {
 }
 
 // To the caller's registers. False: a rule or a word that cannot be right.
-MP_INLINE bool Walk::step(const Row& row, Registers* registers) {
+MP_INLINE bool Walk::step(const Row& row, Registers* registers, const uintptr_t** rbpSlot) {
   uintptr_t cfa;
-  switch (row.cfa) {
-    case Cfa::kRsp:
-      cfa = registers->sp + static_cast<intptr_t>(row.cfaOffset);
-      break;
-    case Cfa::kRbp:
-      cfa = registers->rbp + static_cast<intptr_t>(row.cfaOffset);
-      break;
-    case Cfa::kAtRbp:
-      if (!load_proven(registers->rbp + static_cast<intptr_t>(row.cfaOffset), &cfa)) return false;
-      break;
-    case Cfa::kChain:
-      cfa = registers->rbp + 16;
-      break;
-    default:
-      return false;
+  if (MP_LIKELY(row.cfa == Cfa::kRsp)) {
+    cfa = registers->sp + static_cast<intptr_t>(row.cfaOffset);
+  } else if (row.cfa == Cfa::kRbp) {
+    cfa = registers->rbp + static_cast<intptr_t>(row.cfaOffset);
+  } else if (row.cfa == Cfa::kChain) {
+    cfa = registers->rbp + 16;
+  } else if (row.cfa == Cfa::kAtRbp) {
+    if (!load_extra(registers->rbp + static_cast<intptr_t>(row.cfaOffset), &cfa)) return false;
+  } else {
+    return false;
   }
-  // Frames lie one above the other; sp itself may stand still only where it was not yet moved.
-  if (cfa <= registers->sp) return false;
-  Registers next{0, cfa, registers->rbp, false};
-  if (!load_proven(cfa - 8, &next.pc)) return false;
+  // Frames lie one above the other.
+  if (MP_UNLIKELY(cfa <= registers->sp)) return false;
+  uintptr_t pc;
+  if (MP_UNLIKELY(!load(cfa - 8, &pc))) return false;
+  *rbpSlot = nullptr;
   if (row.cfa == Cfa::kChain) {
-    if (!load_proven(registers->rbp, &next.rbp)) return false;
+    *rbpSlot = reinterpret_cast<const uintptr_t*>(registers->rbp);
   } else if (row.rbp == Rbp::kAtCfa) {
-    if (!load_proven(cfa + static_cast<intptr_t>(row.rbpOffset), &next.rbp)) return false;
+    *rbpSlot = reinterpret_cast<const uintptr_t*>(cfa + static_cast<intptr_t>(row.rbpOffset));
   } else if (row.rbp == Rbp::kAtRbp) {
-    if (!load_proven(registers->rbp + static_cast<intptr_t>(row.rbpOffset), &next.rbp)) return false;
+    *rbpSlot = reinterpret_cast<const uintptr_t*>(registers->rbp + static_cast<intptr_t>(row.rbpOffset));
   }
-  *registers = next;
+  if (*rbpSlot != nullptr && MP_UNLIKELY(!load(reinterpret_cast<uintptr_t>(*rbpSlot), &registers->rbp))) return false;
+  registers->pc = pc;
+  registers->sp = cfa;
+  registers->exact = false;
   return true;
 }
 
-// Interns the fresh frames above `root` and keeps the stack for the next walk.
-uint32_t Walk::finish(uint32_t root, uint32_t freshCount) {
-  uint32_t node = root;
-  uint32_t proofs = top_ == 0 ? 0 : buffers_.kept[top_ - 1].proofEnd;
-  bool keep = keepable_ && !isSlow_ && top_ + freshCount <= MP_MAX_FRAMES && proofs + proofCount_ <= kMaxProofs;
-  for (uint32_t i = freshCount; i-- > 0;) {
-    const NewFrame& fresh = buffers_.fresh[i];
-    if (fresh.gapAbove) node = stacks::intern(node, stacks::encode_marker(MP_MARKER_GAP));
-    node = stacks::intern(node, fresh.frame);
-    if (!keep) continue;
-    const Proof* from = buffers_.freshProofs + fresh.proofBegin;
-    for (uint32_t p = 0; p < fresh.proofCount; ++p) buffers_.proofs[proofs++] = from[p];
-    buffers_.kept[top_++] = KeptFrame{fresh.sp, fresh.pc, fresh.rbp, node, proofs};
+MP_INLINE uint32_t intern(Buffers& buffers, uint32_t parent, const Fresh& fresh) {
+  if (MP_UNLIKELY(fresh.gapAbove)) parent = stacks::intern(parent, stacks::encode_marker(MP_MARKER_GAP));
+  CachedRow* row = fresh.memo;
+  if (MP_LIKELY(row != nullptr)) {
+    // frame: the row may have been evicted since, by a frame further up.
+    if (MP_LIKELY(row->frame == fresh.value && row->parent == parent && row->node != 0)) return row->node;
+    uint32_t node = stacks::intern(parent, fresh.value);
+    if (row->frame == fresh.value) {
+      row->parent = parent;
+      row->node = node;
+    }
+    return node;
   }
-  if (!isSlow_) buffers_.keptCount = keep ? top_ : 0;
+  Memo& memo = buffers.memos[((fresh.value >> 32) * 31 + fresh.value * 7 + parent) % kMemos];
+  if (MP_LIKELY(memo.frame == fresh.value && memo.parent == parent)) return memo.node;
+  memo = Memo{fresh.value, parent, stacks::intern(parent, fresh.value)};
+  return memo.node;
+}
+
+// The fresh frames, last first, go before the kept one at `first` (MP_MAX_FRAMES: none). Gives the
+// leaf's node.
+MP_INLINE uint32_t keep_fresh(Buffers& buffers, uint32_t first, uint32_t node, uint32_t freshCount) {
+  uint32_t extras = first == MP_MAX_FRAMES ? 0 : buffers.kept[first].extraEnd;
+  for (uint32_t i = freshCount; i-- > 0;) {
+    const Fresh& fresh = buffers.fresh[i];
+    node = intern(buffers, node, fresh);
+    for (uint32_t e = 0; e < fresh.extraCount; ++e) buffers.extras[extras++] = buffers.freshExtras[fresh.extraBegin + e];
+    Frame& frame = buffers.kept[--first];
+    frame.sp = fresh.frame.sp;
+    frame.pc = fresh.frame.pc;
+    frame.rbp = fresh.frame.rbp;
+    frame.rbpSlot = fresh.frame.rbpSlot != nullptr ? fresh.frame.rbpSlot : &frame.rbp;
+    frame.node = node;
+    frame.extraEnd = extras;
+  }
+  buffers.first = first;
   return node;
 }
 
-uint32_t Walk::run(Registers registers) {
+MP_INLINE uint32_t join(Buffers& buffers, uint32_t first, uint32_t freshCount) {
+  return keep_fresh(buffers, first, buffers.kept[first].node, freshCount);
+}
+
+// Interns the fresh frames above `root` and keeps the stack for the next walk, if it can be kept.
+uint32_t Walk::finish(uint32_t root, uint32_t freshCount) {
+  uint32_t extras = first_ == MP_MAX_FRAMES ? 0 : buffers_.kept[first_].extraEnd;
+  if (keepable_ && !isSlow_ && first_ >= freshCount && extras + extraCount_ <= kMaxExtras) {
+    return keep_fresh(buffers_, first_, root, freshCount);
+  }
+  uint32_t node = root;
+  for (uint32_t i = freshCount; i-- > 0;) node = intern(buffers_, node, buffers_.fresh[i]);
+  if (!isSlow_) buffers_.first = MP_MAX_FRAMES;
+  return node;
+}
+
+MP_NOINLINE uint32_t Walk::run(Registers registers, uint32_t count, const uintptr_t* rbpSlot, uint32_t extraCount) {
   if (MP_UNLIKELY(!enter_range(registers.sp))) return MP_MARKER_NOT_TAKEN;
-  if (isOther_) keepable_ = false;
-  top_ = keepable_ && !isSlow_ ? buffers_.keptCount : 0;
-  uint32_t count = 0;
+  if (MP_UNLIKELY(isOther_)) keepable_ = false;
+  first_ = keepable_ && !isSlow_ ? buffers_.first : MP_MAX_FRAMES;
+  extraCount_ = extraCount;
   uint32_t root = 0;
   const uint32_t maxFrames = g_process.maxFrames;
   for (;;) {
-    if (try_join(registers)) {
-      const KeptFrame& joined = buffers_.kept[top_ - 1];
-      root = joined.node;
-      if (MP_UNLIKELY(top_ + count > maxFrames)) {
-        // Deeper than allowed with what was kept: the limit counts from the leaf, so walk it all.
-        top_ = 0;
-        proven_ = true;
-      } else {
-        break;
-      }
-    }
-    if (MP_UNLIKELY(count == maxFrames)) {
+    if (may_join(registers) && (verified_ || verify(first_))) {
+      root = buffers_.kept[first_].node;
+      if (MP_LIKELY(MP_MAX_FRAMES - first_ + count <= maxFrames)) break;
+      // Deeper than allowed with what was kept: the limit counts from the leaf, so walk it all.
+      first_ = MP_MAX_FRAMES;
+    } else if (MP_UNLIKELY(count == maxFrames)) {
       root = MP_MARKER_CUT;
       mp::count(&ProcessHeader::cutStacks);
       keepable_ = false;
-      top_ = 0;
+      first_ = MP_MAX_FRAMES;
       break;
     }
-    NewFrame& fresh = buffers_.fresh[count];
-    fresh.sp = registers.sp;
-    fresh.pc = registers.pc;
-    fresh.rbp = registers.rbp;
-    fresh.proofBegin = proofCount_;
-    CachedRow entry = look_up(registers);
-    if (entry.row.flags & kV8) name_v8(registers, &entry);
-    fresh.frame = entry.frame;
-    fresh.gapAbove = (entry.row.flags & kGap) != 0;
-    ++count;
-    if (entry.row.cfa == Cfa::kEnd || (MP_UNLIKELY(fresh.gapAbove) && is_process_entry(registers))) {
+    verified_ = verified_ || first_ == MP_MAX_FRAMES;
+    CachedRow* row = look_up(registers);
+    Fresh& fresh = buffers_.fresh[count++];
+    fresh.frame.sp = registers.sp;
+    fresh.frame.pc = registers.pc;
+    fresh.frame.rbp = registers.rbp;
+    fresh.frame.rbpSlot = rbpSlot;
+    fresh.value = row->frame;
+    fresh.memo = row == &uncached_ ? nullptr : row;
+    fresh.gapAbove = (row->row.flags & kGap) != 0;
+    fresh.extraBegin = extraCount_;
+    fresh.extraCount = 0;
+    if (MP_UNLIKELY(row->row.flags & kV8)) name_v8(registers, &fresh);
+    if (MP_UNLIKELY(row->row.cfa == Cfa::kEnd || (fresh.gapAbove && is_process_entry(registers)))) {
       fresh.gapAbove = false;
-      fresh.proofCount = 0;
-      root = 0;
-      top_ = 0;
+      first_ = MP_MAX_FRAMES;
       break;
     }
     bool stepped;
-    if (MP_UNLIKELY(entry.row.cfa == Cfa::kSignal)) {
+    if (MP_UNLIKELY(row->row.cfa == Cfa::kSignal)) {
       stepped = step_out_of_signal(&registers);
-      top_ = 0;
+      rbpSlot = nullptr;
+      first_ = MP_MAX_FRAMES;
     } else {
-      stepped = step(entry.row, &registers);
+      stepped = step(row->row, &registers, &rbpSlot);
     }
-    fresh.proofCount = proofCount_ - fresh.proofBegin;
-    if (stepped && fresh.gapAbove) {
+    fresh.extraCount = extraCount_ - fresh.extraBegin;
+    if (MP_UNLIKELY(fresh.gapAbove) && stepped) {
       const modules::Module* next = modules::find(registers.pc - 1);
       stepped = next != nullptr && registers.pc - next->low > 8 && follows_call(registers.pc);
     }
     if (MP_UNLIKELY(!stepped || registers.pc == 0)) {
       // A return address of 0 is the other way to end a thread's first frame.
-      bool atEnd = stepped && registers.pc == 0 && !fresh.gapAbove;
+      bool atEnd = stepped && !fresh.gapAbove;
       fresh.gapAbove = false;
-      root = atEnd ? 0 : MP_MARKER_BROKEN;
-      top_ = 0;
-      if (!atEnd) keepable_ = false;
+      first_ = MP_MAX_FRAMES;
+      if (!atEnd) {
+        root = MP_MARKER_BROKEN;
+        keepable_ = false;
+      }
       break;
     }
   }
-  walker_.reusedCount += top_;
+  walker_.reusedCount += MP_MAX_FRAMES - first_;
   if (MP_UNLIKELY(++walker_.takenCount == kCountEvery)) add_counts(walker_);
   return finish(root, count);
 }
 
-uint32_t start(Walker& walker, Entry entry, bool isSlow) {
+Registers registers_of(Entry entry) {
   const auto* frame = reinterpret_cast<const uintptr_t*>(entry.framePointer);
-  Registers registers{frame[1], entry.framePointer + 16, frame[0], false};
-  return Walk(walker, isSlow).run(registers);
+  return Registers{frame[1], entry.framePointer + 16, frame[0], false};
+}
+
+// The common walk: on the thread's own stack, through cached rows, until a frame of the kept stack.
+// Whatever else comes is left to Walk::run, which goes on from there. Everything is in locals: this
+// loop is most of what recording costs.
+MP_INLINE uint32_t walk(Walker& walker, Entry entry) {
+  Buffers& buffers = *walker.buffers;
+  const auto* own = reinterpret_cast<const uintptr_t*>(entry.framePointer);
+  uintptr_t pc = own[1];
+  uintptr_t rbp = own[0];
+  uintptr_t sp = entry.framePointer + 16;
+  const uintptr_t low = sp;
+  const uintptr_t high = walker.stack.high;
+  const uintptr_t* rbpSlot = nullptr;
+  uint32_t count = 0;
+  uint32_t first = buffers.first;
+  if (MP_LIKELY(sp >= walker.stack.low && sp < high)) {
+    while (first < MP_MAX_FRAMES) {
+      while (buffers.kept[first].sp < sp) {
+        if (++first == MP_MAX_FRAMES) break;
+      }
+      if (MP_UNLIKELY(first == MP_MAX_FRAMES)) break;
+      const Frame& candidate = buffers.kept[first];
+      if (candidate.sp == sp && candidate.pc == pc && candidate.rbp == rbp) {
+        if (MP_UNLIKELY(MP_MAX_FRAMES - first + count > g_process.maxFrames)) break;
+        if (MP_UNLIKELY(!holds(buffers, first))) break;
+        walker.reusedCount += MP_MAX_FRAMES - first;
+        if (MP_UNLIKELY(++walker.takenCount == kCountEvery)) add_counts(walker);
+        return join(buffers, first, count);
+      }
+      CachedRow* set = set_of(buffers, pc);
+      CachedRow* row = set[0].key == pc ? &set[0] : &set[1];
+      if (MP_UNLIKELY(row->key != pc || row->row.flags != 0 || count == g_process.maxFrames)) break;
+      uintptr_t cfa;
+      if (MP_LIKELY(row->row.cfa == Cfa::kRsp)) {
+        cfa = sp + static_cast<intptr_t>(row->row.cfaOffset);
+      } else if (MP_LIKELY(row->row.cfa == Cfa::kRbp)) {
+        cfa = rbp + static_cast<intptr_t>(row->row.cfaOffset);
+      } else {
+        break;
+      }
+      // One test for both ends: low <= sp < cfa, and cfa <= high.
+      if (MP_UNLIKELY(cfa - sp - 1 >= high - sp || (cfa & 7) != 0)) break;
+      Fresh& fresh = buffers.fresh[count];
+      fresh.frame.sp = sp;
+      fresh.frame.pc = pc;
+      fresh.frame.rbp = rbp;
+      fresh.frame.rbpSlot = rbpSlot;
+      fresh.value = row->frame;
+      fresh.memo = row;
+      fresh.extraBegin = 0;
+      fresh.extraCount = 0;
+      fresh.gapAbove = false;
+      if (row->row.rbp == Rbp::kAtCfa) {
+        uintptr_t slot = cfa + static_cast<intptr_t>(row->row.rbpOffset);
+        if (MP_UNLIKELY(slot < low || slot >= high || (slot & 7) != 0)) break;
+        rbpSlot = reinterpret_cast<const uintptr_t*>(slot);
+        rbp = *rbpSlot;
+      } else if (MP_LIKELY(row->row.rbp == Rbp::kSame)) {
+        rbpSlot = nullptr;
+      } else {
+        break;
+      }
+      ++count;
+      pc = *reinterpret_cast<const uintptr_t*>(cfa - 8);
+      sp = cfa;
+      if (MP_UNLIKELY(pc == 0)) {
+        // Left to the general walk, which tells an end from a broken stack: from the last frame.
+        --count;
+        pc = fresh.frame.pc;
+        sp = fresh.frame.sp;
+        rbp = fresh.frame.rbp;
+        rbpSlot = fresh.frame.rbpSlot;
+        break;
+      }
+    }
+  }
+  return Walk(walker, false).run(Registers{pc, sp, rbp, false}, count, rbpSlot, 0);
 }
 
 void drop_rows(Walker& walker) {
   memset(walker.buffers->rows, 0, sizeof walker.buffers->rows);
-  walker.buffers->keptCount = 0;
+  walker.buffers->first = MP_MAX_FRAMES;
 }
 
 }  // namespace
 
 bool prepare(Walker& walker) {
   walker.buffers = static_cast<Buffers*>(map_pages(sizeof(Buffers)));
-  return walker.buffers != nullptr;
+  if (walker.buffers == nullptr) return false;
+  walker.buffers->first = MP_MAX_FRAMES;
+  return true;
 }
 
 void release(Walker& walker) {
@@ -434,7 +592,7 @@ void release(Walker& walker) {
 
 void forget(Walker& walker) {
   add_counts(walker);
-  walker.buffers->keptCount = 0;
+  walker.buffers->first = MP_MAX_FRAMES;
   memset(walker.other, 0, sizeof walker.other);
 }
 
@@ -452,11 +610,13 @@ uint32_t take(Walker& walker, Entry entry) {
   uint32_t epoch = jit::epoch();
   if (MP_UNLIKELY(epoch != walker.codeEpoch)) {
     walker.codeEpoch = epoch;
-    walker.buffers->keptCount = 0;
+    walker.buffers->first = MP_MAX_FRAMES;
   }
-  return start(walker, entry, false);
+  return walk(walker, entry);
 }
 
-uint32_t take_slowly(Walker& walker, Entry entry) { return start(walker, entry, true); }
+uint32_t take_slowly(Walker& walker, Entry entry) {
+  return Walk(walker, true).run(registers_of(entry), 0, nullptr, 0);
+}
 
 }  // namespace mp::unwind

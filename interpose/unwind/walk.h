@@ -33,6 +33,7 @@ struct Walker {
   uint32_t generation;  // of modules: rows and kept stack are void when it changes
   uint32_t codeEpoch;   // of jit: the kept stack is void when an address may name other code
   // Not yet added to the process's counters: a shared counter in every walk would be felt.
+  uint32_t victim;  // which way of a full set is replaced next
   uint32_t takenCount;
   uint32_t reusedCount;
 };
