@@ -187,6 +187,17 @@ test('a file that is no trace is named as such', async (t) => {
   }
 });
 
+test('a trace of a newer version says so and what to do', async (t) => {
+  const folder = await scratchFolder(t);
+  const path = join(folder, 'x.mprof');
+  await runTraced(['true'], { cwd: folder, memprofOptions: ['-q', '-o', path] });
+  const bytes = await readFile(path);
+  bytes.writeUInt32LE(999, 8);
+  await writeFile(path, bytes);
+  const outcome = await run([process.execPath, memprofBin, 'summary', path]);
+  assertOneLine(t, outcome, 125, /999.*newer/);
+});
+
 test('a trace that does not exist is named', async (t) => {
   const outcome = await run([process.execPath, memprofBin, 'summary', '/nonexistent/x.mprof']);
   assertOneLine(t, outcome, 125, /\/nonexistent\/x\.mprof/);
