@@ -139,7 +139,14 @@ export class EventBatch {
   }
 
   /** Adds an allocation. For tests and decoders; the merge writes the columns itself. */
-  pushAllocation(type: number, threadIndex: number, tick: number, address: number, sizeBytes: number, stackId: number): void {
+  pushAllocation(
+    type: number,
+    threadIndex: number,
+    tick: number,
+    address: number,
+    sizeBytes: number,
+    stackId: number,
+  ): void {
     const row = this.pushHeader(type, threadIndex, tick);
     this.addressLow[row] = address >>> 0;
     this.addressHigh[row] = address / 2 ** 32;

@@ -2,8 +2,24 @@
 // say. Pure: it is fed batches and answers with the model's columns.
 //
 // Must not import: fs, process, clocks, console; of this project only model/.
-export { EventBatch, EventType, ExitKind, MarkKind, maxRareWords, recordWords, Teardown, threadLimit, tickLimit } from './events.js';
+export {
+  EventBatch,
+  EventType,
+  ExitKind,
+  MarkKind,
+  maxRareWords,
+  recordWords,
+  Teardown,
+  threadLimit,
+  tickLimit,
+} from './events.js';
 export { Ledger } from './ledger.js';
 export { Mappings } from './mappings.js';
-export { type ExitFacts, type RecordedParts, Recording, scaleTimes, type ThreadFacts } from './recording.js';
+export {
+  type ExitFacts,
+  type RecordedParts,
+  Recording,
+  scaleTimes,
+  type ThreadFacts,
+} from './recording.js';
 export { StackTableBuilder } from './stacks.js';

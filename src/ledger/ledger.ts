@@ -15,7 +15,7 @@
 //   6  tick, high 21 | serial, high 11 << 21
 //   7  serial, low 32. Serials number the process's allocations from 0.
 import type { LiveSet, StackTotals, Totals } from '../model/index.js';
-import { EventType, type EventBatch } from './events.js';
+import { type EventBatch, EventType } from './events.js';
 
 const slotInts = 8;
 const initialCapacity = 1 << 12;
@@ -78,7 +78,18 @@ export class Ledger {
    * Fills in, of releases, size (0 when unknown), stack and age.
    */
   consume(batch: EventBatch, start: number): number {
-    const { type, threadIndex, tickLow, tickHigh, addressLow, addressHigh, sizeLow, sizeHigh, stackId, age } = batch;
+    const {
+      type,
+      threadIndex,
+      tickLow,
+      tickHigh,
+      addressLow,
+      addressHigh,
+      sizeLow,
+      sizeHigh,
+      stackId,
+      age,
+    } = batch;
     const { eventCounts } = this;
     const end = batch.count;
     let { slots, shift, stackSums, lastLow, lastHigh } = this;
@@ -225,7 +236,8 @@ export class Ledger {
         let nextSlot = next * slotInts;
         while (slots[nextSlot + 4] !== 0) {
           const nextHigh = slots[nextSlot + 1]! & 0xffff;
-          const home = Math.imul(slots[nextSlot]! ^ Math.imul(nextHigh, 0x2c1b3c6d), 0x9e3779b1) >>> shift;
+          const home =
+            Math.imul(slots[nextSlot]! ^ Math.imul(nextHigh, 0x2c1b3c6d), 0x9e3779b1) >>> shift;
           if (((next - home) & mask) >= ((next - hole) & mask)) {
             const to = hole * slotInts;
             slots[to] = slots[nextSlot]!;
@@ -284,7 +296,8 @@ export class Ledger {
       live.stackId[i] = slots[slot + 3]!;
       live.threadIndex[i] = slots[slot + 4]! & 0xffffff;
       live.entry[i] = slots[slot + 4]! >>> 24;
-      live.bornNs[i] = ((slots[slot + 6]! & 0x1fffff) * 2 ** 32 + (slots[slot + 5]! >>> 0)) * nsPerTick;
+      live.bornNs[i] =
+        ((slots[slot + 6]! & 0x1fffff) * 2 ** 32 + (slots[slot + 5]! >>> 0)) * nsPerTick;
     }
     return live;
   }

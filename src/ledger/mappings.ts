@@ -16,7 +16,11 @@ export class Mappings {
   private ranges: Range[] = [];
 
   /** Maps over whatever is there: MAP_FIXED. */
-  map(address: number, sizeBytes: number, facts: { stackId: number; bornTick: number; prot: number; flags: number }): void {
+  map(
+    address: number,
+    sizeBytes: number,
+    facts: { stackId: number; bornTick: number; prot: number; flags: number },
+  ): void {
     if (!(sizeBytes > 0)) return;
     this.unmap(address, sizeBytes);
     this.ranges.splice(this.firstEndingAfter(address), 0, { address, sizeBytes, ...facts });
@@ -39,7 +43,14 @@ export class Mappings {
   }
 
   /** mremap: the pages keep their protection and flags; the place is new. */
-  remap(oldAddress: number, oldBytes: number, newAddress: number, newBytes: number, stackId: number, bornTick: number): void {
+  remap(
+    oldAddress: number,
+    oldBytes: number,
+    newAddress: number,
+    newBytes: number,
+    stackId: number,
+    bornTick: number,
+  ): void {
     const old = this.ranges[this.firstEndingAfter(oldAddress)];
     const known = old !== undefined && old.address <= oldAddress ? old : { prot: 0, flags: 0 };
     const { prot, flags } = known;

@@ -1,6 +1,14 @@
 // One process while it is recorded, or while its trace is replayed: everything that its events say.
 // Times are ticks in here; model() turns them into nanoseconds.
-import type { LiveSet, Mapping, Mark, Moment, StackTotals, ThreadInfo, Totals } from '../model/index.js';
+import type {
+  LiveSet,
+  Mapping,
+  Mark,
+  Moment,
+  StackTotals,
+  ThreadInfo,
+  Totals,
+} from '../model/index.js';
 import { type EventBatch, EventType, ExitKind, MarkKind, Teardown } from './events.js';
 import { Ledger } from './ledger.js';
 import { Mappings } from './mappings.js';
@@ -97,8 +105,16 @@ export class Recording {
       beforeTeardown:
         before === null
           ? null
-          : { name: 'before-teardown', atNs: before.tick * nsPerTick, live: scaleTimes(before.live, nsPerTick) },
-      atEnd: { name: 'at-end', atNs: this.lastTick * nsPerTick, live: this.ledger.snapshot(nsPerTick) },
+          : {
+              name: 'before-teardown',
+              atNs: before.tick * nsPerTick,
+              live: scaleTimes(before.live, nsPerTick),
+            },
+      atEnd: {
+        name: 'at-end',
+        atNs: this.lastTick * nsPerTick,
+        live: this.ledger.snapshot(nsPerTick),
+      },
       mappings: this.mappings.list(nsPerTick),
       marks: this.marks.map(({ kind, tick, textId, value }) => ({
         kind,
@@ -170,7 +186,13 @@ export class Recording {
 
   /** The heap's top moved: what brk added is a mapping with flags 0. */
   private moveBreak(oldBreak: number, newBreak: number, stackId: number, tick: number): void {
-    if (newBreak > oldBreak) this.mappings.map(oldBreak, newBreak - oldBreak, { stackId, bornTick: tick, prot: 3, flags: 0 });
+    if (newBreak > oldBreak)
+      this.mappings.map(oldBreak, newBreak - oldBreak, {
+        stackId,
+        bornTick: tick,
+        prot: 3,
+        flags: 0,
+      });
     else this.mappings.unmap(newBreak, oldBreak - newBreak);
   }
 
@@ -181,7 +203,13 @@ export class Recording {
       known.endTick = null;
       return;
     }
-    const thread = { index, tid, name: this.nameByTid.get(tid) ?? '', beginTick: tick, endTick: null };
+    const thread = {
+      index,
+      tid,
+      name: this.nameByTid.get(tid) ?? '',
+      beginTick: tick,
+      endTick: null,
+    };
     this.nameByTid.delete(tid);
     this.threads.push(thread);
     this.threadByIndex.set(index, thread);

@@ -1,7 +1,13 @@
 // The stack table while it grows: nodes arrive in order of their ids and never change.
 import { FrameKind, Marker, type StackTable } from '../model/index.js';
 
-const readyMadeMarkers = [Marker.cut, Marker.nested, Marker.tableFull, Marker.notTaken, Marker.broken];
+const readyMadeMarkers = [
+  Marker.cut,
+  Marker.nested,
+  Marker.tableFull,
+  Marker.notTaken,
+  Marker.broken,
+];
 
 export class StackTableBuilder {
   count = 1;
@@ -21,7 +27,8 @@ export class StackTableBuilder {
 
   /** The markers that have ids of their own, for a process whose table nobody could read. */
   pushReadyMade(): void {
-    for (const marker of readyMadeMarkers) if (this.count <= marker) this.push(0, FrameKind.marker, marker, 0);
+    for (const marker of readyMadeMarkers)
+      if (this.count <= marker) this.push(0, FrameKind.marker, marker, 0);
   }
 
   /** A view, not a copy: valid until the next push. */

@@ -2,7 +2,13 @@
 //
 // A ring gives a run: its records up to the next tick of any other ring. With one busy thread that
 // is everything there is, so the inner loop is the whole cost.
-import { EventType, type EventBatch, recordWords, threadLimit, tickLimit } from '../ledger/index.js';
+import {
+  type EventBatch,
+  EventType,
+  recordWords,
+  threadLimit,
+  tickLimit,
+} from '../ledger/index.js';
 import type { RingReader } from './ring-reader.js';
 
 export class Merge {
@@ -48,7 +54,10 @@ export class Merge {
       for (const candidate of active) {
         const tick = headTick(candidate);
         // At one tick a release goes before an allocation: it may be of the same address.
-        if (tick < least || (tick === least && ring !== null && isRelease(candidate) && !isRelease(ring))) {
+        if (
+          tick < least ||
+          (tick === least && ring !== null && isRelease(candidate) && !isRelease(ring))
+        ) {
           second = least;
           least = tick;
           ring = candidate;
@@ -68,7 +77,17 @@ export class Merge {
 
   /** Takes the first record, then those below `limit`. Returns whether the batch is full. */
   private takeRun(ring: RingReader, limit: number, batch: EventBatch, stackLimit: number): boolean {
-    const { type, threadIndex, tickLow, tickHigh, addressLow, addressHigh, sizeLow, sizeHigh, stackId } = batch;
+    const {
+      type,
+      threadIndex,
+      tickLow,
+      tickHigh,
+      addressLow,
+      addressHigh,
+      sizeLow,
+      sizeHigh,
+      stackId,
+    } = batch;
     const { staging, to } = ring;
     const { capacity } = batch;
     let { from, threadIndex: thread } = ring;
@@ -175,7 +194,9 @@ export class Merge {
 const stackNotTaken = 4;
 
 function boundOf(ring: RingReader, now: number): number {
-  return ring.wasBusy && now !== Infinity && ring.damage === null ? Math.min(ring.lastTick, now) : now;
+  return ring.wasBusy && now !== Infinity && ring.damage === null
+    ? Math.min(ring.lastTick, now)
+    : now;
 }
 
 /** Where a mapping's stack id lies in its words; -1: it has none. */

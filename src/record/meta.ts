@@ -83,7 +83,12 @@ function readFields(type: number, fields: Fields): MetaRecord {
     case MetaType.module: {
       const id = fields.uint32();
       const flags = fields.uint32();
-      const [base, low, high, loadedTick] = [fields.uint64(), fields.uint64(), fields.uint64(), fields.uint64()];
+      const [base, low, high, loadedTick] = [
+        fields.uint64(),
+        fields.uint64(),
+        fields.uint64(),
+        fields.uint64(),
+      ];
       const buildId = fields.hex();
       const path = fields.text();
       const isExecutable = (flags & ModuleFlag.executable) !== 0;
@@ -91,7 +96,19 @@ function readFields(type: number, fields: Fields): MetaRecord {
       const isShim = (flags & ModuleFlag.shim) !== 0;
       return {
         type: 'module',
-        module: { id, path, buildId, base, low, high, isExecutable, isVdso, isShim, loadedTick, unloadedTick: null },
+        module: {
+          id,
+          path,
+          buildId,
+          base,
+          low,
+          high,
+          isExecutable,
+          isVdso,
+          isShim,
+          loadedTick,
+          unloadedTick: null,
+        },
       };
     }
     case MetaType.moduleGone: {
@@ -128,7 +145,8 @@ function parseAgent(text: string): MetaRecord {
     // Not JSON: an agent of another making. Nothing is known about Node then.
     said = null;
   }
-  const field = (name: string): unknown => (typeof said === 'object' && said !== null ? Reflect.get(said, name) : undefined);
+  const field = (name: string): unknown =>
+    typeof said === 'object' && said !== null ? Reflect.get(said, name) : undefined;
   const words = (value: unknown): string => (typeof value === 'string' ? value : '');
   return {
     type: 'agent',
@@ -178,7 +196,9 @@ class Fields {
   private bytes(): Uint8Array {
     const length = this.uint32();
     const at = this.take(length);
-    return at < 0 ? new Uint8Array(0) : new Uint8Array(this.view.buffer, this.view.byteOffset + at, length);
+    return at < 0
+      ? new Uint8Array(0)
+      : new Uint8Array(this.view.buffer, this.view.byteOffset + at, length);
   }
 
   private take(length: number): number {

@@ -4,16 +4,25 @@ import { readdirSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { MemprofError } from '../errors.js';
 import { EventBatch, Recording, StackTableBuilder } from '../ledger/index.js';
-import type { Address, CodeInfo, Losses, ModuleInfo, ProcessInfo, TraceModel } from '../model/index.js';
+import type { Losses, ProcessInfo, TraceModel } from '../model/index.js';
 import * as native from '../native/index.js';
+import { formatVersion, type TraceSources } from '../trace/index.js';
 import { endedOf, type RootStatus } from './ended.js';
 import { Merge } from './merge.js';
-import { MetaParser, type MetaRecord, type ModuleFacts } from './meta.js';
+import { MetaParser } from './meta.js';
+import { ProcessFacts } from './process-facts.js';
 import { RingReader } from './ring-reader.js';
 import { StackReader } from './stack-reader.js';
-import { formatVersion, type TraceSources } from '../trace/index.js';
 import { TraceFile } from './trace-file.js';
-import { ClockMode, Magic, ProcessHeader, ReaderState, readUint64, StopReason, wireAbi } from './wire.js';
+import {
+  ClockMode,
+  Magic,
+  ProcessHeader,
+  ReaderState,
+  readUint64,
+  StopReason,
+  wireAbi,
+} from './wire.js';
 
 /** Small enough to stay in the second-level cache: with 65,536 rows the ledger was a third slower. */
 const batchEvents = 8192;
@@ -82,16 +91,12 @@ export class ProcessRecorder {
   private readonly stackReader = new StackReader();
   private readonly stacks = new StackTableBuilder();
   private readonly recording = new Recording();
-  private readonly modules: ModuleFacts[] = [];
-  private readonly moduleById = new Map<number, ModuleFacts>();
-  private readonly codes: CodeInfo[] = [];
-  private readonly texts: [number, string][] = [];
-  private facts: { executable: string; cwd: string; argv: string[] } | null = null;
-  private readonly agent = { nodeVersion: null as string | null, v8Version: null as string | null };
+  private readonly facts = new ProcessFacts();
   private readonly warnings: string[] = [];
   private trace: TraceFile | null = null;
   /** Estimated at each drain: too dear for each batch. */
   private nsPerTick = 1;
+  private ringsSeen = 0;
   private hasStarted = false;
   private readonly foundAtMs = performance.now();
 
@@ -106,7 +111,10 @@ export class ProcessRecorder {
     const magic = buffer.byteLength >= 4096 ? new BigUint64Array(buffer, 0, 1)[0] : 0n;
     if (magic !== Magic.process || this.field(ProcessHeader.abi) !== wireAbi) {
       native.unmapShared(buffer);
-      throw new MemprofError('ERR_MEMPROF_WIRE', `${name}: not the header of a process of this version of memprof`);
+      throw new MemprofError(
+        'ERR_MEMPROF_WIRE',
+        `${name}: not the header of a process of this version of memprof`,
+      );
     }
     this.pid = this.field(ProcessHeader.pid);
     this.generation = this.field(ProcessHeader.generation);
@@ -117,18 +125,32 @@ export class ProcessRecorder {
     this.metaStart = this.field(ProcessHeader.metaOffset);
     this.metaBytes = this.field(ProcessHeader.metaBytes);
     this.metaTail = this.field(ProcessHeader.metaTail);
-    if (this.metaStart + this.metaBytes > buffer.byteLength || this.metaBytes % 8 !== 0 || this.metaStart % 8 !== 0) {
+    if (
+      this.metaStart + this.metaBytes > buffer.byteLength ||
+      this.metaBytes % 8 !== 0 ||
+      this.metaStart % 8 !== 0
+    ) {
       this.metaBytes = 0;
-      this.warnings.push(`${name}: its meta ring does not fit its file; names of modules and functions are missing`);
+      this.warnings.push(
+        `${name}: its meta ring does not fit its file; names of modules and functions are missing`,
+      );
     }
     this.startTime = native.processStartTime(this.pid);
-    this.merge = new Merge((ring) => this.warnings.push(`ring ${ring.index} of process ${this.pid} was damaged (${ring.damage}) and read no further`));
+    this.merge = new Merge((ring) =>
+      this.warnings.push(
+        `ring ${ring.index} of process ${this.pid} was damaged (${ring.damage}) and read no further`,
+      ),
+    );
     Atomics.store(header, ProcessHeader.readerPid >>> 2, process.pid);
     Atomics.store(header, ProcessHeader.readerState >>> 2, ReaderState.attached);
   }
 
   isRunning(): boolean {
-    return !this.wasReplaced && this.startTime !== null && native.processStartTime(this.pid) === this.startTime;
+    return (
+      !this.wasReplaced &&
+      this.startTime !== null &&
+      native.processStartTime(this.pid) === this.startTime
+    );
   }
 
   /** Asks the shim to stop recording; the program goes on. */
@@ -150,7 +172,9 @@ export class ProcessRecorder {
       const { words, now } = this.drain(isFinal);
       drainedWords += words;
       if (!this.mayStart(isFinal)) return { drainedWords, hasMore: false };
-      hasMore = this.mergeUntil(Math.min(deadline, performance.now() + mergeMsPerDrain), now) || (isFinal && words > 0);
+      hasMore =
+        this.mergeUntil(Math.min(deadline, performance.now() + mergeMsPerDrain), now) ||
+        (isFinal && words > 0);
     }
     if (drainedWords > 0) this.trace?.flushIfDue(() => this.model(null));
     return { drainedWords, hasMore };
@@ -166,13 +190,20 @@ export class ProcessRecorder {
     this.drain(true);
     while (this.mergeUntil(Infinity, Infinity));
     const used = Math.max(this.recording.ledger.stackIdLimit, this.merge.rareStackLimit);
-    this.stackReader.readUpTo(Math.max(this.field(ProcessHeader.stackNodeCount), used), this.stacks, true);
+    this.stackReader.readUpTo(
+      Math.max(this.field(ProcessHeader.stackNodeCount), used),
+      this.stacks,
+      true,
+    );
     this.stacks.pushReadyMade();
     const model = this.model({ status, isStillRunning });
     const tracePath = this.trace?.path ?? null;
     const traceBytes = (await this.trace?.finish(model)) ?? 0;
     this.collectWarnings();
-    if (isStillRunning) this.warnings.push(`process ${this.pid} was still running when the recording ended: what it did later is not known`);
+    if (isStillRunning)
+      this.warnings.push(
+        `process ${this.pid} was still running when the recording ended: what it did later is not known`,
+      );
     for (const buffer of this.buffers) native.unmapShared(buffer);
     if (!isStillRunning) this.unlinkFiles();
     return { model, tracePath, traceBytes, isRoot: this.isRoot, warnings: this.warnings };
@@ -192,22 +223,21 @@ export class ProcessRecorder {
   private drain(isFinal: boolean): { words: number; now: number } {
     const rings = this.merge.rings;
     let now = Infinity;
+    let words = 0;
     if (!isFinal) {
       if (this.clockMode === ClockMode.tsc) {
         now = native.fence(this.clockBase);
       } else {
         // Tickets are given out in order: whoever is idle after the fence takes a later one than any
         // that was published before it.
-        let words = 0;
         for (const ring of rings) words += ring.drain();
         now = rings.reduce((last, ring) => Math.max(last, ring.lastStagedTick()), 0) + 1;
         native.membarrier();
       }
     }
-    const ringsAreKnown = this.findRings();
+    this.findRings();
     let stagedBytes = 0;
     for (const ring of rings) stagedBytes += 4 * ring.stagedHalves;
-    let words = 0;
     for (const ring of rings) {
       if (stagedBytes > maxStagedBytes && ring.stagedHalves > 0) ring.skip();
       else words += ring.drain();
@@ -216,14 +246,13 @@ export class ProcessRecorder {
     this.drainMeta();
     this.findStackChunks();
     this.stackReader.readUpTo(this.field(ProcessHeader.stackNodeCount), this.stacks, false);
-    // A ring that cannot be opened yet may hold earlier records than all the others.
-    return { words, now: ringsAreKnown ? now : 0 };
+    return { words, now };
   }
 
   private mayStart(isFinal: boolean): boolean {
     if (this.hasStarted) return true;
     const isPatient = !isFinal && performance.now() - this.foundAtMs < processFactsPatienceMs;
-    if (this.facts === null && isPatient) return false;
+    if (this.facts.command === null && isPatient) return false;
     this.hasStarted = true;
     const summary = this.summary();
     this.options.onProcess?.(summary);
@@ -254,45 +283,56 @@ export class ProcessRecorder {
     return isFull;
   }
 
-  /** Maps rings that are new. False: one is announced but cannot be opened. */
-  private findRings(): boolean {
+  /**
+   * Maps rings that are new. They are announced when they are there: one that cannot be mapped never
+   * will be, and waiting for it would hold up all the others.
+   */
+  private findRings(): void {
     const count = Math.min(this.field(ProcessHeader.ringCount), 1 << 16);
-    const { rings } = this.merge;
-    while (rings.length < count) {
-      const index = rings.length;
-      const buffer = this.tryMap(`${this.name}.r${index}`);
-      if (buffer === null) return false;
-      rings.push(new RingReader(buffer, index));
+    for (; this.ringsSeen < count; this.ringsSeen++) {
+      const index = this.ringsSeen;
+      this.tryMap(`${this.name}.r${index}`, (buffer) =>
+        this.merge.rings.push(new RingReader(buffer, index)),
+      );
     }
-    return true;
   }
 
   private findStackChunks(): void {
     const count = Math.min(this.field(ProcessHeader.stackChunkCount), 1 << 16);
     while (this.stackReader.chunkCount < count) {
-      const buffer = this.tryMap(`${this.name}.s${this.stackReader.chunkCount}`);
-      if (buffer === null) return;
-      this.stackReader.addChunk(buffer);
+      const name = `${this.name}.s${this.stackReader.chunkCount}`;
+      if (!this.tryMap(name, (buffer) => this.stackReader.addChunk(buffer))) return;
     }
   }
 
-  private tryMap(name: string): ArrayBuffer | null {
+  /** False: the file is not there. One with a damaged header is there, but not used. */
+  private tryMap(name: string, use: (buffer: ArrayBuffer) => void): boolean {
+    let buffer: ArrayBuffer;
     try {
-      const buffer = native.mapShared(join(this.folder, name));
-      this.buffers.push(buffer);
-      return buffer;
+      buffer = native.mapShared(join(this.folder, name));
     } catch (error) {
-      const reason = `${name} cannot be mapped: ${error instanceof Error ? error.message : String(error)}`;
-      if (!this.warnings.includes(reason)) this.warnings.push(reason);
-      return null;
+      this.warnOnce(`${name} cannot be mapped: ${messageOf(error)}`);
+      return false;
     }
+    this.buffers.push(buffer);
+    try {
+      use(buffer);
+    } catch (error) {
+      this.warnOnce(`${name} is not used: ${messageOf(error)}`);
+    }
+    return true;
+  }
+
+  private warnOnce(warning: string): void {
+    if (!this.warnings.includes(warning)) this.warnings.push(warning);
   }
 
   private drainMeta(): void {
     if (this.metaBytes === 0) return;
     const head = this.field(ProcessHeader.metaHead);
     const words = (head - this.metaTail) >>> 0;
-    if (words === 0 || words * 8 > this.metaBytes) return;
+    if (words * 8 > this.metaBytes) this.meta.damage ??= `a meta ring with ${words} unread words`;
+    if (words === 0 || this.meta.damage !== null) return;
     const bytes = new Uint8Array(words * 8);
     const data = new Uint8Array(this.header.buffer, this.metaStart, this.metaBytes);
     const start = (this.metaTail * 8) % this.metaBytes;
@@ -301,39 +341,9 @@ export class ProcessRecorder {
     bytes.set(data.subarray(0, bytes.length - first), first);
     this.metaTail = head;
     Atomics.store(this.header, ProcessHeader.metaTail >>> 2, head);
-    for (const record of this.meta.push(bytes)) this.addMeta(record);
-  }
-
-  private addMeta(record: MetaRecord): void {
-    switch (record.type) {
-      case 'process':
-        this.facts = record;
-        break;
-      case 'module':
-        this.modules.push(record.module);
-        this.moduleById.set(record.module.id, record.module);
-        break;
-      case 'module-gone': {
-        const module = this.moduleById.get(record.id);
-        if (module !== undefined) module.unloadedTick = record.tick;
-        break;
-      }
-      case 'code':
-        this.codes.push(record.code);
-        break;
-      case 'text':
-        this.recording.addText(record.id, record.text);
-        this.texts.push([record.id, record.text]);
-        break;
-      case 'agent':
-        if (this.agent.nodeVersion === null || record.isMainThread) {
-          this.agent.nodeVersion = record.nodeVersion || null;
-          this.agent.v8Version = record.v8Version || null;
-        }
-        break;
-      case 'unknown':
-        this.warnings.push(`a meta record of unknown type ${record.number} was passed over`);
-        break;
+    for (const record of this.meta.push(bytes)) {
+      this.facts.add(record);
+      if (record.type === 'text') this.recording.addText(record.id, record.text);
     }
   }
 
@@ -342,8 +352,8 @@ export class ProcessRecorder {
       pid: this.pid,
       ppid: this.field(ProcessHeader.ppid),
       generation: this.generation,
-      argv: this.facts?.argv ?? [],
-      executable: this.facts?.executable ?? '',
+      argv: this.facts.command?.argv ?? [],
+      executable: this.facts.command?.executable ?? '',
       isRoot: this.isRoot,
     };
   }
@@ -365,8 +375,8 @@ export class ProcessRecorder {
     return {
       formatVersion,
       process: this.processInfo(end, lastNs),
-      modules: this.moduleInfos(nsPerTick),
-      codes: [...this.codes],
+      modules: this.facts.modules(nsPerTick),
+      codes: [...this.facts.codes],
       stacks: this.stacks.table(),
       ...parts,
       losses: this.losses(),
@@ -382,10 +392,10 @@ export class ProcessRecorder {
       ppid,
       generation,
       executable,
-      cwd: this.facts?.cwd ?? '',
+      cwd: this.facts.command?.cwd ?? '',
       argv,
-      nodeVersion: this.agent.nodeVersion,
-      v8Version: this.agent.v8Version,
+      nodeVersion: this.facts.nodeVersion,
+      v8Version: this.facts.v8Version,
       startRealtimeMs: readUint64(this.header, ProcessHeader.startRealtimeNs) / 1e6,
       durationNs,
       ended: endedOf({
@@ -397,23 +407,12 @@ export class ProcessRecorder {
     };
   }
 
-  private moduleInfos(nsPerTick: number): ModuleInfo[] {
-    return this.modules.map(({ loadedTick, unloadedTick, base, low, high, ...module }) => ({
-      ...module,
-      base: base as Address,
-      low: low as Address,
-      high: high as Address,
-      loadedNs: loadedTick * nsPerTick,
-      unloadedNs: unloadedTick === null ? null : unloadedTick * nsPerTick,
-    }));
-  }
-
   private sources(): TraceSources {
     return {
       process: () => this.processInfo(null, 0),
-      modules: () => this.moduleInfos(this.clock().nsPerTick),
-      codes: this.codes,
-      texts: this.texts,
+      modules: () => this.facts.modules(this.clock().nsPerTick),
+      codes: this.facts.codes,
+      texts: this.facts.texts,
       stacks: this.stacks,
       nsPerTick: () => this.nsPerTick,
     };
@@ -438,21 +437,39 @@ export class ProcessRecorder {
   }
 
   private collectWarnings(): void {
-    if (this.clockMode === ClockMode.ticket) {
-      this.warnings.push('this machine has no steady time stamp counter: events are in order, but times and ages are not known');
+    for (const number of this.facts.unknownTypes) {
+      this.warnings.push(`meta records of unknown type ${number} were passed over`);
     }
-    if (this.meta.damage !== null) this.warnings.push(`${this.meta.damage}: later names of modules and functions are missing`);
-    if (this.merge.fallenTickCount > 0) this.warnings.push(`${this.merge.fallenTickCount} records were out of order in their ring`);
-    if (this.merge.unknownStackCount > 0) this.warnings.push(`${this.merge.unknownStackCount} records named a stack that does not exist`);
-    if (this.stackReader.brokenNodeCount > 0) this.warnings.push(`${this.stackReader.brokenNodeCount} nodes of the stack table were damaged`);
+    if (this.clockMode === ClockMode.ticket) {
+      this.warnings.push(
+        'this machine has no steady time stamp counter: events are in order, but times and ages are not known',
+      );
+    }
+    if (this.meta.damage !== null)
+      this.warnings.push(`${this.meta.damage}: later names of modules and functions are missing`);
+    if (this.merge.fallenTickCount > 0)
+      this.warnings.push(`${this.merge.fallenTickCount} records were out of order in their ring`);
+    if (this.merge.unknownStackCount > 0)
+      this.warnings.push(
+        `${this.merge.unknownStackCount} records named a stack that does not exist`,
+      );
+    if (this.stackReader.brokenNodeCount > 0)
+      this.warnings.push(
+        `${this.stackReader.brokenNodeCount} nodes of the stack table were damaged`,
+      );
     if (this.trace?.failure) this.warnings.push(this.trace.failure);
   }
 
   private unlinkFiles(): void {
     for (const name of readdirSync(this.folder)) {
-      if (name === this.name || name.startsWith(`${this.name}.`)) unlinkSync(join(this.folder, name));
+      if (name === this.name || name.startsWith(`${this.name}.`))
+        unlinkSync(join(this.folder, name));
     }
   }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 function stoppedEarly(reason: number): Losses['stoppedEarly'] {

@@ -33,9 +33,15 @@ export class RingReader {
     const dataBytes = words[RingHeader.dataBytes >>> 2] ?? 0;
     const magic = new BigUint64Array(buffer, 0, 1)[0];
     const isPowerOfTwo = dataBytes >= 64 && (dataBytes & (dataBytes - 1)) === 0;
-    const fits = dataOffset >= pageBytes && dataOffset % 8 === 0 && dataOffset + dataBytes <= buffer.byteLength;
+    const fits =
+      dataOffset >= pageBytes &&
+      dataOffset % 8 === 0 &&
+      dataOffset + dataBytes <= buffer.byteLength;
     if (magic !== Magic.ring || words[RingHeader.abi >>> 2] !== wireAbi || !isPowerOfTwo || !fits) {
-      throw new MemprofError('ERR_MEMPROF_WIRE', `ring ${index}: its header is not one (data of ${dataBytes} bytes at ${dataOffset})`);
+      throw new MemprofError(
+        'ERR_MEMPROF_WIRE',
+        `ring ${index}: its header is not one (data of ${dataBytes} bytes at ${dataOffset})`,
+      );
     }
     this.words = words;
     this.index = index;
@@ -69,8 +75,14 @@ export class RingReader {
     const mask = this.dataHalves - 1;
     const start = (this.tail * 2) & mask;
     const first = Math.min(halves, this.dataHalves - start);
-    this.staging.set(this.words.subarray(this.dataAt + start, this.dataAt + start + first), this.to);
-    this.staging.set(this.words.subarray(this.dataAt, this.dataAt + halves - first), this.to + first);
+    this.staging.set(
+      this.words.subarray(this.dataAt + start, this.dataAt + start + first),
+      this.to,
+    );
+    this.staging.set(
+      this.words.subarray(this.dataAt, this.dataAt + halves - first),
+      this.to + first,
+    );
     this.to += halves;
     this.halvesCopied += halves;
     this.tail = head;

@@ -1,6 +1,17 @@
 // The session's private folder in memory-backed storage: found, made, swept.
 import { randomBytes } from 'node:crypto';
-import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, statSync, unlinkSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MemprofError } from '../errors.js';
@@ -30,8 +41,16 @@ export interface SessionFolder {
 /** Memory first; the temporary folder is a disk in most places, but better than nothing. */
 export function candidateFolders(): string[] {
   const uid = process.getuid?.() ?? 0;
-  const folders = ['/dev/shm', process.env['XDG_RUNTIME_DIR'], `/run/user/${uid}`, ...mountedTmpfs(), tmpdir()];
-  return [...new Set(folders.filter((folder): folder is string => folder !== undefined && folder !== ''))];
+  const folders = [
+    '/dev/shm',
+    process.env['XDG_RUNTIME_DIR'],
+    `/run/user/${uid}`,
+    ...mountedTmpfs(),
+    tmpdir(),
+  ];
+  return [
+    ...new Set(folders.filter((folder): folder is string => folder !== undefined && folder !== '')),
+  ];
 }
 
 function mountedTmpfs(): string[] {
@@ -45,7 +64,9 @@ function mountedTmpfs(): string[] {
   const folders = mounts.split('\n').map((line) => line.split(' '));
   // Only where programs put files anyway, not /sys/fs/cgroup, /run/lock and the like.
   const isUsual = (folder: string) => /^\/(tmp|var\/tmp|mnt|run\/shm)(\/|$)/.test(folder);
-  return folders.filter(([, folder, type]) => type === 'tmpfs' && isUsual(folder ?? '')).map(([, folder]) => folder ?? '');
+  return folders
+    .filter(([, folder, type]) => type === 'tmpfs' && isUsual(folder ?? ''))
+    .map(([, folder]) => folder ?? '');
 }
 
 export function makeSessionFolder(
@@ -60,7 +81,11 @@ export function makeSessionFolder(
       } catch (error) {
         const code = error instanceof Error && 'code' in error ? String(error.code) : '';
         const needed = Math.round(neededBytes(sizes) / (1 << 20));
-        tried.push(code === 'ENOSPC' ? `${candidate}: less than ${needed} MiB free` : `${candidate}: ${error instanceof Error ? error.message : String(error)}`);
+        tried.push(
+          code === 'ENOSPC'
+            ? `${candidate}: less than ${needed} MiB free`
+            : `${candidate}: ${error instanceof Error ? error.message : String(error)}`,
+        );
         if (code !== 'ENOSPC') break;
       }
     }
@@ -80,14 +105,23 @@ function* sizesToTry(wanted: Partial<RingSizes>): Generator<RingSizes> {
   while (true) {
     yield sizes;
     const halved = (bytes: number) => Math.min(bytes, Math.max(minRingBytes, bytes / 2));
-    const smaller = { firstRingBytes: halved(sizes.firstRingBytes), ringBytes: halved(sizes.ringBytes), metaBytes: halved(sizes.metaBytes) };
+    const smaller = {
+      firstRingBytes: halved(sizes.firstRingBytes),
+      ringBytes: halved(sizes.ringBytes),
+      metaBytes: halved(sizes.metaBytes),
+    };
     if (neededBytes(smaller) === neededBytes(sizes)) return;
     sizes = smaller;
   }
 }
 
 function neededBytes(sizes: RingSizes): number {
-  return sizes.firstRingBytes + roomForRings * sizes.ringBytes + sizes.metaBytes + stackChunks * stackChunkBytes;
+  return (
+    sizes.firstRingBytes +
+    roomForRings * sizes.ringBytes +
+    sizes.metaBytes +
+    stackChunks * stackChunkBytes
+  );
 }
 
 function makeIn(parent: string, sizes: RingSizes, maxFrames: number): SessionFolder {

@@ -6,7 +6,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import * as util from 'node:util';
 import type { RootStatus } from './ended.js';
 import { ProcessRecorder, type RecordedProcess, type RecorderOptions } from './process-recorder.js';
-import { makeSessionFolder, removeSessionFolder, type SessionFolder, sweepDeadSessions } from './session-folder.js';
+import {
+  makeSessionFolder,
+  removeSessionFolder,
+  type SessionFolder,
+  sweepDeadSessions,
+} from './session-folder.js';
 import { SessionHeader, Untraced } from './wire.js';
 
 export interface SessionOptions extends RecorderOptions {
@@ -132,11 +137,14 @@ export class Session {
         const recorder = new ProcessRecorder(this.folder, name, this.options);
         recorder.isRoot = recorder.pid === this.rootPid;
         for (const older of this.recorders) {
-          if (older.pid === recorder.pid && older.generation < recorder.generation) older.wasReplaced = true;
+          if (older.pid === recorder.pid && older.generation < recorder.generation)
+            older.wasReplaced = true;
         }
         this.recorders.push(recorder);
       } catch (error) {
-        this.warnings.push(`a process could not be recorded: ${error instanceof Error ? error.message : String(error)}`);
+        this.warnings.push(
+          `a process could not be recorded: ${error instanceof Error ? error.message : String(error)}`,
+        );
       }
     }
   }
@@ -157,7 +165,11 @@ export class Session {
     for (const recorder of rest) await this.close(recorder, status, recorder.isRunning());
   }
 
-  private async close(recorder: ProcessRecorder, status: RootStatus | null, isStillRunning: boolean): Promise<void> {
+  private async close(
+    recorder: ProcessRecorder,
+    status: RootStatus | null,
+    isStillRunning: boolean,
+  ): Promise<void> {
     this.recorders.splice(this.recorders.indexOf(recorder), 1);
     // In slices: what is left of a long run can be hundreds of megabytes.
     while (recorder.slice(sliceMs, true).hasMore) {
@@ -179,7 +191,9 @@ function untracedWarnings(folder: string): string[] {
   const name = errno === 0 ? '' : ` (${util.getSystemErrorName(-errno)})`;
   switch (header.getUint32(SessionHeader.untracedReason, true)) {
     case Untraced.noSpace:
-      return [`${processes} not recorded: no room left in ${folder}${name}. Make /dev/shm larger (docker: --shm-size=256m)`];
+      return [
+        `${processes} not recorded: no room left in ${folder}${name}. Make /dev/shm larger (docker: --shm-size=256m)`,
+      ];
     case Untraced.open:
       return [`${processes} not recorded: they could not write to ${folder}${name}`];
     case Untraced.abi:

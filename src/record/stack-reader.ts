@@ -20,7 +20,7 @@ export class StackReader {
   }
 
   addChunk(buffer: ArrayBuffer): void {
-    this.chunks.push(new Uint32Array(buffer));
+    this.chunks.push(new Uint32Array(buffer, 0, Math.floor(buffer.byteLength / 4)));
   }
 
   /**
@@ -62,6 +62,11 @@ function pushFrame(into: StackTableBuilder, parent: number, low: number, high: n
       break;
     default:
       // unknown and v8Unnamed, and a kind that is none: shown as the bare address.
-      into.push(parent, kind === FrameKind.v8Unnamed ? kind : FrameKind.unknown, 0, (high & 0xffff) * 2 ** 32 + low);
+      into.push(
+        parent,
+        kind === FrameKind.v8Unnamed ? kind : FrameKind.unknown,
+        0,
+        (high & 0xffff) * 2 ** 32 + low,
+      );
   }
 }

@@ -21,7 +21,11 @@ export class TraceFile {
   private readonly events: 'full' | 'none';
   private nextFlushMs = performance.now() + flushIntervalMs;
 
-  static create(path: string, options: { overwrite: boolean; events: 'full' | 'none' }, sources: TraceSources): TraceFile {
+  static create(
+    path: string,
+    options: { overwrite: boolean; events: 'full' | 'none' },
+    sources: TraceSources,
+  ): TraceFile {
     let descriptor: number;
     try {
       descriptor = openSync(path, options.overwrite ? 'w' : 'wx', 0o600);
@@ -31,7 +35,12 @@ export class TraceFile {
     return new TraceFile(path, descriptor, options.events, sources);
   }
 
-  private constructor(path: string, descriptor: number, events: 'full' | 'none', sources: TraceSources) {
+  private constructor(
+    path: string,
+    descriptor: number,
+    events: 'full' | 'none',
+    sources: TraceSources,
+  ) {
     this.path = path;
     this.descriptor = descriptor;
     this.events = events;
@@ -56,7 +65,8 @@ export class TraceFile {
       this.writer.flushEvents();
     } else {
       const now = model();
-      if (now.beforeTeardown !== null) this.writer.teardown(now.beforeTeardown.atNs, now.beforeTeardown.live);
+      if (now.beforeTeardown !== null)
+        this.writer.teardown(now.beforeTeardown.atNs, now.beforeTeardown.live);
       this.writer.checkpoint(now);
     }
     const costMs = performance.now() - startMs;
@@ -104,8 +114,14 @@ export class TraceFile {
 function cannotWrite(path: string, error: unknown): MemprofError {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   if (code === 'EEXIST') {
-    return new MemprofError('ERR_MEMPROF_TRACE_EXISTS', `${path} exists and is not overwritten. Choose another name with -o, or overwrite it with -f.`);
+    return new MemprofError(
+      'ERR_MEMPROF_TRACE_EXISTS',
+      `${path} exists and is not overwritten. Choose another name with -o, or overwrite it with -f.`,
+    );
   }
   const reason = error instanceof Error ? error.message : String(error);
-  return new MemprofError('ERR_MEMPROF_TRACE_NOT_WRITABLE', `${path} cannot be written (${reason}). Choose another place with -o.`);
+  return new MemprofError(
+    'ERR_MEMPROF_TRACE_NOT_WRITABLE',
+    `${path} cannot be written (${reason}). Choose another place with -o.`,
+  );
 }

@@ -88,7 +88,14 @@ export const RingHeader = {
 
 export const StackNode = { frame: 0, parent: 8, depth: 12 } as const;
 
-export const MetaType = { process: 1, module: 2, moduleGone: 3, code: 4, text: 5, agent: 6 } as const;
+export const MetaType = {
+  process: 1,
+  module: 2,
+  moduleGone: 3,
+  code: 4,
+  text: 5,
+  agent: 6,
+} as const;
 export const ModuleFlag = { executable: 1, vdso: 2, shim: 4 } as const;
 export const CodeKind = { bytecode: 1, jit: 2, builtin: 3, other: 4 } as const;
 

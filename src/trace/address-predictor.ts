@@ -21,7 +21,8 @@ export class AddressPredictor {
 
   /** The list in which a release of this size is remembered, or looked for. */
   list(threadIndex: number, sizeLow: number, sizeHigh: number): number {
-    const key = (threadIndex & (threads - 1)) * classes + (sizeHigh === 0 ? sizeClass(sizeLow) : classes - 1);
+    const key =
+      (threadIndex & (threads - 1)) * classes + (sizeHigh === 0 ? sizeClass(sizeLow) : classes - 1);
     const place = this.placeOf[key]!;
     return place !== 0 ? place : this.addList(key);
   }

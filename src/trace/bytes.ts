@@ -138,7 +138,8 @@ export class ByteReader {
   /** A count of things that take at least `bytesEach` bytes each: bounded by what is there. */
   count(bytesEach: number): number {
     const count = this.varint();
-    if (count * bytesEach > this.remaining) throw new TraceDamage(`announces ${count} entries and ends before them`);
+    if (count * bytesEach > this.remaining)
+      throw new TraceDamage(`announces ${count} entries and ends before them`);
     return count;
   }
 

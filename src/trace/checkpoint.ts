@@ -44,8 +44,15 @@ export function decodeCheckpoint(reader: ByteReader, stackCount: number): Checkp
 function isFacts(value: unknown): value is CheckpointFacts {
   if (!isObject(value)) return false;
   const objects = ['process', 'totals', 'losses'].every((name) => isObject(value[name]));
-  const lists = ['modules', 'threads', 'mappings', 'marks'].every((name) => Array.isArray(value[name]));
-  return objects && lists && typeof value['atNs'] === 'number' && Array.isArray((value['totals'] as Record<string, unknown>)['eventCounts']);
+  const lists = ['modules', 'threads', 'mappings', 'marks'].every((name) =>
+    Array.isArray(value[name]),
+  );
+  return (
+    objects &&
+    lists &&
+    typeof value['atNs'] === 'number' &&
+    Array.isArray((value['totals'] as Record<string, unknown>)['eventCounts'])
+  );
 }
 
 export function isObject(value: unknown): value is Record<string, unknown> {

@@ -69,9 +69,11 @@ export class EventDecoder {
           pairStack.push(pairs.varint());
           pairSize.push(pairs.varint());
           use = pairStack.length;
-          if (pairStack[use - 1]! >= 2 ** 32 || pairSize[use - 1]! >= addressLimit) throw new TraceDamage('has a size or a stack out of range');
+          if (pairStack[use - 1]! >= 2 ** 32 || pairSize[use - 1]! >= addressLimit)
+            throw new TraceDamage('has a size or a stack out of range');
         }
-        if (use > pairStack.length) throw new TraceDamage(`uses pair ${use} of ${pairStack.length}`);
+        if (use > pairStack.length)
+          throw new TraceDamage(`uses pair ${use} of ${pairStack.length}`);
         const stack = pairStack[use - 1]!;
         const size = pairSize[use - 1]!;
         const sizeHigh = Math.floor(size / 2 ** 32);
@@ -89,7 +91,8 @@ export class EventDecoder {
           else throw new TraceDamage(`has a placement of ${placement}`);
           predictor.carved(thread, address, size);
         }
-        if (!(address >= 0 && address < addressLimit)) throw new TraceDamage('has an address beyond 48 bits');
+        if (!(address >= 0 && address < addressLimit))
+          throw new TraceDamage('has an address beyond 48 bits');
         batch.pushAllocation(kind, thread, tick, address, size, stack);
         blocks.add(this.serial++, address >>> 0, address / 2 ** 32, size >>> 0, sizeHigh, stack);
       } else if (kind <= EventType.freeLast) {
@@ -111,7 +114,11 @@ export class EventDecoder {
         batch.stackId[row] = blocks.word(at, 4);
         batch.age[row] = age;
         blocks.remove(at);
-        predictor.released(predictor.list(thread, batch.sizeLow[row]!, batch.sizeHigh[row]!), low, high);
+        predictor.released(
+          predictor.list(thread, batch.sizeLow[row]!, batch.sizeHigh[row]!),
+          low,
+          high,
+        );
       } else {
         halves.length = 2 * recordWords(kind) - 2;
         for (let i = 0; i < halves.length; i++) halves[i] = rare.varint();

@@ -1,5 +1,5 @@
 // Events to bytes: columns, so that zstd sees like beside like. Layout: docs/trace-format.md.
-import { EventType, type EventBatch, recordWords } from '../ledger/index.js';
+import { type EventBatch, EventType, recordWords } from '../ledger/index.js';
 import { AddressPredictor, Placement } from './address-predictor.js';
 import { ByteWriter } from './bytes.js';
 import { PairTable } from './pair-table.js';
@@ -40,7 +40,18 @@ export class EventEncoder {
   add(batch: EventBatch, start: number, nsPerTick: number): number {
     if (this.eventCount === 0) this.begin(nsPerTick, batch.tick(start));
     const end = Math.min(batch.count, start + eventsPerChunk - this.eventCount);
-    const { type, threadIndex, tickLow, tickHigh, addressLow, addressHigh, sizeLow, sizeHigh, stackId, age } = batch;
+    const {
+      type,
+      threadIndex,
+      tickLow,
+      tickHigh,
+      addressLow,
+      addressHigh,
+      sizeLow,
+      sizeHigh,
+      stackId,
+      age,
+    } = batch;
     const { types, times, uses, placements, addresses, ages, predictor } = this;
     const quantum = 2 ** this.shift;
     let { runThread, runLength, lastTime } = this;
@@ -84,7 +95,12 @@ export class EventEncoder {
         const blockAge = age[row]!;
         ages.varint(blockAge + 1);
         if (blockAge < 0) addresses.varint(addressHigh[row]! * 4294967296 + addressLow[row]!);
-        else predictor.released(predictor.list(thread, sizeLow[row]!, sizeHigh[row]!), addressLow[row]!, addressHigh[row]!);
+        else
+          predictor.released(
+            predictor.list(thread, sizeLow[row]!, sizeHigh[row]!),
+            addressLow[row]!,
+            addressHigh[row]!,
+          );
       } else {
         const halves = 2 * recordWords(kind) - 2;
         const from = stackId[row]!;
@@ -101,7 +117,17 @@ export class EventEncoder {
   /** The chunk's content; the encoder then stands at the start of the next chunk. */
   finish(): Uint8Array {
     this.endRun(this.runThread, this.runLength);
-    const sections = [this.types, this.threads, this.times, this.pairs, this.uses, this.placements, this.addresses, this.ages, this.rare];
+    const sections = [
+      this.types,
+      this.threads,
+      this.times,
+      this.pairs,
+      this.uses,
+      this.placements,
+      this.addresses,
+      this.ages,
+      this.rare,
+    ];
     const out = new ByteWriter(64 + sections.reduce((sum, section) => sum + section.length + 8, 0));
     out.varint(this.eventCount);
     out.float64(this.nsPerTick);

@@ -60,7 +60,10 @@ export function encodeFileHeader(): Uint8Array {
 export function checkFileHeader(bytes: Uint8Array, name: string): number {
   const isTrace = bytes.length >= fileHeaderBytes && magic.every((byte, i) => bytes[i] === byte);
   if (!isTrace) {
-    throw new MemprofError('ERR_MEMPROF_NOT_A_TRACE', `${name} is not a memprof trace: its first bytes are not those of a .mprof file.`);
+    throw new MemprofError(
+      'ERR_MEMPROF_NOT_A_TRACE',
+      `${name} is not a memprof trace: its first bytes are not those of a .mprof file.`,
+    );
   }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const version = view.getUint32(8, true);
@@ -71,7 +74,10 @@ export function checkFileHeader(bytes: Uint8Array, name: string): number {
     );
   }
   if (version === 0 || view.getUint32(12, true) !== flagZstd) {
-    throw new MemprofError('ERR_MEMPROF_NOT_A_TRACE', `${name} is not a memprof trace: its header is damaged.`);
+    throw new MemprofError(
+      'ERR_MEMPROF_NOT_A_TRACE',
+      `${name} is not a memprof trace: its header is damaged.`,
+    );
   }
   return version;
 }
@@ -89,10 +95,15 @@ export function encodeChunkHeader(header: ChunkHeader, crc32: Codec['crc32']): U
   return bytes;
 }
 
-export function decodeChunkHeader(bytes: Uint8Array, expectedSequence: number, crc32: Codec['crc32']): ChunkHeader {
+export function decodeChunkHeader(
+  bytes: Uint8Array,
+  expectedSequence: number,
+  crc32: Codec['crc32'],
+): ChunkHeader {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (bytes.length < chunkHeaderBytes) throw new TraceDamage('is cut within its header');
-  if (view.getUint32(24, true) !== crc32(bytes.subarray(0, 24))) throw new TraceDamage('has a header with a wrong checksum');
+  if (view.getUint32(24, true) !== crc32(bytes.subarray(0, 24)))
+    throw new TraceDamage('has a header with a wrong checksum');
   const header = {
     kind: view.getUint32(0, true),
     sequence: view.getUint32(4, true),
@@ -101,8 +112,10 @@ export function decodeChunkHeader(bytes: Uint8Array, expectedSequence: number, c
     storedBytes: view.getUint32(16, true),
     payloadCrc: view.getUint32(20, true),
   };
-  if (header.sequence !== expectedSequence) throw new TraceDamage(`is number ${header.sequence}, not ${expectedSequence}`);
-  if (header.rawBytes > maxChunkBytes || header.storedBytes > maxChunkBytes) throw new TraceDamage('is too long');
+  if (header.sequence !== expectedSequence)
+    throw new TraceDamage(`is number ${header.sequence}, not ${expectedSequence}`);
+  if (header.rawBytes > maxChunkBytes || header.storedBytes > maxChunkBytes)
+    throw new TraceDamage('is too long');
   return header;
 }
 
@@ -113,8 +126,11 @@ export function decodePayload(header: ChunkHeader, stored: Uint8Array, codec: Co
   try {
     raw = codec.decompress(stored, header.rawBytes);
   } catch (error) {
-    throw new TraceDamage(`does not decompress: ${error instanceof Error ? error.message : String(error)}`);
+    throw new TraceDamage(
+      `does not decompress: ${error instanceof Error ? error.message : String(error)}`,
+    );
   }
-  if (raw.length !== header.rawBytes) throw new TraceDamage(`has ${raw.length} bytes, not ${header.rawBytes}`);
+  if (raw.length !== header.rawBytes)
+    throw new TraceDamage(`has ${raw.length} bytes, not ${header.rawBytes}`);
   return raw;
 }

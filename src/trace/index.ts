@@ -8,4 +8,4 @@ export { EventDecoder } from './event-decoder.js';
 export { EventEncoder, eventsPerChunk } from './event-encoder.js';
 export { type Codec, formatVersion } from './format.js';
 export { eventsOf, openTrace, sourceOf, type TraceSource } from './open.js';
-export { TraceWriter, type TraceWriterOptions, type TraceSources } from './writer.js';
+export { type TraceSources, TraceWriter, type TraceWriterOptions } from './writer.js';

@@ -2,12 +2,30 @@
 // the trace says everything without them, and replayed through a ledger when it was cut before.
 import { MemprofError } from '../errors.js';
 import { type EventBatch, Recording, StackTableBuilder } from '../ledger/index.js';
-import { type CodeInfo, type LiveSet, type Losses, type Moment, type ModuleInfo, type ProcessInfo, type StackTotals, type TraceModel } from '../model/index.js';
+import type {
+  CodeInfo,
+  LiveSet,
+  Losses,
+  ModuleInfo,
+  Moment,
+  ProcessInfo,
+  StackTotals,
+  TraceModel,
+} from '../model/index.js';
 import { ByteReader } from './bytes.js';
 import { type Checkpoint, decodeCheckpoint, isObject } from './checkpoint.js';
 import { TraceDamage } from './damage.js';
 import { EventDecoder } from './event-decoder.js';
-import { checkFileHeader, type ChunkHeader, chunkHeaderBytes, ChunkKind, type Codec, decodeChunkHeader, decodePayload, fileHeaderBytes } from './format.js';
+import {
+  type ChunkHeader,
+  ChunkKind,
+  type Codec,
+  checkFileHeader,
+  chunkHeaderBytes,
+  decodeChunkHeader,
+  decodePayload,
+  fileHeaderBytes,
+} from './format.js';
 import { decodeLiveSet, decodeStacks } from './tables.js';
 import type { MetaContent } from './writer.js';
 
@@ -21,7 +39,11 @@ export interface TraceSource {
 }
 
 export function sourceOf(bytes: Uint8Array, name = 'the trace'): TraceSource {
-  return { name, sizeBytes: bytes.length, read: (offset, length) => bytes.subarray(offset, offset + length) };
+  return {
+    name,
+    sizeBytes: bytes.length,
+    read: (offset, length) => bytes.subarray(offset, offset + length),
+  };
 }
 
 interface Chunk {
@@ -32,13 +54,18 @@ interface Chunk {
 type Damaged = { offset: number; reason: string };
 
 /** The whole chunks, in order; ends before the first that is damaged or cut. */
-function* chunksOf(source: TraceSource, codec: Codec, onDamage: (damage: Damaged) => void): Generator<Chunk> {
+function* chunksOf(
+  source: TraceSource,
+  codec: Codec,
+  onDamage: (damage: Damaged) => void,
+): Generator<Chunk> {
   let offset = fileHeaderBytes;
   for (let sequence = 0; offset < source.sizeBytes; sequence++) {
     let header: ChunkHeader;
     try {
       header = decodeChunkHeader(source.read(offset, chunkHeaderBytes), sequence, codec.crc32);
-      if (offset + chunkHeaderBytes + header.storedBytes > source.sizeBytes) throw new TraceDamage('is cut within its content');
+      if (offset + chunkHeaderBytes + header.storedBytes > source.sizeBytes)
+        throw new TraceDamage('is cut within its content');
     } catch (error) {
       if (!(error instanceof TraceDamage)) throw error;
       onDamage({ offset, reason: error.message });
@@ -78,7 +105,10 @@ export function openTrace(source: TraceSource, codec: Codec): TraceModel {
  * until the next is asked for. Ends at the last whole chunk of a cut file; a chunk that is damaged
  * in its middle throws ERR_MEMPROF_TRACE_DAMAGED.
  */
-export function* eventsOf(source: TraceSource, codec: Codec): Generator<{ batch: EventBatch; nsPerTick: number }> {
+export function* eventsOf(
+  source: TraceSource,
+  codec: Codec,
+): Generator<{ batch: EventBatch; nsPerTick: number }> {
   checkFileHeader(source.read(0, fileHeaderBytes), source.name);
   const decoder = new EventDecoder();
   for (const chunk of chunksOf(source, codec, () => undefined)) {
@@ -134,7 +164,11 @@ class OpenState {
         decodeStacks(reader, this.stacks);
         break;
       case ChunkKind.teardown:
-        this.beforeTeardown = { name: 'before-teardown', atNs: reader.float64(), live: decodeLiveSet(reader) };
+        this.beforeTeardown = {
+          name: 'before-teardown',
+          atNs: reader.float64(),
+          live: decodeLiveSet(reader),
+        };
         break;
       case ChunkKind.checkpoint:
         this.checkpoint = decodeCheckpoint(reader, this.stacks.count);
@@ -150,18 +184,33 @@ class OpenState {
   model(formatVersion: number): TraceModel {
     const { checkpoint, replayed } = this;
     this.stacks.pushReadyMade();
-    const shared = { formatVersion, codes: this.codes, hasEvents: this.hasEvents, complete: this.isEnded };
+    const shared = {
+      formatVersion,
+      codes: this.codes,
+      hasEvents: this.hasEvents,
+      complete: this.isEnded,
+    };
     if (replayed !== null) {
       const { recording, nsPerTick } = replayed;
       const parts = recording.parts(nsPerTick, this.stacks.count);
-      const process = { ...(checkpoint?.facts.process ?? this.process ?? unknownProcess()), durationNs: parts.atEnd.atNs };
+      const process = {
+        ...(checkpoint?.facts.process ?? this.process ?? unknownProcess()),
+        durationNs: parts.atEnd.atNs,
+      };
       const losses: Losses = {
         ...(checkpoint?.facts.losses ?? noLosses()),
         lostEventCount: Math.max(recording.lostCount, checkpoint?.facts.losses.lostEventCount ?? 0),
         unknownReleaseCount: recording.ledger.unknownReleaseCount,
         doubleAllocationCount: recording.ledger.doubleAllocationCount,
       };
-      return this.withAllStacks({ ...shared, ...parts, process, losses, modules: this.modules, stacks: this.stacks.table() });
+      return this.withAllStacks({
+        ...shared,
+        ...parts,
+        process,
+        losses,
+        modules: this.modules,
+        stacks: this.stacks.table(),
+      });
     }
     if (checkpoint !== null) {
       const { atNs, totals, ...facts } = checkpoint.facts;
@@ -177,12 +226,23 @@ class OpenState {
     }
     const parts = new Recording().parts(1, this.stacks.count);
     const process = this.process ?? unknownProcess();
-    return { ...shared, ...parts, beforeTeardown: this.beforeTeardown, process, losses: noLosses(), modules: this.modules, stacks: this.stacks.table() };
+    return {
+      ...shared,
+      ...parts,
+      beforeTeardown: this.beforeTeardown,
+      process,
+      losses: noLosses(),
+      modules: this.modules,
+      stacks: this.stacks.table(),
+    };
   }
 
   /** Every stack id that the model names has a node, and totals are as long as the stack table. */
   private withAllStacks(model: TraceModel): TraceModel {
-    const sets = [model.atEnd.live, ...(model.beforeTeardown === null ? [] : [model.beforeTeardown.live])];
+    const sets = [
+      model.atEnd.live,
+      ...(model.beforeTeardown === null ? [] : [model.beforeTeardown.live]),
+    ];
     for (const live of sets) clampStacks(live, model.stacks.count);
     const length = model.stacks.count;
     if (model.stackTotals.allocationCount.length === length) return model;
@@ -190,9 +250,11 @@ class OpenState {
   }
 
   private takeMeta(value: unknown): void {
-    if (!isObject(value) || !isObject(value['process'])) throw new TraceDamage('has facts that are none');
+    if (!isObject(value) || !isObject(value['process']))
+      throw new TraceDamage('has facts that are none');
     const meta = value as unknown as MetaContent;
-    if (![meta.modules, meta.codes, meta.texts].every(Array.isArray)) throw new TraceDamage('has facts that are none');
+    if (![meta.modules, meta.codes, meta.texts].every(Array.isArray))
+      throw new TraceDamage('has facts that are none');
     this.process = meta.process;
     this.hasEvents = meta.hasEvents === true;
     if (meta.modules.length > 0) this.modules = meta.modules;
@@ -204,7 +266,8 @@ class OpenState {
 const stackNotTaken = 4;
 
 function clampStacks(live: LiveSet, stackCount: number): void {
-  for (let i = 0; i < live.count; i++) if (live.stackId[i]! >= stackCount) live.stackId[i] = stackNotTaken;
+  for (let i = 0; i < live.count; i++)
+    if (live.stackId[i]! >= stackCount) live.stackId[i] = stackNotTaken;
 }
 
 /** Totals of stacks whose nodes were cut away go to the stack that says so. */

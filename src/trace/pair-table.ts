@@ -26,7 +26,12 @@ export class PairTable {
     const { stamps, stamp } = this;
     let at = this.homeOf(stack, sizeLow);
     while (stamps[at] === stamp) {
-      if (this.stacks[at] === stack && this.sizesLow[at] === sizeLow && this.sizesHigh[at] === sizeHigh) return this.numbers[at]!;
+      if (
+        this.stacks[at] === stack &&
+        this.sizesLow[at] === sizeLow &&
+        this.sizesHigh[at] === sizeHigh
+      )
+        return this.numbers[at]!;
       at = (at + 1) & (this.capacity - 1);
     }
     this.put(at, stack, sizeLow, sizeHigh, ++this.count);
@@ -35,7 +40,10 @@ export class PairTable {
   }
 
   private homeOf(stack: number, sizeLow: number): number {
-    return Math.imul(Math.imul(stack, 0x9e3779b1) ^ Math.imul(sizeLow, 0x85ebca6b), 0xc2b2ae35) >>> this.shift;
+    return (
+      Math.imul(Math.imul(stack, 0x9e3779b1) ^ Math.imul(sizeLow, 0x85ebca6b), 0xc2b2ae35) >>>
+      this.shift
+    );
   }
 
   private put(at: number, stack: number, sizeLow: number, sizeHigh: number, number: number): void {

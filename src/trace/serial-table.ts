@@ -9,7 +9,14 @@ export class SerialTable {
   private count = 0;
 
   /** `info`: address low, high, size low, high, stack. */
-  add(serial: number, addressLow: number, addressHigh: number, sizeLow: number, sizeHigh: number, stackId: number): void {
+  add(
+    serial: number,
+    addressLow: number,
+    addressHigh: number,
+    sizeLow: number,
+    sizeHigh: number,
+    stackId: number,
+  ): void {
     if (this.count > this.capacity / 2) this.grow();
     const { slots } = this;
     const mask = this.capacity - 1;

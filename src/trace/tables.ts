@@ -1,6 +1,7 @@
 // The columns of stack tables, live sets and totals as bytes, and back.
-import type { LiveSet, StackTable, StackTotals } from '../model/index.js';
+
 import type { StackTableBuilder } from '../ledger/index.js';
+import type { LiveSet, StackTable, StackTotals } from '../model/index.js';
 import type { ByteReader, ByteWriter } from './bytes.js';
 import { TraceDamage } from './damage.js';
 
@@ -22,7 +23,8 @@ export function decodeStacks(reader: ByteReader, into: StackTableBuilder): void 
   if (from !== into.count) throw new TraceDamage(`has stack nodes from ${from}, not ${into.count}`);
   for (let id = from; id < from + count; id++) {
     const distance = reader.varint();
-    if (distance < 1 || distance > id) throw new TraceDamage(`has a stack node ${id} without a parent`);
+    if (distance < 1 || distance > id)
+      throw new TraceDamage(`has a stack node ${id} without a parent`);
     into.push(id - distance, reader.uint8(), reader.varint(), reader.varint());
   }
 }
@@ -67,7 +69,13 @@ export function decodeLiveSet(reader: ByteReader): LiveSet {
   return live;
 }
 
-const totalsColumns = ['allocationCount', 'allocatedBytes', 'liveCount', 'liveBytes', 'temporaryCount'] as const;
+const totalsColumns = [
+  'allocationCount',
+  'allocatedBytes',
+  'liveCount',
+  'liveBytes',
+  'temporaryCount',
+] as const;
 
 /** Only stacks that allocated: most nodes are on the way to one. */
 export function encodeStackTotals(totals: StackTotals, out: ByteWriter): void {
@@ -88,7 +96,8 @@ export function encodeStackTotals(totals: StackTotals, out: ByteWriter): void {
 /** `stackCount`: how many nodes are known; a chunk that claims many more is damaged. */
 export function decodeStackTotals(reader: ByteReader, stackCount: number): StackTotals {
   const length = reader.varint();
-  if (length > Math.max(stackCount, 6) + 2 ** 24) throw new TraceDamage(`has totals of ${length} stacks`);
+  if (length > Math.max(stackCount, 6) + 2 ** 24)
+    throw new TraceDamage(`has totals of ${length} stacks`);
   const totals: StackTotals = {
     allocationCount: new Float64Array(length),
     allocatedBytes: new Float64Array(length),

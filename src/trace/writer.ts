@@ -4,7 +4,13 @@ import type { CodeInfo, LiveSet, ModuleInfo, ProcessInfo, TraceModel } from '../
 import { ByteWriter } from './bytes.js';
 import { encodeCheckpoint } from './checkpoint.js';
 import { EventEncoder } from './event-encoder.js';
-import { type ChunkHeader, ChunkKind, type Codec, encodeChunkHeader, encodeFileHeader } from './format.js';
+import {
+  type ChunkHeader,
+  ChunkKind,
+  type Codec,
+  encodeChunkHeader,
+  encodeFileHeader,
+} from './format.js';
 import { encodeLiveSet, encodeStacks } from './tables.js';
 
 export interface TraceWriterOptions {
@@ -96,7 +102,8 @@ export class TraceWriter {
 
   /** The last words; resolves when the sink has everything. */
   async end(model: TraceModel): Promise<void> {
-    if (model.beforeTeardown !== null) this.teardown(model.beforeTeardown.atNs, model.beforeTeardown.live);
+    if (model.beforeTeardown !== null)
+      this.teardown(model.beforeTeardown.atNs, model.beforeTeardown.live);
     this.checkpoint(model);
     const out = new ByteWriter(16);
     out.varint(this.eventCount);
@@ -125,7 +132,10 @@ export class TraceWriter {
     const { codes, texts } = this.sources;
     const modules = this.sources.modules();
     const modulesState = `${modules.length} ${modules.filter((module) => module.unloadedNs !== null).length}`;
-    const isKnown = codes.length === this.writtenCodes && texts.length === this.writtenTexts && modulesState === this.writtenModules;
+    const isKnown =
+      codes.length === this.writtenCodes &&
+      texts.length === this.writtenTexts &&
+      modulesState === this.writtenModules;
     if (isKnown && !isFirst) return;
     const content: MetaContent = {
       process: this.sources.process(),

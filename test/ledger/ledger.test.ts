@@ -6,7 +6,10 @@ const GiB = 2 ** 30;
 
 /** The obvious ledger: what the fast one must equal. */
 class NaiveLedger {
-  live = new Map<number, { size: number; stack: number; thread: number; tick: number; entry: number; serial: number }>();
+  live = new Map<
+    number,
+    { size: number; stack: number; thread: number; tick: number; entry: number; serial: number }
+  >();
   serial = 0;
   allocatedBytes = 0;
   releaseCount = 0;
@@ -26,7 +29,14 @@ class NaiveLedger {
     return sums;
   }
 
-  allocate(entry: number, thread: number, tick: number, address: number, size: number, stack: number): void {
+  allocate(
+    entry: number,
+    thread: number,
+    tick: number,
+    address: number,
+    size: number,
+    stack: number,
+  ): void {
     const old = this.live.get(address);
     if (old !== undefined) {
       this.doubles++;
@@ -75,78 +85,87 @@ const event = fc.record({
   type: fc.nat({ max: 3 }),
   thread: fc.nat({ max: 40 }),
   // Few addresses, so that they are reused, doubled and released twice; some differ only in high bits.
-  address: fc.tuple(fc.nat({ max: 60 }), fc.constantFrom(0, 2 ** 32, 0x7f00 * 2 ** 32)).map(([low, high]) => 16 * low + high),
-  size: fc.oneof(fc.nat({ max: 4096 }), fc.constantFrom(0, 2 ** 31, 2 ** 32 - 1, 5 * GiB, 2 ** 48 - 1)),
+  address: fc
+    .tuple(fc.nat({ max: 60 }), fc.constantFrom(0, 2 ** 32, 0x7f00 * 2 ** 32))
+    .map(([low, high]) => 16 * low + high),
+  size: fc.oneof(
+    fc.nat({ max: 4096 }),
+    fc.constantFrom(0, 2 ** 31, 2 ** 32 - 1, 5 * GiB, 2 ** 48 - 1),
+  ),
   stack: fc.nat({ max: 3000 }),
 });
 
 test('the ledger equals a plain Map over any sequence of events', (t) => {
   fc.assert(
-    fc.property(fc.array(event, { maxLength: 400 }), fc.integer({ min: 1, max: 50 }), (events, batchSize) => {
-      const ledger = new Ledger();
-      const naive = new NaiveLedger();
-      for (let start = 0; start < events.length; start += batchSize) {
-        const batch = new EventBatch(batchSize);
-        const expected: ({ age: number; size: number } | null)[] = [];
-        events.slice(start, start + batchSize).forEach((e, i) => {
-          const tick = 2 ** 40 + 3 * (start + i);
-          if (e.isAllocation) {
-            const entry = EventType.malloc + e.type;
-            batch.pushAllocation(entry, e.thread, tick, e.address, e.size, e.stack);
-            naive.allocate(entry, e.thread, tick, e.address, e.size, e.stack);
-            expected.push(null);
-          } else {
-            batch.pushRelease(EventType.free + e.type, e.thread, tick, e.address);
-            expected.push(naive.release(e.thread, e.address));
-          }
+    fc.property(
+      fc.array(event, { maxLength: 400 }),
+      fc.integer({ min: 1, max: 50 }),
+      (events, batchSize) => {
+        const ledger = new Ledger();
+        const naive = new NaiveLedger();
+        for (let start = 0; start < events.length; start += batchSize) {
+          const batch = new EventBatch(batchSize);
+          const expected: ({ age: number; size: number } | null)[] = [];
+          events.slice(start, start + batchSize).forEach((e, i) => {
+            const tick = 2 ** 40 + 3 * (start + i);
+            if (e.isAllocation) {
+              const entry = EventType.malloc + e.type;
+              batch.pushAllocation(entry, e.thread, tick, e.address, e.size, e.stack);
+              naive.allocate(entry, e.thread, tick, e.address, e.size, e.stack);
+              expected.push(null);
+            } else {
+              batch.pushRelease(EventType.free + e.type, e.thread, tick, e.address);
+              expected.push(naive.release(e.thread, e.address));
+            }
+          });
+          run(batch, ledger);
+          expected.forEach((release, row) => {
+            if (release === null) return;
+            t.is(batch.age[row], release.age);
+            t.is(batch.sizeBytes(row), release.size);
+          });
+        }
+        const live = ledger.snapshot(2);
+        const expectedLive = [...naive.live].sort(([, a], [, b]) => a.serial - b.serial);
+        t.is(live.count, expectedLive.length);
+        expectedLive.forEach(([address, block], i) => {
+          t.is(live.address[i], address);
+          t.is(live.sizeBytes[i], block.size);
+          t.is(live.stackId[i], block.stack);
+          t.is(live.threadIndex[i], block.thread);
+          t.is(live.entry[i], block.entry);
+          t.is(live.bornNs[i], 2 * block.tick);
         });
-        run(batch, ledger);
-        expected.forEach((release, row) => {
-          if (release === null) return;
-          t.is(batch.age[row], release.age);
-          t.is(batch.sizeBytes(row), release.size);
-        });
-      }
-      const live = ledger.snapshot(2);
-      const expectedLive = [...naive.live].sort(([, a], [, b]) => a.serial - b.serial);
-      t.is(live.count, expectedLive.length);
-      expectedLive.forEach(([address, block], i) => {
-        t.is(live.address[i], address);
-        t.is(live.sizeBytes[i], block.size);
-        t.is(live.stackId[i], block.stack);
-        t.is(live.threadIndex[i], block.thread);
-        t.is(live.entry[i], block.entry);
-        t.is(live.bornNs[i], 2 * block.tick);
-      });
-      const totals = ledger.totals(2);
-      t.is(totals.allocationCount, naive.serial);
-      t.is(totals.allocatedBytes, naive.allocatedBytes);
-      t.is(totals.releaseCount, naive.releaseCount);
-      t.is(totals.releasedBytes, naive.releasedBytes);
-      t.is(totals.liveCount, naive.live.size);
-      t.is(totals.liveBytes, naive.liveBytes);
-      t.is(totals.peakBytes, naive.peakBytes);
-      t.is(totals.peakBlockCount, naive.peakCount);
-      t.is(totals.peakNs, 2 * naive.peakTick);
-      t.is(ledger.unknownReleaseCount, naive.unknown);
-      t.is(ledger.doubleAllocationCount, naive.doubles);
-      t.is(
-        totals.eventCounts.reduce((sum, count) => sum + count, 0),
-        events.length,
-      );
-      const stacks = ledger.stackTotals(0);
-      for (const [id, sums] of naive.stacks) {
-        const liveHere = expectedLive.filter(([, block]) => block.stack === id);
-        t.is(stacks.allocationCount[id], sums.count);
-        t.is(stacks.allocatedBytes[id], sums.bytes);
-        t.is(stacks.temporaryCount[id], sums.temporary);
-        t.is(stacks.liveCount[id], liveHere.length);
+        const totals = ledger.totals(2);
+        t.is(totals.allocationCount, naive.serial);
+        t.is(totals.allocatedBytes, naive.allocatedBytes);
+        t.is(totals.releaseCount, naive.releaseCount);
+        t.is(totals.releasedBytes, naive.releasedBytes);
+        t.is(totals.liveCount, naive.live.size);
+        t.is(totals.liveBytes, naive.liveBytes);
+        t.is(totals.peakBytes, naive.peakBytes);
+        t.is(totals.peakBlockCount, naive.peakCount);
+        t.is(totals.peakNs, 2 * naive.peakTick);
+        t.is(ledger.unknownReleaseCount, naive.unknown);
+        t.is(ledger.doubleAllocationCount, naive.doubles);
         t.is(
-          stacks.liveBytes[id],
-          liveHere.reduce((sum, [, block]) => sum + block.size, 0),
+          totals.eventCounts.reduce((sum, count) => sum + count, 0),
+          events.length,
         );
-      }
-    }),
+        const stacks = ledger.stackTotals(0);
+        for (const [id, sums] of naive.stacks) {
+          const liveHere = expectedLive.filter(([, block]) => block.stack === id);
+          t.is(stacks.allocationCount[id], sums.count);
+          t.is(stacks.allocatedBytes[id], sums.bytes);
+          t.is(stacks.temporaryCount[id], sums.temporary);
+          t.is(stacks.liveCount[id], liveHere.length);
+          t.is(
+            stacks.liveBytes[id],
+            liveHere.reduce((sum, [, block]) => sum + block.size, 0),
+          );
+        }
+      },
+    ),
     { numRuns: 300 },
   );
 });

@@ -16,7 +16,13 @@ test('mappings equal an array of pages, however ranges are cut, joined and moved
       const mappings = new Mappings();
       const pages = new Array<number>(64).fill(0);
       for (const s of steps) {
-        if (s.isMap) mappings.map(s.page * page, s.pages * page, { stackId: s.stackId, bornTick: 0, prot: 3, flags: 0 });
+        if (s.isMap)
+          mappings.map(s.page * page, s.pages * page, {
+            stackId: s.stackId,
+            bornTick: 0,
+            prot: 3,
+            flags: 0,
+          });
         else mappings.unmap(s.page * page, s.pages * page);
         pages.fill(s.isMap ? s.stackId : 0, s.page, s.page + s.pages);
       }
@@ -38,6 +44,8 @@ test('mremap keeps protection and flags and takes the new place and stack', (t) 
   mappings.remap(10 * page, 4 * page, 100 * page, 8 * page, 2, 7);
   t.deepEqual(
     mappings.list(2).map((m) => ({ ...m })),
-    [{ address: 100 * page, sizeBytes: 8 * page, stackId: 2, bornNs: 14, prot: 3, flags: 0x22 }] as never,
+    [
+      { address: 100 * page, sizeBytes: 8 * page, stackId: 2, bornNs: 14, prot: 3, flags: 0x22 },
+    ] as never,
   );
 });

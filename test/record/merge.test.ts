@@ -12,7 +12,11 @@ function mergeOf(rings: TestRing[]): { merge: Merge; damages: string[] } {
   return { merge, damages };
 }
 
-function takeAll(merge: Merge, now: number, capacity = 7): { type: number; tick: number; thread: number; address: number; size: number; stack: number }[] {
+function takeAll(
+  merge: Merge,
+  now: number,
+  capacity = 7,
+): { type: number; tick: number; thread: number; address: number; size: number; stack: number }[] {
   const taken = [];
   const batch = new EventBatch(capacity);
   for (let isFull = true; isFull; ) {
@@ -44,39 +48,51 @@ const record = fc.record({
 
 test('records of several rings come out in the order of their ticks, whenever rings were drained and wherever they wrap', (t) => {
   fc.assert(
-    fc.property(fc.array(record, { maxLength: 200 }), fc.nat({ max: 2 ** 32 - 1 }), (records, startWord) => {
-      // 64 words: records wrap in their middle, and word counts wrap at 2^32.
-      const rings = [0, 1, 2, 3].map((index) => new TestRing(index, 512, (startWord - 20) >>> 0));
-      const { merge, damages } = mergeOf(rings);
-      const taken: ReturnType<typeof takeAll> = [];
-      let tick = 0;
-      for (const [index, ring] of rings.entries()) ring.put(EventType.threadBegin, tick++, BigInt(index) << 32n, 0n);
-      const drain = (now: number) => {
-        for (const { reader } of rings) reader.drain();
-        taken.push(...takeAll(merge, now));
-      };
-      const expected = [];
-      for (const r of records) {
-        tick += r.ticks;
-        const ring = rings[r.ring]!;
-        if (ring.freeWords < 3) drain(tick);
-        const { address } = r;
-        if (r.isAllocation) {
-          ring.put(EventType.malloc, tick, ...allocationWords(address, r.size, r.stack));
-          expected.push({ type: EventType.malloc, tick, thread: r.ring, address, size: r.size, stack: r.stack });
-        } else {
-          ring.put(EventType.free, tick, BigInt(address));
-          expected.push({ type: EventType.free, tick, thread: r.ring, address });
+    fc.property(
+      fc.array(record, { maxLength: 200 }),
+      fc.nat({ max: 2 ** 32 - 1 }),
+      (records, startWord) => {
+        // 64 words: records wrap in their middle, and word counts wrap at 2^32.
+        const rings = [0, 1, 2, 3].map((index) => new TestRing(index, 512, (startWord - 20) >>> 0));
+        const { merge, damages } = mergeOf(rings);
+        const taken: ReturnType<typeof takeAll> = [];
+        let tick = 0;
+        for (const [index, ring] of rings.entries())
+          ring.put(EventType.threadBegin, tick++, BigInt(index) << 32n, 0n);
+        const drain = (now: number) => {
+          for (const { reader } of rings) reader.drain();
+          taken.push(...takeAll(merge, now));
+        };
+        const expected = [];
+        for (const r of records) {
+          tick += r.ticks;
+          const ring = rings[r.ring]!;
+          if (ring.freeWords < 3) drain(tick);
+          const { address } = r;
+          if (r.isAllocation) {
+            ring.put(EventType.malloc, tick, ...allocationWords(address, r.size, r.stack));
+            expected.push({
+              type: EventType.malloc,
+              tick,
+              thread: r.ring,
+              address,
+              size: r.size,
+              stack: r.stack,
+            });
+          } else {
+            ring.put(EventType.free, tick, BigInt(address));
+            expected.push({ type: EventType.free, tick, thread: r.ring, address });
+          }
+          if (r.drains) drain(tick + 1);
         }
-        if (r.drains) drain(tick + 1);
-      }
-      drain(Infinity);
-      t.deepEqual(damages, []);
-      const blocks = taken.filter(({ type }) => type !== EventType.threadBegin);
-      t.is(blocks.length, expected.length);
-      expected.forEach((event, i) => t.like(blocks[i], event));
-      t.is(merge.fallenTickCount, 0);
-    }),
+        drain(Infinity);
+        t.deepEqual(damages, []);
+        const blocks = taken.filter(({ type }) => type !== EventType.threadBegin);
+        t.is(blocks.length, expected.length);
+        for (const [i, event] of expected.entries()) t.like(blocks[i], event);
+        t.is(merge.fallenTickCount, 0);
+      },
+    ),
   );
 });
 
@@ -122,7 +138,9 @@ test('at the same tick a release comes before an allocation', (t) => {
   rings[1]!.put(EventType.free, 9, 0x1000n);
   for (const { reader } of rings) reader.drain();
   t.deepEqual(
-    takeAll(merge, Infinity).slice(2).map(({ type }) => type),
+    takeAll(merge, Infinity)
+      .slice(2)
+      .map(({ type }) => type),
     [EventType.free, EventType.malloc],
   );
 });
@@ -147,50 +165,67 @@ test('random words in a ring, or a random head, never throw; the ring is stopped
   const word = fc.oneof(
     fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
     // Nearly right ones reach deeper.
-    fc.tuple(fc.constantFrom(...types), fc.bigInt({ min: 0n, max: 2n ** 56n - 1n })).map(([type, rest]) => (type << 56n) | rest),
-    fc.tuple(fc.constantFrom(...types), fc.bigInt({ min: 0n, max: 5000n })).map(([type, rest]) => (type << 56n) | rest),
+    fc
+      .tuple(fc.constantFrom(...types), fc.bigInt({ min: 0n, max: 2n ** 56n - 1n }))
+      .map(([type, rest]) => (type << 56n) | rest),
+    fc
+      .tuple(fc.constantFrom(...types), fc.bigInt({ min: 0n, max: 5000n }))
+      .map(([type, rest]) => (type << 56n) | rest),
   );
   fc.assert(
-    fc.property(fc.array(word, { maxLength: 60 }), fc.option(fc.nat({ max: 2 ** 32 - 1 })), (words, head) => {
-      const bad = new TestRing(0, 512);
-      const good = new TestRing(1, 512);
-      const { merge } = mergeOf([bad, good]);
-      good.put(EventType.threadBegin, 1, 1n << 32n, 0n);
-      good.put(EventType.malloc, 7, ...allocationWords(0x7000, 24, 1));
-      bad.putWords(words);
-      if (head !== null) bad.setHead(head);
-      const recording = new Recording();
-      for (let round = 0; round < 3; round++) {
-        bad.reader.drain();
-        good.reader.drain();
-        const batch = new EventBatch(16);
-        for (let isFull = true; isFull; ) {
-          isFull = merge.fill(batch, Infinity, 1000);
-          recording.consume(batch);
-          batch.clear();
+    fc.property(
+      fc.array(word, { maxLength: 60 }),
+      fc.option(fc.nat({ max: 2 ** 32 - 1 })),
+      (words, head) => {
+        const bad = new TestRing(0, 512);
+        const good = new TestRing(1, 512);
+        const { merge } = mergeOf([bad, good]);
+        good.put(EventType.threadBegin, 1, 1n << 32n, 0n);
+        good.put(EventType.malloc, 7, ...allocationWords(0x7000, 24, 1));
+        bad.putWords(words);
+        if (head !== null) bad.setHead(head);
+        const recording = new Recording();
+        for (let round = 0; round < 3; round++) {
+          bad.reader.drain();
+          good.reader.drain();
+          const batch = new EventBatch(16);
+          for (let isFull = true; isFull; ) {
+            isFull = merge.fill(batch, Infinity, 1000);
+            recording.consume(batch);
+            batch.clear();
+          }
         }
-      }
-      recording.parts(1, 0);
-      t.true(recording.ledger.totals(1).eventCounts[EventType.malloc]! >= 1);
-      t.true(recording.ledger.nextSerial >= 1);
-    }),
+        recording.parts(1, 0);
+        t.true(recording.ledger.totals(1).eventCounts[EventType.malloc]! >= 1);
+        t.true(recording.ledger.nextSerial >= 1);
+      },
+    ),
     { numRuns: 2000 },
   );
 });
 
 test('random bytes in the meta ring never throw', (t) => {
   fc.assert(
-    fc.property(fc.array(fc.tuple(fc.nat({ max: 8 }), fc.integer({ min: 0, max: 9 }), fc.uint8Array({ maxLength: 64 }))), (records) => {
-      const parser = new MetaParser();
-      for (const [type, words, bytes] of records) {
-        const padded = new Uint8Array(8 + 8 * words);
-        const view = new DataView(padded.buffer);
-        view.setUint32(0, type, true);
-        view.setUint32(4, padded.length, true);
-        padded.set(bytes.subarray(0, 8 * words), 8);
-        t.notThrows(() => parser.push(padded));
-      }
-    }),
+    fc.property(
+      fc.array(
+        fc.tuple(
+          fc.nat({ max: 8 }),
+          fc.integer({ min: 0, max: 9 }),
+          fc.uint8Array({ maxLength: 64 }),
+        ),
+      ),
+      (records) => {
+        const parser = new MetaParser();
+        for (const [type, words, bytes] of records) {
+          const padded = new Uint8Array(8 + 8 * words);
+          const view = new DataView(padded.buffer);
+          view.setUint32(0, type, true);
+          view.setUint32(4, padded.length, true);
+          padded.set(bytes.subarray(0, 8 * words), 8);
+          t.notThrows(() => parser.push(padded));
+        }
+      },
+    ),
     { numRuns: 1000 },
   );
 });

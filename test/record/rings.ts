@@ -50,7 +50,11 @@ export class TestRing {
   }
 }
 
-export function allocationWords(address: number, sizeBytes: number, stackId: number): [bigint, bigint] {
+export function allocationWords(
+  address: number,
+  sizeBytes: number,
+  stackId: number,
+): [bigint, bigint] {
   const size = BigInt(sizeBytes);
   return [BigInt(address) | ((size & 0xffffn) << 48n), ((size >> 16n) << 32n) | BigInt(stackId)];
 }

@@ -1,9 +1,22 @@
-import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync, mkdirSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
 import { EventType } from '../../src/ledger/index.js';
-import { readTraceEvents, readTraceFile, startSession, type SessionOptions } from '../../src/record/index.js';
+import {
+  readTraceEvents,
+  readTraceFile,
+  type SessionOptions,
+  startSession,
+} from '../../src/record/index.js';
 import { buildWireDump } from './support.js';
 
 const dump = buildWireDump();
@@ -54,10 +67,7 @@ test('what a process wrote into its rings is what the model says', async (t) => 
   // Ten blocks a thread stay; the first of thread 0 goes after the teardown mark.
   t.is(model.atEnd.live.count, threads * 10 - 1);
   t.is(model.beforeTeardown?.live.count, threads * 10);
-  t.is(
-    model.atEnd.live.sizeBytes.filter((bytes) => bytes === 5 * 2 ** 30 + 1).length,
-    threads,
-  );
+  t.is(model.atEnd.live.sizeBytes.filter((bytes) => bytes === 5 * 2 ** 30 + 1).length, threads);
   t.true(model.atEnd.live.entry.every((entry) => entry === EventType.calloc));
   t.deepEqual([...new Set(model.atEnd.live.threadIndex)].sort(), [0, 1, 2]);
 
@@ -73,14 +83,11 @@ test('what a process wrote into its rings is what the model says', async (t) => 
   t.is(model.modules[0]!.path, '/bin/dump');
   t.is(model.modules[0]!.buildId, '01ab');
   t.is(model.codes[0]!.rawName, 'JS:~f /app.js:12:3');
-  t.deepEqual(
-    model.threads.map(({ index, tid, name }) => [index, tid, name]).sort(),
-    [
-      [0, 1000, 'main'],
-      [1, 1001, ''],
-      [2, 1002, ''],
-    ],
-  );
+  t.deepEqual(model.threads.map(({ index, tid, name }) => [index, tid, name]).sort(), [
+    [0, 1000, 'main'],
+    [1, 1001, ''],
+    [2, 1002, ''],
+  ]);
   t.deepEqual(
     model.marks.map(({ kind, text, value }) => [kind, text, value]),
     [
@@ -146,8 +153,25 @@ test('a trace that cannot be written does not take the report with it', async (t
   t.is(statSync(path).size, 8);
 });
 
+test('files that no shim wrote are told and do not stop the recording', async (t) => {
+  const session = startSession(options());
+  writeFileSync(join(session.folder, 'p1.0'), new Uint8Array(4096));
+  writeFileSync(join(session.folder, 'p2.0'), 'x');
+  const status = await dump.write(session.folder, [1, 10], (pid) => {
+    session.rootPid = pid;
+    // A second ring that is announced without being one.
+    writeFileSync(join(session.folder, `p${pid}.0.r1`), new Uint8Array(8192));
+  });
+  const [recorded] = await session.finish(status);
+  t.is(recorded!.model.totals.allocationCount, 20);
+  t.is(recorded!.warnings.filter((warning) => /could not be recorded/.test(warning)).length, 2);
+});
+
 test('a full disk ends the trace, with a warning, and not the recording', async (t) => {
-  const { processes } = await record([1, 200_000], { tracePathFor: () => '/dev/full', overwrite: true });
+  const { processes } = await record([1, 200_000], {
+    tracePathFor: () => '/dev/full',
+    overwrite: true,
+  });
   t.regex(processes[0]!.warnings.join('\n'), /\/dev\/full ends early: ENOSPC/);
   t.is(processes[0]!.model.totals.allocationCount, 200_010);
 });
@@ -162,7 +186,10 @@ test('a dead session is swept, a living one and strangers are not', async (t) =>
   const other = startSession(options({ candidates: [place] }));
   t.deepEqual(
     readdirSync(place).sort(),
-    [living.folder, other.folder].map((path) => path.slice(place.length + 1)).concat('memprof-notes').sort(),
+    [living.folder, other.folder]
+      .map((path) => path.slice(place.length + 1))
+      .concat('memprof-notes')
+      .sort(),
   );
   await living.abort();
   await other.abort();

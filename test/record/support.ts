@@ -17,7 +17,17 @@ export function buildWireDump(): WireDump {
   const folder = mkdtempSync(join(tmpdir(), 'memprof-test-'));
   const program = join(folder, 'wire_dump');
   const source = join(packageRoot, 'interpose', 'ring', 'wire_dump.cc');
-  execFileSync('g++', ['-std=c++20', '-O1', '-Wall', '-Wextra', '-Werror', '-pthread', '-o', program, source]);
+  execFileSync('g++', [
+    '-std=c++20',
+    '-O1',
+    '-Wall',
+    '-Wextra',
+    '-Werror',
+    '-pthread',
+    '-o',
+    program,
+    source,
+  ]);
   return {
     layout: () => JSON.parse(execFileSync(program, ['layout'], { encoding: 'utf8' })),
     write: (session, args, onStart) =>

@@ -79,7 +79,9 @@ test('every field of wire.h has the same offset here, and none is missing', (t) 
   for (const [struct, fields] of Object.entries(structs)) {
     for (const [field, offset] of Object.entries(fields)) here[`${struct}.${field}`] = offset;
   }
-  const there = Object.fromEntries(Object.entries(layout.fields).map(([name, [offset]]) => [name, offset]));
+  const there = Object.fromEntries(
+    Object.entries(layout.fields).map(([name, [offset]]) => [name, offset]),
+  );
   delete there['end'];
   t.deepEqual(here, there);
 });

@@ -1,9 +1,15 @@
 // Traces of random processes, made through the real ledger and writer.
 import { isDeepStrictEqual } from 'node:util';
-import { deflateRawSync, inflateRawSync, crc32 } from 'node:zlib';
+import { crc32, deflateRawSync, inflateRawSync } from 'node:zlib';
 import type { ExecutionContext } from 'ava';
 import fc from 'fast-check';
-import { EventBatch, EventType, Recording, recordWords, StackTableBuilder } from '../../src/ledger/index.js';
+import {
+  EventBatch,
+  EventType,
+  Recording,
+  recordWords,
+  StackTableBuilder,
+} from '../../src/ledger/index.js';
 import { FrameKind, type TraceModel } from '../../src/model/index.js';
 import { type Codec, TraceWriter } from '../../src/trace/index.js';
 
@@ -24,7 +30,17 @@ export interface Step {
   ticks: number;
 }
 
-const rareTypes = [EventType.map, EventType.unmap, EventType.remap, EventType.heapBreak, EventType.threadName, EventType.mark, EventType.fork, EventType.exit, EventType.lost];
+const rareTypes = [
+  EventType.map,
+  EventType.unmap,
+  EventType.remap,
+  EventType.heapBreak,
+  EventType.threadName,
+  EventType.mark,
+  EventType.fork,
+  EventType.exit,
+  EventType.lost,
+];
 
 export const step: fc.Arbitrary<Step> = fc.record({
   kind: fc.oneof(
@@ -36,7 +52,11 @@ export const step: fc.Arbitrary<Step> = fc.record({
   type: fc.nat({ max: 8 }),
   thread: fc.nat({ max: 3 }),
   pick: fc.nat({ max: 1000 }),
-  size: fc.oneof(fc.nat({ max: 200 }), fc.nat({ max: 100_000 }), fc.constantFrom(0, 2 ** 32, 2 ** 48 - 1)),
+  size: fc.oneof(
+    fc.nat({ max: 200 }),
+    fc.nat({ max: 100_000 }),
+    fc.constantFrom(0, 2 ** 32, 2 ** 48 - 1),
+  ),
   stack: fc.nat({ max: 40 }),
   ticks: fc.oneof(fc.nat({ max: 100 }), fc.nat({ max: 10 ** 6 })),
 });
@@ -66,7 +86,9 @@ export function plainEvents(batch: EventBatch): PlainEvent[] {
       size: isBlock ? batch.sizeBytes(row) : 0,
       stack: isBlock ? from : 0,
       age: isRelease ? batch.age[row]! : 0,
-      rare: isBlock ? [] : Array.from(batch.rareWords.subarray(from, from + 2 * recordWords(type) - 2)),
+      rare: isBlock
+        ? []
+        : Array.from(batch.rareWords.subarray(from, from + 2 * recordWords(type) - 2)),
     });
   }
   return events;
@@ -89,7 +111,12 @@ export interface WriteOptions {
 
 /** Records the steps as a process would, writes its trace and tells what was written. */
 export async function writeTrace(steps: Step[], options: WriteOptions = {}): Promise<WrittenTrace> {
-  const { events: mode = 'full', batchSize = 64, flushEachBatch = false, nsPerTick = 0.5 } = options;
+  const {
+    events: mode = 'full',
+    batchSize = 64,
+    flushEachBatch = false,
+    nsPerTick = 0.5,
+  } = options;
   const stacks = new StackTableBuilder();
   stacks.pushReadyMade();
   const recording = new Recording();
@@ -104,13 +131,24 @@ export async function writeTrace(steps: Step[], options: WriteOptions = {}): Pro
     codes,
     stacks: stacks.table(),
     ...recording.parts(nsPerTick, stacks.count),
-    losses: { ...noLosses(), unknownReleaseCount: recording.ledger.unknownReleaseCount, doubleAllocationCount: recording.ledger.doubleAllocationCount },
+    losses: {
+      ...noLosses(),
+      unknownReleaseCount: recording.ledger.unknownReleaseCount,
+      doubleAllocationCount: recording.ledger.doubleAllocationCount,
+    },
     hasEvents: mode === 'full',
     complete,
   });
   const writer = new TraceWriter(
     { sink: (bytes) => parts.push(bytes.slice()), codec: plainCodec, events: mode },
-    { process: () => processInfo(0), modules: () => [], codes, texts, stacks, nsPerTick: () => nsPerTick },
+    {
+      process: () => processInfo(0),
+      modules: () => [],
+      codes,
+      texts,
+      stacks,
+      nsPerTick: () => nsPerTick,
+    },
   );
   const live: number[] = [];
   const written: PlainEvent[] = [];
@@ -130,9 +168,13 @@ export async function writeTrace(steps: Step[], options: WriteOptions = {}): Pro
     const index = live.length === 0 ? -1 : s.pick % live.length;
     if (s.kind === 'allocate') {
       const stack = 6 + s.stack;
-      while (stacks.count <= stack) stacks.push(s.pick % stacks.count, FrameKind.native, s.pick, s.size % 2 ** 40);
+      while (stacks.count <= stack)
+        stacks.push(s.pick % stacks.count, FrameKind.native, s.pick, s.size % 2 ** 40);
       // Sometimes a live address: a release that was lost.
-      const address = s.pick % 50 === 0 && index >= 0 ? live[index]! : 0x7f00_0000_0000 + 16 * (s.pick * 7 + s.size % 5) + (s.pick % 13 === 0 ? 8 : 0);
+      const address =
+        s.pick % 50 === 0 && index >= 0
+          ? live[index]!
+          : 0x7f00_0000_0000 + 16 * (s.pick * 7 + (s.size % 5)) + (s.pick % 13 === 0 ? 8 : 0);
       batch.pushAllocation(EventType.malloc + s.type, s.thread, tick, address, s.size, stack);
       if (!live.includes(address)) live.push(address);
     } else if (s.kind === 'release' && index >= 0) {
@@ -140,7 +182,9 @@ export async function writeTrace(steps: Step[], options: WriteOptions = {}): Pro
       live.splice(index, 1);
     } else if (s.kind === 'rare') {
       const type = rareTypes[s.type % rareTypes.length]!;
-      const halves = Array.from({ length: 2 * recordWords(type) - 2 }, (_, i) => (i % 2 === 0 ? s.pick + i : 0));
+      const halves = Array.from({ length: 2 * recordWords(type) - 2 }, (_, i) =>
+        i % 2 === 0 ? s.pick + i : 0,
+      );
       if (type === EventType.mark) halves.splice(0, 4, 1 + (s.pick % 3), 1, 5, s.pick % 3);
       batch.pushRare(type, s.thread, tick, halves);
     } else {

@@ -1,9 +1,17 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { EventBatch, EventType, Ledger, Recording } from '../../src/ledger/index.js';
 import { MemprofError } from '../../src/errors.js';
-import { ByteReader, ByteWriter, eventsOf, eventsPerChunk, openTrace, sourceOf, TraceDamage } from '../../src/trace/index.js';
-import { plainCodec, plainEvents, same, step, type Step, writeTrace } from './support.js';
+import { EventBatch, EventType, type Ledger, Recording } from '../../src/ledger/index.js';
+import {
+  ByteReader,
+  ByteWriter,
+  eventsOf,
+  eventsPerChunk,
+  openTrace,
+  sourceOf,
+  TraceDamage,
+} from '../../src/trace/index.js';
+import { plainCodec, plainEvents, type Step, same, step, writeTrace } from './support.js';
 
 const steps = fc.array(step, { maxLength: 300 });
 
@@ -13,30 +21,40 @@ function opened(bytes: Uint8Array) {
 
 test('a model that was written is read back equal', async (t) => {
   await fc.assert(
-    fc.asyncProperty(steps, fc.constantFrom('full' as const, 'none' as const), async (all, events) => {
-      const { bytes, model } = await writeTrace(all, { events });
-      same(t, opened(bytes), model);
-    }),
+    fc.asyncProperty(
+      steps,
+      fc.constantFrom('full' as const, 'none' as const),
+      async (all, events) => {
+        const { bytes, model } = await writeTrace(all, { events });
+        same(t, opened(bytes), model);
+      },
+    ),
   );
 });
 
 test('events come back in order with addresses, sizes, stacks and ages; only times are rounded', async (t) => {
   await fc.assert(
-    fc.asyncProperty(steps, fc.integer({ min: 1, max: 80 }), fc.boolean(), async (all, batchSize, flushEachBatch) => {
-      const { bytes, events, ticks } = await writeTrace(all, { batchSize, flushEachBatch });
-      const read = [];
-      const readTicks: number[] = [];
-      for (const { batch } of eventsOf(sourceOf(bytes), plainCodec)) {
-        read.push(...plainEvents(batch));
-        for (let row = 0; row < batch.count; row++) readTicks.push(batch.tick(row));
-      }
-      same(t, read, events);
-      // 0.5 ns a tick: times count in 2048 ticks.
-      same(t, 
-        readTicks,
-        ticks.map((tick) => Math.floor(tick / 2048) * 2048),
-      );
-    }),
+    fc.asyncProperty(
+      steps,
+      fc.integer({ min: 1, max: 80 }),
+      fc.boolean(),
+      async (all, batchSize, flushEachBatch) => {
+        const { bytes, events, ticks } = await writeTrace(all, { batchSize, flushEachBatch });
+        const read = [];
+        const readTicks: number[] = [];
+        for (const { batch } of eventsOf(sourceOf(bytes), plainCodec)) {
+          read.push(...plainEvents(batch));
+          for (let row = 0; row < batch.count; row++) readTicks.push(batch.tick(row));
+        }
+        same(t, read, events);
+        // 0.5 ns a tick: times count in 2048 ticks.
+        same(
+          t,
+          readTicks,
+          ticks.map((tick) => Math.floor(tick / 2048) * 2048),
+        );
+      },
+    ),
   );
 });
 
@@ -44,7 +62,15 @@ test('more events than a chunk holds keep their places over the border', async (
   const count = 2.5 * eventsPerChunk;
   const all: Step[] = [];
   for (let i = 0; i < count; i++) {
-    all.push({ kind: i % 3 === 2 ? 'release' : 'allocate', type: 0, thread: i % 2, pick: (i * 7919) % 1000, size: 8 + (i % 64), stack: i % 9, ticks: 3 });
+    all.push({
+      kind: i % 3 === 2 ? 'release' : 'allocate',
+      type: 0,
+      thread: i % 2,
+      pick: (i * 7919) % 1000,
+      size: 8 + (i % 64),
+      stack: i % 9,
+      ticks: 3,
+    });
   }
   const { bytes, events, model } = await writeTrace(all, { batchSize: 1000 });
   let at = 0;
@@ -62,7 +88,11 @@ test('more events than a chunk holds keep their places over the border', async (
 test('a trace cut at any byte opens up to its last whole chunk', async (t) => {
   const all = fc.sample(step, { numRuns: 150, seed: 7 });
   for (const mode of ['full', 'none'] as const) {
-    const { bytes, events, model } = await writeTrace(all, { batchSize: 20, flushEachBatch: true, events: mode });
+    const { bytes, events, model } = await writeTrace(all, {
+      batchSize: 20,
+      flushEachBatch: true,
+      events: mode,
+    });
     let most = 0;
     for (let length = 16; length < bytes.length; length++) {
       const cut = bytes.subarray(0, length);
@@ -93,7 +123,8 @@ function replayed(events: ReturnType<typeof plainEvents>): Ledger {
   const recording = new Recording();
   const batch = new EventBatch(Math.max(events.length, 1));
   for (const e of events) {
-    if (e.type <= EventType.allocLast) batch.pushAllocation(e.type, e.thread, 0, e.address, e.size, e.stack);
+    if (e.type <= EventType.allocLast)
+      batch.pushAllocation(e.type, e.thread, 0, e.address, e.size, e.stack);
     else if (e.type <= EventType.freeLast) batch.pushRelease(e.type, e.thread, 0, e.address);
     else batch.pushRare(e.type, e.thread, 0, e.rare);
   }
@@ -125,25 +156,40 @@ test('a flipped bit never crashes and never changes what is read in silence', as
 test('chunks that somebody made up, with right checksums, are refused without a crash', (t) => {
   const kinds = [1, 2, 3, 4, 5, 6, 7];
   fc.assert(
-    fc.property(fc.array(fc.tuple(fc.constantFrom(...kinds), fc.uint8Array({ maxLength: 80 })), { maxLength: 6 }), (chunks) => {
-      const out = new ByteWriter();
-      out.raw(Uint8Array.of(0x89, 0x6d, 0x70, 0x72, 0x6f, 0x66, 0x0d, 0x0a, 1, 0, 0, 0, 1, 0, 0, 0));
-      for (const [sequence, [kind, raw]] of chunks.entries()) {
-        const stored = plainCodec.compress(raw);
-        const header = new ByteWriter();
-        for (const word of [kind, sequence, 0, raw.length, stored.length, plainCodec.crc32(stored)]) header.uint32(word);
-        header.uint32(plainCodec.crc32(header.written()));
-        out.raw(header.written());
-        out.raw(stored);
-      }
-      const bytes = out.written().slice();
-      t.notThrows(() => opened(bytes));
-      try {
-        for (const { batch } of eventsOf(sourceOf(bytes), plainCodec)) t.true(batch.count >= 0);
-      } catch (error) {
-        t.is((error as MemprofError).code, 'ERR_MEMPROF_TRACE_DAMAGED');
-      }
-    }),
+    fc.property(
+      fc.array(fc.tuple(fc.constantFrom(...kinds), fc.uint8Array({ maxLength: 80 })), {
+        maxLength: 6,
+      }),
+      (chunks) => {
+        const out = new ByteWriter();
+        out.raw(
+          Uint8Array.of(0x89, 0x6d, 0x70, 0x72, 0x6f, 0x66, 0x0d, 0x0a, 1, 0, 0, 0, 1, 0, 0, 0),
+        );
+        for (const [sequence, [kind, raw]] of chunks.entries()) {
+          const stored = plainCodec.compress(raw);
+          const header = new ByteWriter();
+          for (const word of [
+            kind,
+            sequence,
+            0,
+            raw.length,
+            stored.length,
+            plainCodec.crc32(stored),
+          ])
+            header.uint32(word);
+          header.uint32(plainCodec.crc32(header.written()));
+          out.raw(header.written());
+          out.raw(stored);
+        }
+        const bytes = out.written().slice();
+        t.notThrows(() => opened(bytes));
+        try {
+          for (const { batch } of eventsOf(sourceOf(bytes), plainCodec)) t.true(batch.count >= 0);
+        } catch (error) {
+          t.is((error as MemprofError).code, 'ERR_MEMPROF_TRACE_DAMAGED');
+        }
+      },
+    ),
     { numRuns: 500 },
   );
 });
@@ -151,9 +197,18 @@ test('chunks that somebody made up, with right checksums, are refused without a 
 test('what is not a trace, and what is newer, is refused by name', async (t) => {
   const { bytes } = await writeTrace([]);
   const notATrace = { code: 'ERR_MEMPROF_NOT_A_TRACE' };
-  t.like(t.throws(() => opened(new Uint8Array(0))), notATrace);
-  t.like(t.throws(() => opened(Buffer.from('PK\x03\x04 something else altogether'))), notATrace);
-  t.like(t.throws(() => opened(bytes.subarray(0, 15))), notATrace);
+  t.like(
+    t.throws(() => opened(new Uint8Array(0))),
+    notATrace,
+  );
+  t.like(
+    t.throws(() => opened(Buffer.from('PK\x03\x04 something else altogether'))),
+    notATrace,
+  );
+  t.like(
+    t.throws(() => opened(bytes.subarray(0, 15))),
+    notATrace,
+  );
   const newer = bytes.slice();
   newer[8] = 2;
   const error = t.throws(() => openTrace(sourceOf(newer, 'new.mprof'), plainCodec));
@@ -163,14 +218,18 @@ test('what is not a trace, and what is newer, is refused by name', async (t) => 
 
 test('numbers up to 2^53 - 1 survive as varints, and a cut one is noticed', (t) => {
   fc.assert(
-    fc.property(fc.maxSafeNat(), fc.integer({ min: -(2 ** 51), max: 2 ** 51 }), (natural, signed) => {
-      const out = new ByteWriter(1);
-      out.varint(natural);
-      out.zigzag(signed);
-      const reader = new ByteReader(out.written());
-      t.is(reader.varint(), natural);
-      t.is(reader.zigzag(), signed);
-      t.throws(() => reader.varint(), { instanceOf: TraceDamage });
-    }),
+    fc.property(
+      fc.maxSafeNat(),
+      fc.integer({ min: -(2 ** 51), max: 2 ** 51 }),
+      (natural, signed) => {
+        const out = new ByteWriter(1);
+        out.varint(natural);
+        out.zigzag(signed);
+        const reader = new ByteReader(out.written());
+        t.is(reader.varint(), natural);
+        t.is(reader.zigzag(), signed);
+        t.throws(() => reader.varint(), { instanceOf: TraceDamage });
+      },
+    ),
   );
 });
