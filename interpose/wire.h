@@ -40,12 +40,12 @@ typedef struct SessionHeader {
   uint32_t abi;
   uint32_t headerBytes;  // MP_PAGE
   uint32_t readerPid;
-  uint32_t flags;            // MP_SESSION_*
-  uint32_t firstRingBytes;   // data bytes of a process's first ring: a power of two
-  uint32_t ringBytes;        // data bytes of every further ring: a power of two
-  uint32_t metaBytes;        // data bytes of the meta ring: a power of two
-  uint32_t maxFrames;        // 1..MP_MAX_FRAMES
-  uint64_t sampleBytes;      // 0: record everything; else the Poisson sampling interval
+  uint32_t flags;           // MP_SESSION_*
+  uint32_t firstRingBytes;  // data bytes of a process's first ring: a power of two
+  uint32_t ringBytes;       // data bytes of every further ring: a power of two
+  uint32_t metaBytes;       // data bytes of the meta ring: a power of two
+  uint32_t maxFrames;       // 1..MP_MAX_FRAMES
+  uint64_t sampleBytes;     // 0: record everything; else the Poisson sampling interval
   // Counters raised by processes that could not join (atomic add):
   uint32_t untracedProcesses;
   uint32_t untracedReason;  // MP_UNTRACED_* of the last one
@@ -58,35 +58,35 @@ enum {
 
 enum {
   MP_UNTRACED_NONE = 0,
-  MP_UNTRACED_NO_SPACE = 1,   // posix_fallocate failed
-  MP_UNTRACED_OPEN = 2,       // the session's folder cannot be written
-  MP_UNTRACED_ABI = 3,        // shim and reader of different versions
+  MP_UNTRACED_NO_SPACE = 1,  // posix_fallocate failed
+  MP_UNTRACED_OPEN = 2,      // the session's folder cannot be written
+  MP_UNTRACED_ABI = 3,       // shim and reader of different versions
 };
 
 // ---------------------------------------------------------------------------------------------
 // Process: one image of one process.
 
 typedef struct ProcessHeader {
-  uint64_t magic;            // 0
-  uint32_t abi;              // 8
-  uint32_t headerBytes;      // 12  MP_PAGE
-  uint32_t pid;              // 16
-  uint32_t generation;       // 20
-  uint32_t ppid;             // 24
-  uint32_t state;            // 28  MP_STATE_*
-  uint32_t stopReason;       // 32  MP_STOP_*
-  uint32_t clockMode;        // 36  MP_CLOCK_*
-  uint64_t clockBase;        // 40  raw TSC at tick 0 (0 in ticket mode)
-  uint64_t startRealtimeNs;  // 48  CLOCK_REALTIME when clockBase was read
-  uint64_t startMonotonicNs; // 56  CLOCK_MONOTONIC when clockBase was read
-  uint32_t ringCount;        // 64  rings 0..n-1 exist (release store)
-  uint32_t stackChunkCount;  // 68  chunks 0..n-1 exist (release store)
-  uint32_t stackNodeCount;   // 72  node ids below this may be in use
-  uint32_t moduleCount;      // 76
-  uint32_t codeCount;        // 80
-  uint32_t metaOffset;       // 84  MP_PAGE
-  uint32_t metaBytes;        // 88
-  uint32_t maxFrames;        // 92
+  uint64_t magic;             // 0
+  uint32_t abi;               // 8
+  uint32_t headerBytes;       // 12  MP_PAGE
+  uint32_t pid;               // 16
+  uint32_t generation;        // 20
+  uint32_t ppid;              // 24
+  uint32_t state;             // 28  MP_STATE_*
+  uint32_t stopReason;        // 32  MP_STOP_*
+  uint32_t clockMode;         // 36  MP_CLOCK_*
+  uint64_t clockBase;         // 40  raw TSC at tick 0 (0 in ticket mode)
+  uint64_t startRealtimeNs;   // 48  CLOCK_REALTIME when clockBase was read
+  uint64_t startMonotonicNs;  // 56  CLOCK_MONOTONIC when clockBase was read
+  uint32_t ringCount;         // 64  rings 0..n-1 exist (release store)
+  uint32_t stackChunkCount;   // 68  chunks 0..n-1 exist (release store)
+  uint32_t stackNodeCount;    // 72  node ids below this may be in use
+  uint32_t moduleCount;       // 76
+  uint32_t codeCount;         // 80
+  uint32_t metaOffset;        // 84  MP_PAGE
+  uint32_t metaBytes;         // 88
+  uint32_t maxFrames;         // 92
   // Counters: kept by the shim with relaxed atomics, read by the reader at any time.
   uint64_t waitCount;        // 96   times that a thread waited for a full ring
   uint64_t waitNs;           // 104  time spent so
@@ -101,13 +101,13 @@ typedef struct ProcessHeader {
   uint64_t bootstrapBytes;   // 176  given out before the real allocator was known, never recorded
   uint8_t pad0[256 - 184];
   // 256: the meta ring. Multi-producer under a lock of the shim, single consumer.
-  uint32_t metaHead;         // 256  words published, mod 2^32 (release store)
+  uint32_t metaHead;  // 256  words published, mod 2^32 (release store)
   uint8_t pad1[60];
-  uint32_t metaTail;         // 320  words consumed, mod 2^32 (reader)
+  uint32_t metaTail;  // 320  words consumed, mod 2^32 (reader)
   uint8_t pad2[60];
   // 384: written by the reader.
-  uint32_t readerState;      // 384  MP_READER_*
-  uint32_t readerPid;        // 388
+  uint32_t readerState;  // 384  MP_READER_*
+  uint32_t readerPid;    // 388
 } ProcessHeader;
 
 enum { MP_STATE_STARTING = 0, MP_STATE_RECORDING = 1, MP_STATE_STOPPED = 2 };
@@ -146,10 +146,10 @@ typedef struct RingHeader {
   uint32_t dataOffset;  // 16  MP_PAGE
   uint32_t dataBytes;   // 20  a power of two
   uint8_t pad0[64 - 24];
-  uint32_t head;        // 64
-  uint32_t busy;        // 68
+  uint32_t head;  // 64
+  uint32_t busy;  // 68
   uint8_t pad1[128 - 72];
-  uint32_t tail;        // 128
+  uint32_t tail;  // 128
 } RingHeader;
 
 // Record, word 0:
@@ -208,10 +208,10 @@ enum MpRecordType {
   MP_THREAD_END = 0x41,    // 1 word
   MP_THREAD_NAME = 0x42,   // 4 words; w1: kernel tid named; w2..w3: name, 16 bytes, NUL padded
   // The process.
-  MP_MARK = 0x50,   // 3 words; w1: mark kind | text id << 32 (0: none, else a META_TEXT); w2: value
-  MP_FORK = 0x51,   // 2 words; w1: the child's pid
-  MP_EXIT = 0x52,   // 2 words; w1: MP_EXIT_* | status << 32
-  MP_LOST = 0x53,   // 2 words; w1: events of this thread lost before this place
+  MP_MARK = 0x50,  // 3 words; w1: mark kind | text id << 32 (0: none, else a META_TEXT); w2: value
+  MP_FORK = 0x51,  // 2 words; w1: the child's pid
+  MP_EXIT = 0x52,  // 2 words; w1: MP_EXIT_* | status << 32
+  MP_LOST = 0x53,  // 2 words; w1: events of this thread lost before this place
 };
 
 enum MpMark {
@@ -220,7 +220,13 @@ enum MpMark {
   MP_MARK_USER = 3,
 };
 enum { MP_TEARDOWN_NATURAL = 0, MP_TEARDOWN_PROCESS_EXIT = 1, MP_TEARDOWN_UNCAUGHT = 2 };
-enum { MP_EXIT_EXIT = 1, MP_EXIT_UNDERSCORE = 2, MP_EXIT_QUICK = 3, MP_EXIT_EXEC = 4, MP_EXIT_EXEC_FAILED = 5 };
+enum {
+  MP_EXIT_EXIT = 1,
+  MP_EXIT_UNDERSCORE = 2,
+  MP_EXIT_QUICK = 3,
+  MP_EXIT_EXEC = 4,
+  MP_EXIT_EXEC_FAILED = 5
+};
 
 // ---------------------------------------------------------------------------------------------
 // Stack table: a trie, one node a frame, ids from 0 without gaps. A parent's id is always below its
@@ -271,14 +277,14 @@ enum MpMarker {
 // without padding; only the record's end is padded.
 
 enum MpMeta {
-  MP_META_PROCESS = 1,       // string exe; string cwd; uint32 argc; string argv[argc]
-  MP_META_MODULE = 2,        // uint32 id, flags (MP_MODULE_*); uint64 base, low, high, tick; string buildId (raw
-                             // bytes); string path. base: load bias; low..high: the addresses it covers
-  MP_META_MODULE_GONE = 3,   // uint32 id, 0; uint64 tick
-  MP_META_CODE = 4,          // uint32 id, kind (MP_CODE_*); uint64 start, length; uint32 isolate (dense); string name
-                             // (as V8 gives it: "JS:~name /file.js:12:3", "Builtin:ArrayMap", ...)
-  MP_META_TEXT = 5,          // uint32 id, 0; string text
-  MP_META_AGENT = 6,         // string json: {"nodeVersion","v8Version","threadId","isMainThread","execArgv"}
+  MP_META_PROCESS = 1,  // string exe; string cwd; uint32 argc; string argv[argc]
+  MP_META_MODULE = 2,   // uint32 id, flags (MP_MODULE_*); uint64 base, low, high, tick; string buildId (raw
+                        // bytes); string path. base: load bias; low..high: the addresses it covers
+  MP_META_MODULE_GONE = 3,  // uint32 id, 0; uint64 tick
+  MP_META_CODE = 4,  // uint32 id, kind (MP_CODE_*); uint64 start, length; uint32 isolate (dense); string name
+                     // (as V8 gives it: "JS:~name /file.js:12:3", "Builtin:ArrayMap", ...)
+  MP_META_TEXT = 5,  // uint32 id, 0; string text
+  MP_META_AGENT = 6,  // string json: {"nodeVersion","v8Version","threadId","isMainThread","execArgv"}
 };
 enum { MP_MODULE_EXECUTABLE = 1u << 0, MP_MODULE_VDSO = 1u << 1, MP_MODULE_SHIM = 1u << 2 };
 enum { MP_CODE_BYTECODE = 1, MP_CODE_JIT = 2, MP_CODE_BUILTIN = 3, MP_CODE_OTHER = 4 };

@@ -46,7 +46,8 @@ F shim_function(const char* name) {
 // The reader goes by the last mark.
 class ExitWatch {
  public:
-  ExitWatch(Napi::Env env, MarkFunction mark) : mark_(mark), process_(keep(env.Global().Get("process").As<Napi::Object>())) {
+  ExitWatch(Napi::Env env, MarkFunction mark)
+      : mark_(mark), process_(keep(env.Global().Get("process").As<Napi::Object>())) {
     Napi::Object process = process_.Value();
     Napi::Object descriptor = own_descriptor(env, process, "_exiting");
     Napi::Value exitingSetter = descriptor.Get("set");
@@ -92,7 +93,8 @@ class ExitWatch {
     return env.Global().Get("Object").As<Napi::Object>().Get(name).As<Napi::Function>();
   }
   static Napi::Object own_descriptor(Napi::Env env, Napi::Object object, const char* name) {
-    Napi::Value found = object_function(env, "getOwnPropertyDescriptor").Call({object, Napi::String::New(env, name)});
+    Napi::Value found =
+        object_function(env, "getOwnPropertyDescriptor").Call({object, Napi::String::New(env, name)});
     return found.IsObject() ? found.As<Napi::Object>() : Napi::Object::New(env);
   }
   static void define(Napi::Env env, Napi::Object object, const char* name, Napi::Object descriptor) {
@@ -109,9 +111,7 @@ class ExitWatch {
   static ExitWatch& watch(const Napi::CallbackInfo& info) { return *static_cast<ExitWatch*>(info.Data()); }
 
   // What process.emit would be without us, looked up each time: the program may change the prototype.
-  Napi::Value inherited_emit(Napi::Env env) {
-    return prototype_of(env, prototype_.Value()).Get("emit");
-  }
+  Napi::Value inherited_emit(Napi::Env env) { return prototype_of(env, prototype_.Value()).Get("emit"); }
 
   static Napi::Value get_emit(const Napi::CallbackInfo& info) {
     Napi::Env env = info.Env();
@@ -183,7 +183,8 @@ class ExitWatch {
   static Napi::Value emit(const Napi::CallbackInfo& info) {
     Wrapped* wrapped = static_cast<Wrapped*>(info.Data());
     Napi::Value result = wrapped->target.Value().Call(info.This(), arguments_of(info));
-    if (!info.Env().IsExceptionPending() && info[0].IsString() && info[0].As<Napi::String>().Utf8Value() == "exit") {
+    if (!info.Env().IsExceptionPending() && info[0].IsString() &&
+        info[0].As<Napi::String>().Utf8Value() == "exit") {
       wrapped->watch->finish(info[1]);
     }
     return result;

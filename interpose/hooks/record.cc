@@ -17,7 +17,9 @@ constexpr uint64_t kAddress = (UINT64_C(1) << 48) - 1;
 uint64_t address_word(const void* block, uint64_t sizeBytes) {
   return (reinterpret_cast<uint64_t>(block) & kAddress) | (sizeBytes & 0xffff) << 48;
 }
-uint64_t size_word(uint64_t sizeBytes, uint32_t stack) { return ((sizeBytes >> 16) & 0xffffffffu) << 32 | stack; }
+uint64_t size_word(uint64_t sizeBytes, uint32_t stack) {
+  return ((sizeBytes >> 16) & 0xffffffffu) << 32 | stack;
+}
 
 MP_NOINLINE void verify(ThreadState* state, unwind::Entry entry, uint32_t quick) {
   uint32_t slow = unwind::take_slowly(state->walker, entry);
@@ -70,11 +72,13 @@ MP_INLINE void leave(ThreadState* state) {
   barrier();
   state->inside = 0;
   barrier();
-  if (MP_UNLIKELY(state->nestedCount != 0 || state->lostEvents != 0 || thread::t_local.state == nullptr)) leave_slow(state);
+  if (MP_UNLIKELY(state->nestedCount != 0 || state->lostEvents != 0 || thread::t_local.state == nullptr))
+    leave_slow(state);
 }
 
 // From a signal handler that came while this thread was inside: the event goes to the side.
-MP_NOINLINE void nested(ThreadState* state, uint32_t type, uint64_t tick, const uint64_t* words, uint32_t count) {
+MP_NOINLINE void nested(ThreadState* state, uint32_t type, uint64_t tick, const uint64_t* words,
+                        uint32_t count) {
   ring::begin(state);  // until the interrupted event has written both
   ring::put_nested(state, type, tick, words, count);
 }
@@ -84,7 +88,8 @@ uint32_t nested_stack(const ThreadState* state) {
 }
 
 // One record with the tick already taken under begin().
-MP_INLINE void commit(ThreadState* state, uint32_t type, uint64_t tick, const uint64_t* words, uint32_t count) {
+MP_INLINE void commit(ThreadState* state, uint32_t type, uint64_t tick, const uint64_t* words,
+                      uint32_t count) {
   if (MP_UNLIKELY(state->nestedCount != 0)) ring::flush_nested(state, tick);
   ring::write(state, type, tick, words, count);
   ring::end(state);
@@ -181,8 +186,9 @@ void end_reallocation(Reallocation& under, uint32_t allocationType, void* old, v
 void map(void* address, size_t bytes, int protection, int flags, unwind::Entry entry) {
   ThreadState* state = thread::current();
   if (state == nullptr) return;
-  uint64_t words[3] = {reinterpret_cast<uint64_t>(address), bytes,
-                       static_cast<uint64_t>(protection & 0xff) << 32 | static_cast<uint64_t>(flags & 0xffffff) << 40};
+  uint64_t words[3] = {
+      reinterpret_cast<uint64_t>(address), bytes,
+      static_cast<uint64_t>(protection & 0xff) << 32 | static_cast<uint64_t>(flags & 0xffffff) << 40};
   if (state->inside != 0) {
     words[2] |= nested_stack(state);
     ring::begin(state);
@@ -222,7 +228,8 @@ void end_unmap(Unmapping& under, void* address, size_t bytes, bool isFailed) {
 void remap(void* old, size_t oldBytes, void* address, size_t bytes, unwind::Entry entry) {
   ThreadState* state = thread::current();
   if (state == nullptr) return;
-  uint64_t words[5] = {reinterpret_cast<uint64_t>(old), oldBytes, reinterpret_cast<uint64_t>(address), bytes, 0};
+  uint64_t words[5] = {reinterpret_cast<uint64_t>(old), oldBytes, reinterpret_cast<uint64_t>(address), bytes,
+                       0};
   if (state->inside != 0) {
     words[4] = nested_stack(state);
     ring::begin(state);

@@ -38,10 +38,10 @@ constexpr uint32_t kAttachedCount = 256;
 
 struct State {
   CodeMap map;
-  SpinLock writer;    // map's writers; held for one event, never while meta::code may wait
-  SpinLock attaching; // attached
-  std::atomic<uint32_t> nextId;      // ids are from 1
-  std::atomic<uint32_t> headerBytes; // 0: not learnt yet
+  SpinLock writer;                    // map's writers; held for one event, never while meta::code may wait
+  SpinLock attaching;                 // attached
+  std::atomic<uint32_t> nextId;       // ids are from 1
+  std::atomic<uint32_t> headerBytes;  // 0: not learnt yet
   // The announced entry trampoline (Node 22 and later map the builtins a second time, near their
   // heap's code, and announce that copy).
   std::atomic<uintptr_t> trampolineStart, trampolineBytes;
@@ -96,8 +96,8 @@ void on_added(const JitCodeEvent& event) {
   uintptr_t start = event.codeStart;
   uint32_t lengthBytes = static_cast<uint32_t>(event.codeLengthBytes);
   if (lengthBytes == 0 || event.codeLengthBytes >> 32) return;
-  if (event.codeType == kJitCode &&
-      event.name.bytes == strlen("Builtin:InterpreterEntryTrampoline") && kind == (MP_CODE_BUILTIN | kRunsBytecode)) {
+  if (event.codeType == kJitCode && event.name.bytes == strlen("Builtin:InterpreterEntryTrampoline") &&
+      kind == (MP_CODE_BUILTIN | kRunsBytecode)) {
     state.trampolineBytes.store(lengthBytes, relaxed);
     state.trampolineStart.store(start, release);
   }
@@ -143,7 +143,9 @@ void on_event(const JitCodeEvent* event) {
 
 // The return address of a last call may be the first byte after its code, so the byte before counts
 // first; the interrupted instruction may be the very first, so the byte itself counts next.
-bool find_at(uintptr_t pc, CodeRange* code) { return state.map.find(pc - 1, code) || state.map.find(pc, code); }
+bool find_at(uintptr_t pc, CodeRange* code) {
+  return state.map.find(pc - 1, code) || state.map.find(pc, code);
+}
 
 // Where *pc is in the .text copy of the builtins, changes it to the announced copy.
 bool find_code(uintptr_t* pc, CodeRange* code) {
@@ -225,7 +227,8 @@ uint64_t bytecode_frame(uintptr_t pc, uintptr_t fp) {
   uintptr_t offsetWord = word_at(fp, state.bytecodeOffset.load(relaxed));
   CodeRange code;
   uint32_t offset;
-  if ((array & 1) == 1 && (offsetWord & 0xffffffff) == 0 && find_bytecode(array, offsetWord, &code, &offset)) {
+  if ((array & 1) == 1 && (offsetWord & 0xffffffff) == 0 &&
+      find_bytecode(array, offsetWord, &code, &offset)) {
     return encode(MP_FRAME_JS_BYTECODE, code.id, offset);
   }
   return uint64_t{MP_FRAME_V8_UNNAMED} << 60 | (pc & 0xffffffffffff);
@@ -265,8 +268,8 @@ void attach_current_isolate() {
   if (array < -0x30 || array > -8 || offset < -0x30 || offset > -8) return;
   state.arrayOffset.store(array, relaxed);
   state.bytecodeOffset.store(offset, relaxed);
-  _ZN2v87Isolate22SetJitCodeEventHandlerENS_19JitCodeEventOptionsEPFvPKNS_12JitCodeEventEE(isolate, kEnumExisting,
-                                                                                         on_event);
+  _ZN2v87Isolate22SetJitCodeEventHandlerENS_19JitCodeEventOptionsEPFvPKNS_12JitCodeEventEE(
+      isolate, kEnumExisting, on_event);
   learn_text_copy(isolate);
 }
 

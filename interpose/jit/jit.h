@@ -47,8 +47,8 @@ void announce_to(Announce announce);
 
 // Provided by the shim: publishes a MP_META_CODE. May wait for the reader; called without a lock.
 namespace mp::meta {
-void code(uint32_t id, uint32_t kind, uint64_t start, uint64_t lengthBytes, uint32_t isolate, const char* name,
-          size_t nameBytes);
+void code(uint32_t id, uint32_t kind, uint64_t start, uint64_t lengthBytes, uint32_t isolate,
+          const char* name, size_t nameBytes);
 }
 
 #endif

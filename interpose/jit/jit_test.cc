@@ -154,7 +154,8 @@ TEST(CodeMap, AgreesWithANaiveModelOverRandomEvents) {
       if (step % 16 != 0) continue;
       for (uintptr_t a = kBase - 0x2000; a < kBase + 0x2000 + 512; a += 8) {
         auto it = model.upper_bound(a);
-        uint32_t expected = it != model.begin() && a < std::prev(it)->second.end ? std::prev(it)->second.id : 0;
+        uint32_t expected =
+            it != model.begin() && a < std::prev(it)->second.end ? std::prev(it)->second.id : 0;
         ASSERT_EQ(id_at(*map, a), expected) << "seed " << seed << " step " << step << " at " << std::hex << a;
       }
     }
@@ -165,23 +166,25 @@ TEST(CodeMap, AReaderBesideAWriterSeesOneOfTheTwoRangesOrNone) {
   auto map = make_map();
   std::atomic<bool> stop{false};
   std::thread writer([&] {
-    for (uint32_t i = 0; i < 100000; i++) {
+    for (uint32_t i = 0; !stop; i++) {
       bool even = i % 2 == 0;
       map->add({even ? kBase : kBase + 32, even ? 128u : 64u, even ? 1u : 2u, even ? 10u : 20u, 0});
     }
-    stop = true;
   });
-  uint64_t found = 0;
-  while (!stop) {
+  // Until the reader has had its share, however the two are scheduled.
+  for (uint64_t found = 0; found < 20000;) {
     CodeRange range;
     if (!map->find(kBase + 40, &range)) continue;
     found++;
-    ASSERT_EQ(range.kind, range.id * 10);
-    ASSERT_EQ(range.start, range.id == 1 ? kBase : kBase + 32);
-    ASSERT_EQ(range.lengthBytes, range.id == 1 ? 128u : 64u);
+    bool isWhole = range.kind == range.id * 10 && range.start == (range.id == 1 ? kBase : kBase + 32) &&
+                   range.lengthBytes == (range.id == 1 ? 128u : 64u);
+    if (isWhole) continue;
+    stop = true;
+    writer.join();
+    FAIL() << "id " << range.id << " kind " << range.kind << " start " << range.start;
   }
+  stop = true;
   writer.join();
-  EXPECT_GT(found, 0u);
 }
 
 // ---- jit.cc over a made-up V8 -----------------------------------------------------------------
@@ -199,7 +202,8 @@ int attachCount;
 alignas(4096) unsigned char text[3 * 4096];
 alignas(4096) unsigned char copy[3 * 4096];
 
-void send(EventType type, CodeType codeType, uintptr_t start, size_t length, const char* name, uintptr_t to = 0) {
+void send(EventType type, CodeType codeType, uintptr_t start, size_t length, const char* name,
+          uintptr_t to = 0) {
   JitCodeEvent event{};
   event.type = type;
   event.codeType = codeType;
@@ -230,8 +234,9 @@ uint64_t encoded(uint64_t kind, uint64_t id, uint64_t offset) { return kind << 6
 }  // namespace
 
 Isolate* _ZN2v87Isolate13TryGetCurrentEv() { return current; }
-void _ZN2v87Isolate22SetJitCodeEventHandlerENS_19JitCodeEventOptionsEPFvPKNS_12JitCodeEventEE(Isolate*, Options,
-                                                                                             Handler given) {
+void _ZN2v87Isolate22SetJitCodeEventHandlerENS_19JitCodeEventOptionsEPFvPKNS_12JitCodeEventEE(Isolate*,
+                                                                                              Options,
+                                                                                              Handler given) {
   handler = given;
   attachCount++;
   uintptr_t at = reinterpret_cast<uintptr_t>(copy);
@@ -308,7 +313,8 @@ TEST_F(Jit, BytecodeThatNobodyAnnouncedIsUnnamedNotGuessed) {
   uintptr_t array = 0x31b1bf6f4ea0;
   EXPECT_EQ(mp::jit::frame(pc, fp(array, 53 + 92)), unnamed) << "offset after the array's end";
   EXPECT_EQ(mp::jit::frame(pc, fp(array, 3)), unnamed) << "offset in the array's header";
-  EXPECT_EQ(mp::jit::frame(pc, 0), encoded(MP_FRAME_BUILTIN, id_of("Builtin:InterpreterEntryTrampoline"), 0x20));
+  EXPECT_EQ(mp::jit::frame(pc, 0),
+            encoded(MP_FRAME_BUILTIN, id_of("Builtin:InterpreterEntryTrampoline"), 0x20));
 }
 
 TEST_F(Jit, MachineCodeIsNamedByReturnAddressUpToItsEnd) {
@@ -316,7 +322,8 @@ TEST_F(Jit, MachineCodeIsNamedByReturnAddressUpToItsEnd) {
   uint32_t id = id_of("JS:*hot /app.js:7:2");
   EXPECT_EQ(mp::jit::frame(0x7e0000001010, 0), encoded(MP_FRAME_JS_CODE, id, 0x10));
   EXPECT_EQ(mp::jit::frame(0x7e0000001000 + 96, 0), encoded(MP_FRAME_JS_CODE, id, 96)) << "after a last call";
-  EXPECT_EQ(mp::jit::frame(0x7e0000001000, 0), encoded(MP_FRAME_JS_CODE, id, 0)) << "an interrupted instruction";
+  EXPECT_EQ(mp::jit::frame(0x7e0000001000, 0), encoded(MP_FRAME_JS_CODE, id, 0))
+      << "an interrupted instruction";
   EXPECT_EQ(mp::jit::frame(0x7e0000001000 + 97, 0), 0u);
   send(kMoved, kJitCode, 0x7e0000001000, 96, nullptr, 0x7e0000091000);
   EXPECT_EQ(mp::jit::frame(0x7e0000091010, 0), encoded(MP_FRAME_JS_CODE, id, 0x10));

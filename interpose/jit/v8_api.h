@@ -11,7 +11,14 @@ namespace mp::jit::v8api {
 
 struct Isolate;
 
-enum EventType : uint32_t { kAdded = 0, kMoved = 1, kRemoved = 2, kLineInfo = 3, kLineStart = 4, kLineEnd = 5 };
+enum EventType : uint32_t {
+  kAdded = 0,
+  kMoved = 1,
+  kRemoved = 2,
+  kLineInfo = 3,
+  kLineStart = 4,
+  kLineEnd = 5
+};
 enum CodeType : uint32_t { kByteCode = 0, kJitCode = 1, kWasmCode = 2 };
 enum Options : uint32_t { kEnumExisting = 1 };
 
@@ -51,12 +58,11 @@ using Handler = void (*)(const JitCodeEvent* event);
 // v8::Isolate::TryGetCurrent
 MP_V8_SYMBOL mp::jit::v8api::Isolate* _ZN2v87Isolate13TryGetCurrentEv();
 // v8::Isolate::SetJitCodeEventHandler
-MP_V8_SYMBOL void
-_ZN2v87Isolate22SetJitCodeEventHandlerENS_19JitCodeEventOptionsEPFvPKNS_12JitCodeEventEE(
+MP_V8_SYMBOL void _ZN2v87Isolate22SetJitCodeEventHandlerENS_19JitCodeEventOptionsEPFvPKNS_12JitCodeEventEE(
     mp::jit::v8api::Isolate* isolate, mp::jit::v8api::Options options, mp::jit::v8api::Handler handler);
 // v8::Isolate::GetEmbeddedCodeRange: the builtins as they stand in the executable's .text
 MP_V8_SYMBOL void _ZN2v87Isolate20GetEmbeddedCodeRangeEPPKvPm(mp::jit::v8api::Isolate* isolate,
-                                                             const void** start, size_t* lengthBytes);
+                                                              const void** start, size_t* lengthBytes);
 MP_V8_SYMBOL int v8dbg_off_fp_bytecode_array;
 MP_V8_SYMBOL int v8dbg_off_fp_bytecode_offset;
 #undef MP_V8_SYMBOL

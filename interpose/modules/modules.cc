@@ -9,6 +9,10 @@
 #include "../ring/meta.h"
 #include "../ring/process.h"
 
+// Bound by the loader when the program starts, so that nobody has to look it up later: dlsym takes
+// locks and allocates, and a process may join the session inside any malloc.
+extern "C" __attribute__((weak)) char _ZN2v87Isolate13TryGetCurrentEv;
+
 namespace mp::modules {
 namespace {
 
@@ -73,7 +77,8 @@ void read_build_id(uintptr_t at, size_t bytes, Shape& shape) {
     uintptr_t value = name + round_up(note->n_namesz, 4);
     uintptr_t next = value + round_up(note->n_descsz, 4);
     if (next > end || next <= at) return;
-    if (note->n_type == NT_GNU_BUILD_ID && note->n_namesz == 4 && memcmp(reinterpret_cast<const char*>(name), "GNU", 4) == 0 &&
+    if (note->n_type == NT_GNU_BUILD_ID && note->n_namesz == 4 &&
+        memcmp(reinterpret_cast<const char*>(name), "GNU", 4) == 0 &&
         note->n_descsz <= sizeof shape.buildId) {
       memcpy(shape.buildId, reinterpret_cast<const void*>(value), note->n_descsz);
       shape.buildIdBytes = note->n_descsz;
@@ -152,8 +157,9 @@ Entry* remember(const Image& image, bool isExecutable) {
     Entry& entry = g_entries[i];
     // The same file again at the same place is the same module: a dlopen loop stays one.
     if (entry.module.base == image.base && entry.module.low == shape.low && entry.module.high == shape.high &&
-        entry.buildIdBytes == shape.buildIdBytes && memcmp(entry.buildId, shape.buildId, shape.buildIdBytes) == 0 &&
-        entry.pathBytes == pathBytes && memcmp(entry.path, path, pathBytes) == 0) {
+        entry.buildIdBytes == shape.buildIdBytes &&
+        memcmp(entry.buildId, shape.buildId, shape.buildIdBytes) == 0 && entry.pathBytes == pathBytes &&
+        memcmp(entry.path, path, pathBytes) == 0) {
       if (entry.module.gone) raise_generation();
       entry.module.gone = false;
       return &entry;
@@ -163,7 +169,8 @@ Entry* remember(const Image& image, bool isExecutable) {
   char* kept = keep_path(path, pathBytes);
   if (kept == nullptr) return nullptr;
   Entry& entry = g_entries[count];
-  entry.module = Module{count, false, is_v8(shape), image.base, shape.low, shape.high, shape.ehFrameHeader, shape.end, nullptr};
+  entry.module = Module{
+      count, false, is_v8(shape), image.base, shape.low, shape.high, shape.ehFrameHeader, shape.end, nullptr};
   entry.flags = isExecutable ? uint32_t{MP_MODULE_EXECUTABLE} : 0u;
   if (pathBytes >= 10 && memcmp(path, "linux-vdso", 10) == 0) entry.flags |= MP_MODULE_VDSO;
   auto self = reinterpret_cast<uintptr_t>(&g_entries);
@@ -189,7 +196,8 @@ struct Scan {
 
 int visit(dl_phdr_info* info, size_t, void* context) {
   auto* scan = static_cast<Scan*>(context);
-  Image image{info->dlpi_addr, info->dlpi_name == nullptr ? "" : info->dlpi_name, info->dlpi_phdr, info->dlpi_phnum};
+  Image image{info->dlpi_addr, info->dlpi_name == nullptr ? "" : info->dlpi_name, info->dlpi_phdr,
+              info->dlpi_phnum};
   Locked lock(g_lock);
   Entry* entry = remember(image, scan->isFirst);
   scan->isFirst = false;
@@ -204,12 +212,13 @@ const Module* lookup(uintptr_t address, uintptr_t base) {
   uint32_t count = g_count.load(std::memory_order_acquire);
   for (uint32_t i = 0; i < count; ++i) {
     const Module& module = g_entries[i].module;
-    if (!module.gone && address >= module.low && address < module.high && (base == kAnyBase || base == module.base)) return &module;
+    if (!module.gone && address >= module.low && address < module.high &&
+        (base == kAnyBase || base == module.base))
+      return &module;
   }
   return nullptr;
 }
 
-using FindObject = int (*)(void*, dl_find_object*);
 FindObject g_findObject = nullptr;
 
 }  // namespace
@@ -265,15 +274,9 @@ void rescan() {
 }
 
 void announce_all() {
-  if (g_findObject == nullptr) {
-    g_findObject = reinterpret_cast<FindObject>(dlsym(RTLD_DEFAULT, "_dl_find_object"));
-  }
-  g_v8 = reinterpret_cast<uintptr_t>(dlsym(RTLD_DEFAULT, "_ZN2v87Isolate13TryGetCurrentEv"));
-  if (g_v8 == 0 || g_findObject == nullptr) {
-    dlerror();  // the message of the failed lookup, and then its memory
-    dlerror();
-  }
-  rescan();
+  g_v8 = reinterpret_cast<uintptr_t>(&_ZN2v87Isolate13TryGetCurrentEv);
+  // A fork's child has its parent's table, and may hold the loader's locks without their owners.
+  if (g_count.load(std::memory_order_acquire) == 0) rescan();
   Locked lock(g_lock);
   g_announcing.store(true);
   uint32_t count = g_count.load(std::memory_order_relaxed);
@@ -282,6 +285,8 @@ void announce_all() {
     if (g_entries[i].module.gone) meta::module_gone(i, tick_after());
   }
 }
+
+void use_loader_lookup(FindObject find) { g_findObject = find; }
 
 void after_fork_child() {
   g_lock.reset();

@@ -5,6 +5,7 @@
 #ifndef MEMPROF_MODULES_H
 #define MEMPROF_MODULES_H
 
+#include <dlfcn.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,6 +27,9 @@ const Module* find(uintptr_t address);
 
 // Reads the list of images anew (start, dlclose): announces new ones, marks those that are gone.
 void rescan();
+// The loader's own lookup (glibc 2.35 and later), found once at start; nullptr: there is none.
+using FindObject = int (*)(void*, dl_find_object*);
+void use_loader_lookup(FindObject find);
 // dlopen is about to run. Matters only where the loader cannot be asked about an address.
 void expect_new();
 // V8 is in one of the images.

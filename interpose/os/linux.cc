@@ -1,7 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/membarrier.h>
-#include <pthread.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -82,12 +81,14 @@ void thread_name(char name[16]) {
 }
 
 void* map_anonymous(size_t bytes) {
-  long result =
-      call(SYS_mmap, 0, static_cast<long>(bytes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  long result = call(SYS_mmap, 0, static_cast<long>(bytes), PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   return failed(result) ? nullptr : reinterpret_cast<void*>(result);
 }
 
-void unmap(void* address, size_t bytes) { call(SYS_munmap, reinterpret_cast<long>(address), static_cast<long>(bytes)); }
+void unmap(void* address, size_t bytes) {
+  call(SYS_munmap, reinterpret_cast<long>(address), static_cast<long>(bytes));
+}
 
 void* create_shared(const char* temporaryPath, size_t bytes, int* error) {
   int fd = open_file(temporaryPath, O_RDWR | O_CREAT | O_EXCL, 0600);
@@ -130,7 +131,8 @@ void* open_shared(const char* path, size_t bytes, int* error) {
   }
   struct stat status {};
   void* mapping = nullptr;
-  if (call(SYS_fstat, fd, reinterpret_cast<long>(&status)) != 0 || static_cast<size_t>(status.st_size) < bytes) {
+  if (call(SYS_fstat, fd, reinterpret_cast<long>(&status)) != 0 ||
+      static_cast<size_t>(status.st_size) < bytes) {
     *error = -EINVAL;
   } else {
     mapping = map_shared(fd, bytes, error);
@@ -141,7 +143,8 @@ void* open_shared(const char* path, size_t bytes, int* error) {
 
 bool exists(const char* path) {
   struct stat status {};
-  return call(SYS_newfstatat, AT_FDCWD, text(path), reinterpret_cast<long>(&status), AT_SYMLINK_NOFOLLOW) == 0;
+  return call(SYS_newfstatat, AT_FDCWD, text(path), reinterpret_cast<long>(&status), AT_SYMLINK_NOFOLLOW) ==
+         0;
 }
 
 bool lock_is_free(const char* path) {
@@ -152,7 +155,9 @@ bool lock_is_free(const char* path) {
   return result == 0;
 }
 
-bool register_for_barriers() { return call(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0) == 0; }
+bool register_for_barriers() {
+  return call(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0) == 0;
+}
 
 long read_file(const char* path, char* buffer, size_t capacity) {
   int fd = static_cast<int>(call(SYS_openat, AT_FDCWD, text(path), O_RDONLY | O_CLOEXEC, 0));
@@ -170,7 +175,8 @@ long read_file(const char* path, char* buffer, size_t capacity) {
 }
 
 long read_link(const char* path, char* buffer, size_t capacity) {
-  return call(SYS_readlinkat, AT_FDCWD, text(path), reinterpret_cast<long>(buffer), static_cast<long>(capacity));
+  return call(SYS_readlinkat, AT_FDCWD, text(path), reinterpret_cast<long>(buffer),
+              static_cast<long>(capacity));
 }
 
 long current_folder(char* buffer, size_t capacity) {
@@ -228,18 +234,6 @@ bool is_mapped(uintptr_t page) {
 
 uintptr_t initial_stack() {
   return &__libc_stack_end == nullptr ? 0 : reinterpret_cast<uintptr_t>(__libc_stack_end);
-}
-
-bool thread_stack(uintptr_t* low, uintptr_t* high) {
-  pthread_attr_t attributes;
-  if (pthread_getattr_np(pthread_self(), &attributes) != 0) return false;
-  void* address = nullptr;
-  size_t bytes = 0;
-  bool known = pthread_attr_getstack(&attributes, &address, &bytes) == 0;
-  pthread_attr_destroy(&attributes);
-  *low = reinterpret_cast<uintptr_t>(address);
-  *high = *low + bytes;
-  return known;
 }
 
 }  // namespace mp::os

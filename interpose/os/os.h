@@ -53,10 +53,6 @@ bool readable_range(uintptr_t address, uintptr_t* low, uintptr_t* high);
 // The page is part of some mapping.
 bool is_mapped(uintptr_t page);
 
-// The calling thread's stack as the thread library knows it. May allocate (the caller mutes the
-// hooks). False: unknown.
-bool thread_stack(uintptr_t* low, uintptr_t* high);
-
 // Where the stack pointer stood when the process began; 0: unknown.
 uintptr_t initial_stack();
 

@@ -16,7 +16,8 @@ std::atomic<uint32_t> g_textCount{0};
 // Writes one record at a time, byte by byte into words, and publishes it whole.
 class Record {
  public:
-  Record(uint32_t type, size_t payloadBytes) : words_(static_cast<uint32_t>(round_up(8 + payloadBytes, 8) / 8)) {
+  Record(uint32_t type, size_t payloadBytes)
+      : words_(static_cast<uint32_t>(round_up(8 + payloadBytes, 8) / 8)) {
     g_lock.lock();
     ok_ = g_data != nullptr && words_ <= (g_mask + 1) / 2 && wait();
     if (!ok_) {
@@ -53,7 +54,9 @@ class Record {
   }
   Record& u32(uint32_t value) { return bytes(&value, 4); }
   Record& u64(uint64_t value) { return bytes(&value, 8); }
-  Record& string(const void* from, size_t count) { return u32(static_cast<uint32_t>(count)).bytes(from, count); }
+  Record& string(const void* from, size_t count) {
+    return u32(static_cast<uint32_t>(count)).bytes(from, count);
+  }
 
  private:
   // The lock stays held: nobody needs it to let the reader go on.
@@ -63,7 +66,8 @@ class Record {
       uint32_t tail = __atomic_load_n(&g_process.header->metaTail, __ATOMIC_ACQUIRE);
       if (g_head + words_ - tail <= g_mask + 1) return true;
       if (!recording() && g_process.header->state == MP_STATE_STOPPED) return false;
-      if (__atomic_load_n(&g_process.header->readerState, __ATOMIC_ACQUIRE) == MP_READER_DETACHED) return false;
+      if (__atomic_load_n(&g_process.header->readerState, __ATOMIC_ACQUIRE) == MP_READER_DETACHED)
+        return false;
       uint64_t now = os::monotonic_ns();
       if (now - checked > 50000000) {
         if (checked != 0 && os::lock_is_free(g_process.sessionPath)) {
@@ -121,7 +125,14 @@ void module(uint32_t id, uint32_t flags, uint64_t base, uint64_t low, uint64_t h
   pathBytes = cut(pathBytes);
   Record record(MP_META_MODULE, 4 + 4 + 4 * 8 + 4 + buildIdBytes + 4 + pathBytes);
   if (!record) return;
-  record.u32(id).u32(flags).u64(base).u64(low).u64(high).u64(tick).string(buildId, buildIdBytes).string(path, pathBytes);
+  record.u32(id)
+      .u32(flags)
+      .u64(base)
+      .u64(low)
+      .u64(high)
+      .u64(tick)
+      .string(buildId, buildIdBytes)
+      .string(path, pathBytes);
   __atomic_store_n(&g_process.header->moduleCount, id + 1, __ATOMIC_RELAXED);
 }
 

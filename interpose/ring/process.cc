@@ -13,10 +13,6 @@
 
 extern char** environ;
 
-namespace mp::hooks {
-void watch_process();
-}
-
 namespace mp {
 
 Process g_process;
@@ -131,7 +127,12 @@ bool join_locked() {
 
   uint32_t generation = 0;
   for (;; ++generation) {
-    text_in(process.path).add(folder).add("/p").add(static_cast<uint64_t>(process.pid)).add(".").add(generation);
+    text_in(process.path)
+        .add(folder)
+        .add("/p")
+        .add(static_cast<uint64_t>(process.pid))
+        .add(".")
+        .add(generation);
     if (!os::exists(process.path)) break;
     if (generation > 100000) return refuse(session.header, MP_UNTRACED_OPEN, -EEXIST);
   }
@@ -142,7 +143,8 @@ bool join_locked() {
       .add(".")
       .add(generation);
 
-  auto* header = static_cast<ProcessHeader*>(os::create_shared(process.temporary, MP_PAGE + metaBytes, &error));
+  auto* header =
+      static_cast<ProcessHeader*>(os::create_shared(process.temporary, MP_PAGE + metaBytes, &error));
   if (header == nullptr) {
     return refuse(session.header, error == -ENOSPC ? MP_UNTRACED_NO_SPACE : MP_UNTRACED_OPEN, error);
   }
@@ -226,7 +228,6 @@ bool join_session() {
   }
   leave_parent();
   bool joined = join_locked();
-  if (joined) hooks::watch_process();
   if (!joined) g_process.gaveUp = true;
   live.everJoined.store(1, std::memory_order_release);
   live.recording.store(joined ? 1 : 0, std::memory_order_release);

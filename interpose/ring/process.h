@@ -27,9 +27,9 @@ struct Process {
   ProcessHeader* header = nullptr;
   uint64_t clockBase = 0;
   bool ticketClock = false;
-  bool fencedClock = true;       // false: test only, to show what goes wrong without
-  bool storeFence = false;       // no membarrier here: every busy store pays for its own fence
-  bool gaveUp = false;           // no session, or it could not be joined: never try again
+  bool fencedClock = true;  // false: test only, to show what goes wrong without
+  bool storeFence = false;  // no membarrier here: every busy store pays for its own fence
+  bool gaveUp = false;      // no session, or it could not be joined: never try again
   uint32_t maxFrames = MP_MAX_FRAMES;
   uint32_t firstRingBytes = 0;
   uint32_t ringBytes = 0;
@@ -54,7 +54,7 @@ bool join_session();
 void stop_recording(uint32_t reason);
 
 // Counters of the header: relaxed, exact.
-inline void count(uint64_t ProcessHeader::* counter, uint64_t by = 1) {
+inline void count(uint64_t ProcessHeader::*counter, uint64_t by = 1) {
   ProcessHeader* header = g_process.header;
   if (header != nullptr) __atomic_fetch_add(&(header->*counter), by, __ATOMIC_RELAXED);
 }

@@ -7,11 +7,6 @@
 #include "test_session.h"
 #include "thread.h"
 
-// The hooks are not in this program.
-namespace mp::hooks {
-void watch_process() {}
-}  // namespace mp::hooks
-
 namespace mp {
 namespace {
 
@@ -22,7 +17,8 @@ class Consumer {
 
   std::vector<uint64_t> take() {
     uint32_t head = __atomic_load_n(&ring_->head, __ATOMIC_ACQUIRE);
-    const auto* data = reinterpret_cast<const uint64_t*>(reinterpret_cast<const char*>(ring_) + ring_->dataOffset);
+    const auto* data =
+        reinterpret_cast<const uint64_t*>(reinterpret_cast<const char*>(ring_) + ring_->dataOffset);
     uint32_t mask = ring_->dataBytes / 8 - 1;
     std::vector<uint64_t> words;
     for (; tail_ != head; ++tail_) words.push_back(data[tail_ & mask]);

@@ -16,10 +16,6 @@
 #include "process.h"
 #include "thread.h"
 
-namespace mp::hooks {
-void watch_process();
-}
-
 namespace mp::test {
 
 class Session {

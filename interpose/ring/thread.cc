@@ -80,7 +80,8 @@ void give_back(ThreadState* state) {
 
 void write_begin(ThreadState* state) {
   uint64_t tid = state->kernelId;
-  uint64_t begin[2] = {tid | static_cast<uint64_t>(state->threadIndex) << 32, static_cast<uint64_t>(state->handle)};
+  uint64_t begin[2] = {tid | static_cast<uint64_t>(state->threadIndex) << 32,
+                       static_cast<uint64_t>(state->handle)};
   uint64_t name[3] = {tid, 0, 0};
   os::thread_name(reinterpret_cast<char*>(&name[1]));
   ring::begin(state);
@@ -120,10 +121,7 @@ ThreadState* adopt(ThreadState* state) {
   state->destructorRounds = 0;
   state->nestedCount = 0;
   state->inside = 0;
-  uintptr_t low = 0;
-  uintptr_t high = 0;
-  if (!os::thread_stack(&low, &high)) low = high = 0;
-  unwind::set_stack(state->walker, low, high);
+  unwind::begin_thread(state->walker, reinterpret_cast<uintptr_t>(state->handle));
   write_begin(state);
   return state;
 }
@@ -164,7 +162,8 @@ void abandon() {
 ThreadState* enter_slow() {
   if (t_local.muted != 0 || g_process.gaveUp) return nullptr;
   // A stopped process stays stopped; a fork's child has everJoined wiped and goes on below.
-  if (!recording() && g_process.live != nullptr && g_process.live->everJoined.load(std::memory_order_relaxed) != 0) {
+  if (!recording() && g_process.live != nullptr &&
+      g_process.live->everJoined.load(std::memory_order_relaxed) != 0) {
     return nullptr;
   }
   int savedErrno = errno;
@@ -281,7 +280,8 @@ void flush_nested(ThreadState* state, uint64_t before) {
   uint32_t written = 0;
   while (written < state->nestedCount && (state->nested[written].word[0] & kTick) < before) {
     const NestedRecord& record = state->nested[written++];
-    write(state, static_cast<uint32_t>(record.word[0] >> 56), record.word[0] & kTick, &record.word[1], record.words - 1);
+    write(state, static_cast<uint32_t>(record.word[0] >> 56), record.word[0] & kTick, &record.word[1],
+          record.words - 1);
   }
   if (written == 0) return;
   // A handler may add records while the rest moves down: taking the count last keeps them.

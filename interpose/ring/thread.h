@@ -32,7 +32,7 @@ struct ThreadState {
   volatile uint32_t nestedCount;
   uint32_t currentStack;  // of the event under way: what a nested mmap of the allocator inherits
   uint64_t lastTick;
-  uint64_t lostEvents;    // not yet written as MP_LOST
+  uint64_t lostEvents;  // not yet written as MP_LOST
   unwind::Walker walker;
   ThreadState* nextFree;
   ThreadState* nextAll;
@@ -49,10 +49,10 @@ namespace thread {
 // What every thread has, in static TLS. Plain zeros until its first event.
 struct Local {
   ThreadState* state;
-  uint32_t muted;           // the shim's own work: hooks pass through
-  uint32_t indexPlusOne;    // dense thread index, once given
-  uint32_t ended;           // its destructors have run: each further event borrows a ring
-  uint32_t epoch;           // the join that `state` belongs to (a fork's child starts a new one)
+  uint32_t muted;         // the shim's own work: hooks pass through
+  uint32_t indexPlusOne;  // dense thread index, once given
+  uint32_t ended;         // its destructors have run: each further event borrows a ring
+  uint32_t epoch;         // the join that `state` belongs to (a fork's child starts a new one)
 };
 extern __thread Local t_local __attribute__((tls_model("initial-exec")));
 
@@ -99,7 +99,9 @@ MP_INLINE void end(ThreadState* state) { __atomic_store_n(&state->ring->busy, 0,
 MP_INLINE void put(ThreadState* state, uint64_t word) { state->data[state->head++ & state->mask] = word; }
 
 // Pairs with the reader's acquire load of head: the words come first.
-MP_INLINE void publish(ThreadState* state) { __atomic_store_n(&state->ring->head, state->head, __ATOMIC_RELEASE); }
+MP_INLINE void publish(ThreadState* state) {
+  __atomic_store_n(&state->ring->head, state->head, __ATOMIC_RELEASE);
+}
 
 // Ticks of one ring never fall, though two reads of the TSC may swap inside one core.
 MP_INLINE uint64_t in_order(ThreadState* state, uint64_t tick) {
@@ -108,7 +110,9 @@ MP_INLINE uint64_t in_order(ThreadState* state, uint64_t tick) {
   return tick & ((UINT64_C(1) << 56) - 1);
 }
 
-MP_INLINE uint64_t head_word(uint32_t type, uint64_t tick) { return (static_cast<uint64_t>(type) << 56) | tick; }
+MP_INLINE uint64_t head_word(uint32_t type, uint64_t tick) {
+  return (static_cast<uint64_t>(type) << 56) | tick;
+}
 
 // Writes one record with a tick of its own: begin must have been called before the tick was taken.
 bool write(ThreadState* state, uint32_t type, uint64_t tick, const uint64_t* words, uint32_t count);

@@ -59,14 +59,17 @@ class Meta {
   explicit Meta(uint32_t type) { put32(type), put32(0); }
   Meta& put32(uint32_t value) { return raw(&value, 4); }
   Meta& put64(uint64_t value) { return raw(&value, 8); }
-  Meta& text(const std::string& value) { return put32(static_cast<uint32_t>(value.size())).raw(value.data(), value.size()); }
+  Meta& text(const std::string& value) {
+    return put32(static_cast<uint32_t>(value.size())).raw(value.data(), value.size());
+  }
   void publish() {
     bytes_.resize((bytes_.size() + 7) / 8 * 8);
     const uint32_t length = static_cast<uint32_t>(bytes_.size());
     memcpy(&bytes_[4], &length, 4);
     char* data = reinterpret_cast<char*>(process) + process->metaOffset;
     for (uint32_t i = 0; i < length; i += 8) {
-      while (metaWritten - __atomic_load_n(&process->metaTail, __ATOMIC_ACQUIRE) >= process->metaBytes / 8) usleep(100);
+      while (metaWritten - __atomic_load_n(&process->metaTail, __ATOMIC_ACQUIRE) >= process->metaBytes / 8)
+        usleep(100);
       memcpy(data + metaWritten % (process->metaBytes / 8) * 8, &bytes_[i], 8);
       // A record longer than the ring would never fit if it were published whole.
       metaWritten++;
@@ -132,7 +135,9 @@ class Ring {
     put(address);
     end();
   }
-  void thread(uint32_t index) { record(MP_THREAD_BEGIN, {uint64_t{index} << 32 | (1000 + index), 0x7000 + index}); }
+  void thread(uint32_t index) {
+    record(MP_THREAD_BEGIN, {uint64_t{index} << 32 | (1000 + index), 0x7000 + index});
+  }
 
  private:
   RingHeader* header_;
@@ -148,7 +153,9 @@ uint64_t nanoseconds(clockid_t clock) {
 }
 
 // Thread t's k-th block: its size and address are what the test expects to find.
-uint64_t addressOf(uint32_t thread, uint32_t block) { return 0x7f0000000000u + (uint64_t{thread} << 32) + uint64_t{block} * 64; }
+uint64_t addressOf(uint32_t thread, uint32_t block) {
+  return 0x7f0000000000u + (uint64_t{thread} << 32) + uint64_t{block} * 64;
+}
 
 int write(uint32_t threads, uint32_t pairs, uint32_t ringBytes) {
   const uint32_t metaBytes = 1u << 20;
@@ -186,11 +193,30 @@ int write(uint32_t threads, uint32_t pairs, uint32_t ringBytes) {
   publishFile(name);
 
   Meta(MP_META_PROCESS).text("/bin/dump").text("/tmp").put32(2).text("dump").text("an argument").publish();
-  Meta(MP_META_MODULE).put32(1).put32(MP_MODULE_EXECUTABLE).put64(0x400000).put64(0x401000).put64(0x500000).put64(5)
-      .text("\x01\xab").text("/bin/dump").publish();
-  Meta(MP_META_CODE).put32(5).put32(MP_CODE_JIT).put64(0x1000).put64(0x200).put32(0).text("JS:~f /app.js:12:3").publish();
+  Meta(MP_META_MODULE)
+      .put32(1)
+      .put32(MP_MODULE_EXECUTABLE)
+      .put64(0x400000)
+      .put64(0x401000)
+      .put64(0x500000)
+      .put64(5)
+      .text("\x01\xab")
+      .text("/bin/dump")
+      .publish();
+  Meta(MP_META_CODE)
+      .put32(5)
+      .put32(MP_CODE_JIT)
+      .put64(0x1000)
+      .put64(0x200)
+      .put32(0)
+      .text("JS:~f /app.js:12:3")
+      .publish();
   Meta(MP_META_TEXT).put32(9).put32(0).text("half way").publish();
-  Meta(MP_META_AGENT).text("{\"nodeVersion\":\"v20.1.0\",\"v8Version\":\"11\",\"threadId\":0,\"isMainThread\":true,\"execArgv\":[]}").publish();
+  Meta(MP_META_AGENT)
+      .text(
+          "{\"nodeVersion\":\"v20.1.0\",\"v8Version\":\"11\",\"threadId\":0,\"isMainThread\":true,"
+          "\"execArgv\":[]}")
+      .publish();
   process->moduleCount = 1;
   process->codeCount = 1;
 
@@ -226,60 +252,163 @@ int write(uint32_t threads, uint32_t pairs, uint32_t ringBytes) {
   return 7;
 }
 
-#define FIELD(type, field) printf("    \"" #type "." #field "\": [%zu, %zu],\n", offsetof(type, field), sizeof(type::field))
+#define FIELD(type, field) \
+  printf("    \"" #type "." #field "\": [%zu, %zu],\n", offsetof(type, field), sizeof(type::field))
 #define CONSTANT(name) printf("    \"" #name "\": %llu,\n", static_cast<unsigned long long>(name))
 #define MAGIC(name) printf("    \"" #name "\": \"%llx\",\n", static_cast<unsigned long long>(name))
 
 int layout() {
   printf("{\n  \"fields\": {\n");
-  FIELD(SessionHeader, magic); FIELD(SessionHeader, abi); FIELD(SessionHeader, headerBytes);
-  FIELD(SessionHeader, readerPid); FIELD(SessionHeader, flags); FIELD(SessionHeader, firstRingBytes);
-  FIELD(SessionHeader, ringBytes); FIELD(SessionHeader, metaBytes); FIELD(SessionHeader, maxFrames);
-  FIELD(SessionHeader, sampleBytes); FIELD(SessionHeader, untracedProcesses);
-  FIELD(SessionHeader, untracedReason); FIELD(SessionHeader, untracedErrno);
-  FIELD(ProcessHeader, magic); FIELD(ProcessHeader, abi); FIELD(ProcessHeader, headerBytes);
-  FIELD(ProcessHeader, pid); FIELD(ProcessHeader, generation); FIELD(ProcessHeader, ppid);
-  FIELD(ProcessHeader, state); FIELD(ProcessHeader, stopReason); FIELD(ProcessHeader, clockMode);
-  FIELD(ProcessHeader, clockBase); FIELD(ProcessHeader, startRealtimeNs); FIELD(ProcessHeader, startMonotonicNs);
-  FIELD(ProcessHeader, ringCount); FIELD(ProcessHeader, stackChunkCount); FIELD(ProcessHeader, stackNodeCount);
-  FIELD(ProcessHeader, moduleCount); FIELD(ProcessHeader, codeCount); FIELD(ProcessHeader, metaOffset);
-  FIELD(ProcessHeader, metaBytes); FIELD(ProcessHeader, maxFrames); FIELD(ProcessHeader, waitCount);
-  FIELD(ProcessHeader, waitNs); FIELD(ProcessHeader, lostEvents); FIELD(ProcessHeader, untracedThreads);
-  FIELD(ProcessHeader, nestedEvents); FIELD(ProcessHeader, cutStacks); FIELD(ProcessHeader, fullTableStacks);
-  FIELD(ProcessHeader, stackCount); FIELD(ProcessHeader, rowMissCount); FIELD(ProcessHeader, reusedFrames);
-  FIELD(ProcessHeader, bootstrapBytes); FIELD(ProcessHeader, metaHead); FIELD(ProcessHeader, metaTail);
-  FIELD(ProcessHeader, readerState); FIELD(ProcessHeader, readerPid);
-  FIELD(RingHeader, magic); FIELD(RingHeader, abi); FIELD(RingHeader, ringIndex); FIELD(RingHeader, dataOffset);
-  FIELD(RingHeader, dataBytes); FIELD(RingHeader, head); FIELD(RingHeader, busy); FIELD(RingHeader, tail);
-  FIELD(StackNode, frame); FIELD(StackNode, parent); FIELD(StackNode, depth);
+  FIELD(SessionHeader, magic);
+  FIELD(SessionHeader, abi);
+  FIELD(SessionHeader, headerBytes);
+  FIELD(SessionHeader, readerPid);
+  FIELD(SessionHeader, flags);
+  FIELD(SessionHeader, firstRingBytes);
+  FIELD(SessionHeader, ringBytes);
+  FIELD(SessionHeader, metaBytes);
+  FIELD(SessionHeader, maxFrames);
+  FIELD(SessionHeader, sampleBytes);
+  FIELD(SessionHeader, untracedProcesses);
+  FIELD(SessionHeader, untracedReason);
+  FIELD(SessionHeader, untracedErrno);
+  FIELD(ProcessHeader, magic);
+  FIELD(ProcessHeader, abi);
+  FIELD(ProcessHeader, headerBytes);
+  FIELD(ProcessHeader, pid);
+  FIELD(ProcessHeader, generation);
+  FIELD(ProcessHeader, ppid);
+  FIELD(ProcessHeader, state);
+  FIELD(ProcessHeader, stopReason);
+  FIELD(ProcessHeader, clockMode);
+  FIELD(ProcessHeader, clockBase);
+  FIELD(ProcessHeader, startRealtimeNs);
+  FIELD(ProcessHeader, startMonotonicNs);
+  FIELD(ProcessHeader, ringCount);
+  FIELD(ProcessHeader, stackChunkCount);
+  FIELD(ProcessHeader, stackNodeCount);
+  FIELD(ProcessHeader, moduleCount);
+  FIELD(ProcessHeader, codeCount);
+  FIELD(ProcessHeader, metaOffset);
+  FIELD(ProcessHeader, metaBytes);
+  FIELD(ProcessHeader, maxFrames);
+  FIELD(ProcessHeader, waitCount);
+  FIELD(ProcessHeader, waitNs);
+  FIELD(ProcessHeader, lostEvents);
+  FIELD(ProcessHeader, untracedThreads);
+  FIELD(ProcessHeader, nestedEvents);
+  FIELD(ProcessHeader, cutStacks);
+  FIELD(ProcessHeader, fullTableStacks);
+  FIELD(ProcessHeader, stackCount);
+  FIELD(ProcessHeader, rowMissCount);
+  FIELD(ProcessHeader, reusedFrames);
+  FIELD(ProcessHeader, bootstrapBytes);
+  FIELD(ProcessHeader, metaHead);
+  FIELD(ProcessHeader, metaTail);
+  FIELD(ProcessHeader, readerState);
+  FIELD(ProcessHeader, readerPid);
+  FIELD(RingHeader, magic);
+  FIELD(RingHeader, abi);
+  FIELD(RingHeader, ringIndex);
+  FIELD(RingHeader, dataOffset);
+  FIELD(RingHeader, dataBytes);
+  FIELD(RingHeader, head);
+  FIELD(RingHeader, busy);
+  FIELD(RingHeader, tail);
+  FIELD(StackNode, frame);
+  FIELD(StackNode, parent);
+  FIELD(StackNode, depth);
   printf("    \"end\": [0, 0]\n  },\n  \"magics\": {\n");
-  MAGIC(MP_WIRE_MAGIC_SESSION); MAGIC(MP_WIRE_MAGIC_PROCESS); MAGIC(MP_WIRE_MAGIC_RING);
+  MAGIC(MP_WIRE_MAGIC_SESSION);
+  MAGIC(MP_WIRE_MAGIC_PROCESS);
+  MAGIC(MP_WIRE_MAGIC_RING);
   printf("    \"end\": \"\"\n  },\n  \"constants\": {\n");
-  CONSTANT(MP_WIRE_ABI); CONSTANT(MP_PAGE); CONSTANT(MP_STACK_CHUNK_NODES); CONSTANT(MP_MAX_FRAMES);
-  CONSTANT(MP_STACK_FIRST_FREE_ID); CONSTANT(MP_SESSION_SKIP_FENCE);
-  CONSTANT(MP_UNTRACED_NONE); CONSTANT(MP_UNTRACED_NO_SPACE); CONSTANT(MP_UNTRACED_OPEN); CONSTANT(MP_UNTRACED_ABI);
-  CONSTANT(MP_STATE_STARTING); CONSTANT(MP_STATE_RECORDING); CONSTANT(MP_STATE_STOPPED);
-  CONSTANT(MP_STOP_NONE); CONSTANT(MP_STOP_READER_GONE); CONSTANT(MP_STOP_DETACHED); CONSTANT(MP_STOP_NO_SPACE);
-  CONSTANT(MP_CLOCK_TSC); CONSTANT(MP_CLOCK_TICKET);
-  CONSTANT(MP_READER_NONE); CONSTANT(MP_READER_ATTACHED); CONSTANT(MP_READER_DETACHED);
-  CONSTANT(MP_ALLOC_MALLOC); CONSTANT(MP_ALLOC_CALLOC); CONSTANT(MP_ALLOC_REALLOC); CONSTANT(MP_ALLOC_REALLOCARRAY);
-  CONSTANT(MP_ALLOC_POSIX_MEMALIGN); CONSTANT(MP_ALLOC_ALIGNED_ALLOC); CONSTANT(MP_ALLOC_MEMALIGN);
-  CONSTANT(MP_ALLOC_VALLOC); CONSTANT(MP_ALLOC_PVALLOC); CONSTANT(MP_ALLOC_LAST);
-  CONSTANT(MP_FREE); CONSTANT(MP_FREE_REALLOC); CONSTANT(MP_FREE_SIZED); CONSTANT(MP_FREE_ALIGNED_SIZED); CONSTANT(MP_FREE_LAST);
-  CONSTANT(MP_MAP); CONSTANT(MP_UNMAP); CONSTANT(MP_REMAP); CONSTANT(MP_HEAP_BREAK);
-  CONSTANT(MP_THREAD_BEGIN); CONSTANT(MP_THREAD_END); CONSTANT(MP_THREAD_NAME);
-  CONSTANT(MP_MARK); CONSTANT(MP_FORK); CONSTANT(MP_EXIT); CONSTANT(MP_LOST);
-  CONSTANT(MP_MARK_BEFORE_TEARDOWN); CONSTANT(MP_MARK_MALLOC_TRIM); CONSTANT(MP_MARK_USER);
-  CONSTANT(MP_TEARDOWN_NATURAL); CONSTANT(MP_TEARDOWN_PROCESS_EXIT); CONSTANT(MP_TEARDOWN_UNCAUGHT);
-  CONSTANT(MP_EXIT_EXIT); CONSTANT(MP_EXIT_UNDERSCORE); CONSTANT(MP_EXIT_QUICK); CONSTANT(MP_EXIT_EXEC); CONSTANT(MP_EXIT_EXEC_FAILED);
-  CONSTANT(MP_FRAME_NATIVE); CONSTANT(MP_FRAME_NATIVE_PC); CONSTANT(MP_FRAME_JS_BYTECODE); CONSTANT(MP_FRAME_JS_CODE);
-  CONSTANT(MP_FRAME_BUILTIN); CONSTANT(MP_FRAME_UNKNOWN); CONSTANT(MP_FRAME_V8_UNNAMED); CONSTANT(MP_FRAME_MARKER);
-  CONSTANT(MP_MARKER_CUT); CONSTANT(MP_MARKER_NESTED); CONSTANT(MP_MARKER_TABLE_FULL); CONSTANT(MP_MARKER_NOT_TAKEN);
-  CONSTANT(MP_MARKER_BROKEN); CONSTANT(MP_MARKER_GAP);
-  CONSTANT(MP_META_PROCESS); CONSTANT(MP_META_MODULE); CONSTANT(MP_META_MODULE_GONE); CONSTANT(MP_META_CODE);
-  CONSTANT(MP_META_TEXT); CONSTANT(MP_META_AGENT);
-  CONSTANT(MP_MODULE_EXECUTABLE); CONSTANT(MP_MODULE_VDSO); CONSTANT(MP_MODULE_SHIM);
-  CONSTANT(MP_CODE_BYTECODE); CONSTANT(MP_CODE_JIT); CONSTANT(MP_CODE_BUILTIN); CONSTANT(MP_CODE_OTHER);
+  CONSTANT(MP_WIRE_ABI);
+  CONSTANT(MP_PAGE);
+  CONSTANT(MP_STACK_CHUNK_NODES);
+  CONSTANT(MP_MAX_FRAMES);
+  CONSTANT(MP_STACK_FIRST_FREE_ID);
+  CONSTANT(MP_SESSION_SKIP_FENCE);
+  CONSTANT(MP_UNTRACED_NONE);
+  CONSTANT(MP_UNTRACED_NO_SPACE);
+  CONSTANT(MP_UNTRACED_OPEN);
+  CONSTANT(MP_UNTRACED_ABI);
+  CONSTANT(MP_STATE_STARTING);
+  CONSTANT(MP_STATE_RECORDING);
+  CONSTANT(MP_STATE_STOPPED);
+  CONSTANT(MP_STOP_NONE);
+  CONSTANT(MP_STOP_READER_GONE);
+  CONSTANT(MP_STOP_DETACHED);
+  CONSTANT(MP_STOP_NO_SPACE);
+  CONSTANT(MP_CLOCK_TSC);
+  CONSTANT(MP_CLOCK_TICKET);
+  CONSTANT(MP_READER_NONE);
+  CONSTANT(MP_READER_ATTACHED);
+  CONSTANT(MP_READER_DETACHED);
+  CONSTANT(MP_ALLOC_MALLOC);
+  CONSTANT(MP_ALLOC_CALLOC);
+  CONSTANT(MP_ALLOC_REALLOC);
+  CONSTANT(MP_ALLOC_REALLOCARRAY);
+  CONSTANT(MP_ALLOC_POSIX_MEMALIGN);
+  CONSTANT(MP_ALLOC_ALIGNED_ALLOC);
+  CONSTANT(MP_ALLOC_MEMALIGN);
+  CONSTANT(MP_ALLOC_VALLOC);
+  CONSTANT(MP_ALLOC_PVALLOC);
+  CONSTANT(MP_ALLOC_LAST);
+  CONSTANT(MP_FREE);
+  CONSTANT(MP_FREE_REALLOC);
+  CONSTANT(MP_FREE_SIZED);
+  CONSTANT(MP_FREE_ALIGNED_SIZED);
+  CONSTANT(MP_FREE_LAST);
+  CONSTANT(MP_MAP);
+  CONSTANT(MP_UNMAP);
+  CONSTANT(MP_REMAP);
+  CONSTANT(MP_HEAP_BREAK);
+  CONSTANT(MP_THREAD_BEGIN);
+  CONSTANT(MP_THREAD_END);
+  CONSTANT(MP_THREAD_NAME);
+  CONSTANT(MP_MARK);
+  CONSTANT(MP_FORK);
+  CONSTANT(MP_EXIT);
+  CONSTANT(MP_LOST);
+  CONSTANT(MP_MARK_BEFORE_TEARDOWN);
+  CONSTANT(MP_MARK_MALLOC_TRIM);
+  CONSTANT(MP_MARK_USER);
+  CONSTANT(MP_TEARDOWN_NATURAL);
+  CONSTANT(MP_TEARDOWN_PROCESS_EXIT);
+  CONSTANT(MP_TEARDOWN_UNCAUGHT);
+  CONSTANT(MP_EXIT_EXIT);
+  CONSTANT(MP_EXIT_UNDERSCORE);
+  CONSTANT(MP_EXIT_QUICK);
+  CONSTANT(MP_EXIT_EXEC);
+  CONSTANT(MP_EXIT_EXEC_FAILED);
+  CONSTANT(MP_FRAME_NATIVE);
+  CONSTANT(MP_FRAME_NATIVE_PC);
+  CONSTANT(MP_FRAME_JS_BYTECODE);
+  CONSTANT(MP_FRAME_JS_CODE);
+  CONSTANT(MP_FRAME_BUILTIN);
+  CONSTANT(MP_FRAME_UNKNOWN);
+  CONSTANT(MP_FRAME_V8_UNNAMED);
+  CONSTANT(MP_FRAME_MARKER);
+  CONSTANT(MP_MARKER_CUT);
+  CONSTANT(MP_MARKER_NESTED);
+  CONSTANT(MP_MARKER_TABLE_FULL);
+  CONSTANT(MP_MARKER_NOT_TAKEN);
+  CONSTANT(MP_MARKER_BROKEN);
+  CONSTANT(MP_MARKER_GAP);
+  CONSTANT(MP_META_PROCESS);
+  CONSTANT(MP_META_MODULE);
+  CONSTANT(MP_META_MODULE_GONE);
+  CONSTANT(MP_META_CODE);
+  CONSTANT(MP_META_TEXT);
+  CONSTANT(MP_META_AGENT);
+  CONSTANT(MP_MODULE_EXECUTABLE);
+  CONSTANT(MP_MODULE_VDSO);
+  CONSTANT(MP_MODULE_SHIM);
+  CONSTANT(MP_CODE_BYTECODE);
+  CONSTANT(MP_CODE_JIT);
+  CONSTANT(MP_CODE_BUILTIN);
+  CONSTANT(MP_CODE_OTHER);
   printf("    \"end\": 0\n  },\n  \"sizes\": {\"StackNode\": %zu}\n}\n", sizeof(StackNode));
   return 0;
 }

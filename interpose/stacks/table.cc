@@ -124,7 +124,8 @@ void abandon() {
   }
   Index* index = g_index.load();
   if (index != nullptr) unmap_pages(index, index_bytes(index->mask));
-  for (uint32_t i = 0; i < g_oldIndexCount; ++i) unmap_pages(g_oldIndexes[i], index_bytes(g_oldIndexes[i]->mask));
+  for (uint32_t i = 0; i < g_oldIndexCount; ++i)
+    unmap_pages(g_oldIndexes[i], index_bytes(g_oldIndexes[i]->mask));
   g_oldIndexCount = 0;
   g_index.store(nullptr);
   g_capacity.store(0);
@@ -148,7 +149,8 @@ uint32_t intern(uint32_t parent, uint64_t frame) {
             continue;
           }
           // No memory for a larger index: go on until it is nearly full, then stop keeping stacks.
-          if (g_next.load(std::memory_order_relaxed) > index->mask - index->mask / 8) return MP_MARKER_TABLE_FULL;
+          if (g_next.load(std::memory_order_relaxed) > index->mask - index->mask / 8)
+            return MP_MARKER_TABLE_FULL;
         }
         mine = new_node(parent, frame);
         if (mine == MP_MARKER_TABLE_FULL) return mine;

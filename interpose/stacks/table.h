@@ -23,7 +23,9 @@ uint32_t intern(uint32_t parent, uint64_t frame);
 // For tests and the verifying unwinder.
 StackNode node(uint32_t id);
 
-inline uint64_t encode(uint32_t kind, uint64_t payload) { return static_cast<uint64_t>(kind) << 60 | payload; }
+inline uint64_t encode(uint32_t kind, uint64_t payload) {
+  return static_cast<uint64_t>(kind) << 60 | payload;
+}
 inline uint64_t encode_marker(uint32_t marker) { return encode(MP_FRAME_MARKER, marker); }
 
 }  // namespace mp::stacks

@@ -60,7 +60,8 @@ TEST(StackTable, FourThreadsThatInsertTheSameTrieAgreeOnWhatItSays) {
       std::mt19937_64 random(99);
       for (int i = 0; i < 50000; ++i) {
         uint32_t id = 0;
-        for (int depth = 0; depth < 4; ++depth) id = intern(id, encode(MP_FRAME_BUILTIN, 1000 + random() % 40));
+        for (int depth = 0; depth < 4; ++depth)
+          id = intern(id, encode(MP_FRAME_BUILTIN, 1000 + random() % 40));
         results[t].push_back(id);
       }
     });

@@ -466,7 +466,9 @@ Row find_row(const Table& table, uintptr_t address, bool* found, uintptr_t* func
   if (fde == 0 || !read_entry(fde, table, &head) || head.id == 0) return Row{};
   EntryHead cieHead;
   Cie cie;
-  if (!read_entry(head.idPlace - head.id, table, &cieHead) || cieHead.id != 0 || !read_cie(cieHead.body, &cie)) return Row{};
+  if (!read_entry(head.idPlace - head.id, table, &cieHead) || cieHead.id != 0 ||
+      !read_cie(cieHead.body, &cie))
+    return Row{};
   Reader body = head.body;
   uintptr_t start = body.encoded(cie.pointerEncoding, 0);
   uintptr_t length = body.encoded(cie.pointerEncoding & 0x0f, 0);

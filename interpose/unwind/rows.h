@@ -11,13 +11,13 @@
 namespace mp::unwind {
 
 enum class Cfa : uint8_t {
-  kNone,      // no row: unreadable, or a rule that this unwinder does not know
-  kRsp,       // CFA = rsp + cfaOffset
-  kRbp,       // CFA = rbp + cfaOffset
-  kAtRbp,     // CFA = *(rbp + cfaOffset): functions that realign their stack
-  kSignal,    // a signal frame: the interrupted registers lie in a ucontext at rsp
-  kEnd,       // the thread's first frame: no return address
-  kChain,     // no FDE, and the code keeps frame pointers
+  kNone,    // no row: unreadable, or a rule that this unwinder does not know
+  kRsp,     // CFA = rsp + cfaOffset
+  kRbp,     // CFA = rbp + cfaOffset
+  kAtRbp,   // CFA = *(rbp + cfaOffset): functions that realign their stack
+  kSignal,  // a signal frame: the interrupted registers lie in a ucontext at rsp
+  kEnd,     // the thread's first frame: no return address
+  kChain,   // no FDE, and the code keeps frame pointers
 };
 
 enum class Rbp : uint8_t {

@@ -31,7 +31,8 @@ int collect(dl_phdr_info* info, size_t, void* context) {
   for (int i = 0; i < info->dlpi_phnum; ++i) {
     const ElfW(Phdr)& header = info->dlpi_phdr[i];
     uintptr_t start = info->dlpi_addr + header.p_vaddr;
-    if (header.p_type == PT_LOAD && image.table.header >= start && image.table.header < start + header.p_memsz) {
+    if (header.p_type == PT_LOAD && image.table.header >= start &&
+        image.table.header < start + header.p_memsz) {
       image.table.end = start + header.p_memsz;
     }
   }
@@ -81,7 +82,8 @@ TEST(Rows, AnAddressOutsideEveryFunctionIsNotFound) {
 class GuardedCopy {
  public:
   explicit GuardedCopy(size_t bytes) : bytes_((bytes + 4095) & ~size_t{4095}) {
-    base_ = static_cast<uint8_t*>(mmap(nullptr, bytes_ + 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    base_ = static_cast<uint8_t*>(
+        mmap(nullptr, bytes_ + 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     mprotect(base_ + bytes_, 4096, PROT_NONE);
   }
   ~GuardedCopy() { munmap(base_, bytes_ + 4096); }

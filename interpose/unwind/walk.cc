@@ -97,9 +97,7 @@ class Walk {
   uint32_t run(Registers registers, uint32_t count, const uintptr_t* rbpSlot, uint32_t extraCount);
 
  private:
-  bool inside(uintptr_t address) const {
-    return address >= low_ && address < high_ && (address & 7) == 0;
-  }
+  bool inside(uintptr_t address) const { return address >= low_ && address < high_ && (address & 7) == 0; }
   bool load(uintptr_t address, uintptr_t* value);
   bool load_extra(uintptr_t address, uintptr_t* value);
   bool enter_range(uintptr_t sp);
@@ -143,6 +141,14 @@ bool Walk::enter_range(uintptr_t sp) {
   }
   Range found{};
   if (!os::readable_range(sp, &found.low, &found.high)) return false;
+  // Its own stack, for the first time or deeper than before?
+  for (uintptr_t end : {walker_.controlBlock, os::initial_stack()}) {
+    if (end <= sp || end > found.high) continue;
+    walker_.stack = Range{found.low, end};
+    high_ = end;
+    isOther_ = false;
+    return true;
+  }
   walker_.other[walker_.otherNext++ % kOtherStacks] = found;
   high_ = found.high;
   return true;
@@ -205,7 +211,8 @@ MP_INLINE bool Walk::verify(uint32_t joined) {
   const Frame* frame = kept + MP_MAX_FRAMES - 1;
   const Frame* end = kept + joined;
   for (; frame != end; --frame) {
-    if (*reinterpret_cast<const uintptr_t*>(frame->sp - 8) != frame->pc || *frame->rbpSlot != frame->rbp) break;
+    if (*reinterpret_cast<const uintptr_t*>(frame->sp - 8) != frame->pc || *frame->rbpSlot != frame->rbp)
+      break;
   }
   auto valid = static_cast<uint32_t>(frame - kept) + (frame == end ? 0 : 1);
   const Extra* extra = buffers_.extras;
@@ -254,7 +261,8 @@ MP_NOINLINE void Walk::describe(const Registers& registers, CachedRow* entry) {
   }
   entry->key = registers.pc | (registers.exact ? kExact : 0);
   uint32_t kind = registers.exact ? MP_FRAME_NATIVE_PC : MP_FRAME_NATIVE;
-  entry->frame = stacks::encode(kind, static_cast<uint64_t>(module->id) << 40 | (registers.pc - module->base));
+  entry->frame =
+      stacks::encode(kind, static_cast<uint64_t>(module->id) << 40 | (registers.pc - module->base));
   bool found = false;
   Table table{module->ehFrameHeader, module->end, module->low};
   entry->row = find_row(table, lookup, &found);
@@ -290,7 +298,8 @@ MP_NOINLINE void Walk::name_v8(const Registers& registers, Fresh* fresh) {
     fresh->value = named;
     fresh->memo = nullptr;
     uint64_t kind = named >> 60;
-    bool isBytecode = kind == MP_FRAME_JS_BYTECODE || (kind != MP_FRAME_JS_CODE && jit::is_interpreter_trampoline(registers.pc));
+    bool isBytecode = kind == MP_FRAME_JS_BYTECODE ||
+                      (kind != MP_FRAME_JS_CODE && jit::is_interpreter_trampoline(registers.pc));
     if (isBytecode && readable) {
       uintptr_t word;
       load_extra(fp - 8, &word);
@@ -358,7 +367,8 @@ MP_INLINE bool Walk::step(const Row& row, Registers* registers, const uintptr_t*
   } else if (row.rbp == Rbp::kAtRbp) {
     *rbpSlot = reinterpret_cast<const uintptr_t*>(registers->rbp + static_cast<intptr_t>(row.rbpOffset));
   }
-  if (*rbpSlot != nullptr && MP_UNLIKELY(!load(reinterpret_cast<uintptr_t>(*rbpSlot), &registers->rbp))) return false;
+  if (*rbpSlot != nullptr && MP_UNLIKELY(!load(reinterpret_cast<uintptr_t>(*rbpSlot), &registers->rbp)))
+    return false;
   registers->pc = pc;
   registers->sp = cfa;
   registers->exact = false;
@@ -391,7 +401,8 @@ MP_INLINE uint32_t keep_fresh(Buffers& buffers, uint32_t first, uint32_t node, u
   for (uint32_t i = freshCount; i-- > 0;) {
     const Fresh& fresh = buffers.fresh[i];
     node = intern(buffers, node, fresh);
-    for (uint32_t e = 0; e < fresh.extraCount; ++e) buffers.extras[extras++] = buffers.freshExtras[fresh.extraBegin + e];
+    for (uint32_t e = 0; e < fresh.extraCount; ++e)
+      buffers.extras[extras++] = buffers.freshExtras[fresh.extraBegin + e];
     Frame& frame = buffers.kept[--first];
     frame.sp = fresh.frame.sp;
     frame.pc = fresh.frame.pc;
@@ -420,7 +431,8 @@ uint32_t Walk::finish(uint32_t root, uint32_t freshCount) {
   return node;
 }
 
-MP_NOINLINE uint32_t Walk::run(Registers registers, uint32_t count, const uintptr_t* rbpSlot, uint32_t extraCount) {
+MP_NOINLINE uint32_t Walk::run(Registers registers, uint32_t count, const uintptr_t* rbpSlot,
+                               uint32_t extraCount) {
   if (MP_UNLIKELY(!enter_range(registers.sp))) return MP_MARKER_NOT_TAKEN;
   if (MP_UNLIKELY(isOther_)) keepable_ = false;
   first_ = keepable_ && !isSlow_ ? buffers_.first : MP_MAX_FRAMES;
@@ -596,9 +608,13 @@ void forget(Walker& walker) {
   memset(walker.other, 0, sizeof walker.other);
 }
 
-void set_stack(Walker& walker, uintptr_t low, uintptr_t high) {
-  walker.stack = Range{low, high};
+void begin_thread(Walker& walker, uintptr_t controlBlock) {
   forget(walker);
+  // The C library gives a new thread the stack of an old one: what was known of it holds, if it is
+  // still there.
+  bool isSame = controlBlock == walker.controlBlock && walker.stack.high == controlBlock;
+  if (!isSame || !os::is_mapped(walker.stack.low & ~(os::kPageBytes - 1))) walker.stack = Range{0, 0};
+  walker.controlBlock = controlBlock;
 }
 
 uint32_t take(Walker& walker, Entry entry) {

@@ -27,7 +27,8 @@ constexpr uint32_t kOtherStacks = 4;
 
 struct Walker {
   Buffers* buffers;  // row cache, kept stack, scratch
-  Range stack;       // the thread's own
+  Range stack;       // the thread's own, as far as it was met
+  uintptr_t controlBlock;
   Range other[kOtherStacks];  // signal and coroutine stacks met before
   uint32_t otherNext;
   uint32_t generation;  // of modules: rows and kept stack are void when it changes
@@ -43,7 +44,9 @@ bool prepare(Walker& walker);
 void release(Walker& walker);
 // A new thread takes the walker over: rows stay, the kept stack goes.
 void forget(Walker& walker);
-void set_stack(Walker& walker, uintptr_t low, uintptr_t high);
+// controlBlock: what pthread_self gives. It lies at the upper end of the stack of every thread but
+// the first. (pthread_getattr_np would say more, but takes a lock that the thread may hold.)
+void begin_thread(Walker& walker, uintptr_t controlBlock);
 
 // Where a hook was entered: the frame pointer of the hook's own frame.
 struct Entry {

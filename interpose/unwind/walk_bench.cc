@@ -12,10 +12,6 @@
 #include "../ring/test_session.h"
 #include "walk.h"
 
-namespace mp::hooks {
-void watch_process() {}
-}  // namespace mp::hooks
-
 namespace mp::unwind {
 namespace {
 
@@ -83,10 +79,11 @@ int main() {
       if (changing >= depth) continue;
       mp::unwind::run(state->walker, depth, changing, 20000);
       std::vector<double> rounds;
-      for (int round = 0; round < 9; ++round) rounds.push_back(mp::unwind::run(state->walker, depth, changing, 100000));
+      for (int round = 0; round < 9; ++round)
+        rounds.push_back(mp::unwind::run(state->walker, depth, changing, 100000));
       std::sort(rounds.begin(), rounds.end());
-      printf("%s\n  {\"depth\": %d, \"changing\": %d, \"medianNs\": %.1f, \"minNs\": %.1f, \"maxNs\": %.1f}", isFirst ? "" : ",",
-             depth, changing, rounds[4], rounds.front(), rounds.back());
+      printf("%s\n  {\"depth\": %d, \"changing\": %d, \"medianNs\": %.1f, \"minNs\": %.1f, \"maxNs\": %.1f}",
+             isFirst ? "" : ",", depth, changing, rounds[4], rounds.front(), rounds.back());
       isFirst = false;
     }
   }

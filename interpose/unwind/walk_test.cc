@@ -32,8 +32,9 @@ std::vector<uintptr_t> addresses_of(uint32_t id, bool* isComplete) {
     uint32_t kind = static_cast<uint32_t>(node.frame >> 60);
     if (kind == MP_FRAME_NATIVE || kind == MP_FRAME_NATIVE_PC) {
       uintptr_t base = 0;
-      for (uintptr_t probe : {reinterpret_cast<uintptr_t>(&addresses_of), reinterpret_cast<uintptr_t>(&malloc),
-                              reinterpret_cast<uintptr_t>(dlsym(RTLD_DEFAULT, "_ZSt9terminatev"))}) {
+      for (uintptr_t probe :
+           {reinterpret_cast<uintptr_t>(&addresses_of), reinterpret_cast<uintptr_t>(&malloc),
+            reinterpret_cast<uintptr_t>(dlsym(RTLD_DEFAULT, "_ZSt9terminatev"))}) {
         const modules::Module* module = modules::find(probe);
         if (module != nullptr && module->id == ((node.frame >> 40) & 0xfffff)) base = module->base;
       }

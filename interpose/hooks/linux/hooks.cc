@@ -88,20 +88,6 @@ void at_exit(int status, void*) { note_exit(MP_EXIT_EXIT, status); }
 
 }  // namespace
 
-namespace mp::hooks {
-
-// Once per process image, by join_session, muted.
-void watch_process() {
-  static bool done = false;
-  if (done) return;
-  done = true;
-  on_exit(at_exit, nullptr);
-  const char* verify = getenv("MEMPROF_VERIFY_STACKS");
-  if (verify != nullptr && verify[0] == '1') record::verify_stacks();
-}
-
-}  // namespace mp::hooks
-
 // ---- allocation
 
 MP_EXPORT void* malloc(size_t bytes) {
@@ -132,10 +118,12 @@ MP_EXPORT void* reallocarray(void* old, size_t count, size_t bytes) {
     errno = ENOMEM;
     return nullptr;
   }
-  if (MP_UNLIKELY(hooks::is_bootstrap(old))) return note(MP_ALLOC_REALLOCARRAY, move_out_of_bootstrap(old, product), product, MP_ENTRY);
+  if (MP_UNLIKELY(hooks::is_bootstrap(old)))
+    return note(MP_ALLOC_REALLOCARRAY, move_out_of_bootstrap(old, product), product, MP_ENTRY);
   if (MP_UNLIKELY(!ready())) return early(product, 16);
   // Not the real reallocarray: glibc's calls realloc through the symbol table, which is us again.
-  return reallocate(MP_ALLOC_REALLOCARRAY, old, product, MP_ENTRY, [=] { return g_real.realloc(old, product); });
+  return reallocate(MP_ALLOC_REALLOCARRAY, old, product, MP_ENTRY,
+                    [=] { return g_real.realloc(old, product); });
 }
 
 MP_EXPORT void free(void* block) {
@@ -399,9 +387,13 @@ MP_EXPORT void memprof_attach_isolate(void) {
 
 // ---- start
 
-// Joins even if the program never allocates. Libraries that were set up earlier joined already.
+// Joins even if the program never allocates. Libraries that were set up earlier joined already, maybe
+// in the middle of something: what takes locks of the C library waits for here.
 __attribute__((constructor)) static void start() {
   int saved = errno;
+  on_exit(at_exit, nullptr);
+  const char* verify = getenv("MEMPROF_VERIFY_STACKS");
+  if (verify != nullptr && verify[0] == '1') record::verify_stacks();
   if (ready()) {
     g_break = static_cast<void* const*>(hooks::find_symbol("__curbrk"));
     if (g_break != nullptr) g_lastBreak.store(reinterpret_cast<uintptr_t>(*g_break));

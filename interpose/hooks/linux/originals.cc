@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 
 #include "../../base.h"
+#include "../../modules/modules.h"
 #include "../../ring/process.h"
 #include "../../ring/thread.h"
 
@@ -35,9 +36,11 @@ bool resolve() {
   if (thread::t_local.muted != 0) return false;
   thread::t_local.muted++;
   Originals found{};
-#define MP_FIND(result, name, parameters) found.name = reinterpret_cast<result(*) parameters>(dlsym(RTLD_NEXT, #name));
+#define MP_FIND(result, name, parameters) \
+  found.name = reinterpret_cast<result(*) parameters>(dlsym(RTLD_NEXT, #name));
   MP_HOOKS(MP_FIND, MP_FIND)
 #undef MP_FIND
+  modules::use_loader_lookup(reinterpret_cast<modules::FindObject>(dlsym(RTLD_DEFAULT, "_dl_find_object")));
   forget_lookup_errors();
   auto allocate = found.malloc;
   found.malloc = nullptr;

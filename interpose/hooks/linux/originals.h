@@ -23,9 +23,8 @@ extern Originals g_real;
 // Fills g_real. False while this very thread is at it already: dlsym allocates.
 bool resolve();
 
+// For start-up only: dlsym takes the loader's lock and allocates.
 void* find_symbol(const char* name);
-// What a process does once when it joins: its exit handler, its settings.
-void watch_process();
 
 // A small arena for what dlsym and the loader allocate meanwhile. Never given back.
 void* bootstrap_allocate(size_t bytes, size_t alignment);
