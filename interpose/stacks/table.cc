@@ -93,7 +93,11 @@ uint32_t new_node(uint32_t parent, uint64_t frame) {
   node.parent = parent;
   node.depth = at(parent).depth + 1;
   __atomic_store_n(&node.frame, frame, __ATOMIC_RELEASE);
-  __atomic_store_n(&g_process.header->stackNodeCount, id + 1, __ATOMIC_RELAXED);
+  // The highest, though threads finish out of order: it never goes back.
+  uint32_t* shown = &g_process.header->stackNodeCount;
+  for (uint32_t seen = __atomic_load_n(shown, __ATOMIC_RELAXED); seen <= id;) {
+    if (__atomic_compare_exchange_n(shown, &seen, id + 1, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) break;
+  }
   return id;
 }
 
