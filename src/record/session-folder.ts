@@ -75,24 +75,25 @@ export function makeSessionFolder(
 ): SessionFolder {
   const tried: string[] = [];
   for (const candidate of candidates) {
+    let why = '';
     for (const sizes of sizesToTry(wanted)) {
       try {
         return makeIn(candidate, sizes, wanted.maxFrames ?? maxFramesLimit);
       } catch (error) {
         const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-        const needed = Math.round(neededBytes(sizes) / (1 << 20));
-        tried.push(
-          code === 'ENOSPC'
-            ? `${candidate}: less than ${needed} MiB free`
-            : `${candidate}: ${error instanceof Error ? error.message : String(error)}`,
-        );
-        if (code !== 'ENOSPC') break;
+        if (code !== 'ENOSPC') {
+          why = code === '' ? String(error) : code;
+          break;
+        }
+        // Of the sizes tried the last is the least that would do.
+        why = `less than ${Math.ceil(neededBytes(sizes) / (1 << 20))} MiB free`;
       }
     }
+    tried.push(`${candidate}: ${why}`);
   }
   throw new MemprofError(
     'ERR_MEMPROF_NO_SHARED_MEMORY',
-    `no place for the memory shared with the program:\n  ${tried.join('\n  ')}\nFree some space there, or set XDG_RUNTIME_DIR to a folder on a tmpfs (docker: --shm-size=256m).`,
+    `no place for the memory shared with the program (${tried.join('; ')}). Free some space there, or set XDG_RUNTIME_DIR to a folder on a tmpfs (docker: --shm-size=256m).`,
   );
 }
 
