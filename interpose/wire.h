@@ -26,7 +26,7 @@
 #define MP_WIRE_MAGIC_SESSION UINT64_C(0x5331464f52504d45)  // "EMPROF1S"
 #define MP_WIRE_MAGIC_PROCESS UINT64_C(0x5031464f52504d45)  // "EMPROF1P"
 #define MP_WIRE_MAGIC_RING UINT64_C(0x5231464f52504d45)     // "EMPROF1R"
-#define MP_WIRE_ABI 1u
+#define MP_WIRE_ABI 2u
 
 #define MP_PAGE 4096u
 #define MP_STACK_CHUNK_NODES 65536u
@@ -267,6 +267,7 @@ enum MpMarker {
   MP_MARKER_NOT_TAKEN = 4,   // no stack could be taken
   MP_MARKER_BROKEN = 5,      // root side: the walk ended before the thread's first frame
   MP_MARKER_GAP = 6,         // between two frames: code without unwind rows, frames may be missing here
+  MP_MARKER_QUEUED = 8,      // above it (towards the root) is the stack that queued this thread's work
 };
 #define MP_STACK_FIRST_FREE_ID 6u
 

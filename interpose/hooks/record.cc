@@ -269,6 +269,24 @@ void plain(uint32_t type, const uint64_t* words, uint32_t count) {
   leave(state);
 }
 
+bool current_stack(unwind::Entry entry, uint32_t* stack) {
+  ThreadState* state = thread::current();
+  if (state == nullptr || state->inside != 0) return false;
+  enter(state);
+  *stack = take_stack(state, entry);
+  state->currentStack = 0;
+  leave(state);
+  return true;
+}
+
+void set_queued_from(uint32_t stack) {
+  ThreadState* state = thread::current();
+  if (state == nullptr || state->inside != 0) return;
+  enter(state);
+  unwind::set_queued_from(state->walker, stack);
+  leave(state);
+}
+
 void verify_stacks() { g_verify = true; }
 
 }  // namespace mp::record

@@ -43,6 +43,11 @@ void heap_break(uintptr_t before, uintptr_t after, unwind::Entry entry);
 // An event without a block: marks, exit, fork, thread names.
 void plain(uint32_t type, const uint64_t* words, uint32_t count);
 
+// The stack of the hook's caller without an event. False: none can be taken now.
+bool current_stack(unwind::Entry entry, uint32_t* stack);
+// From now on this thread works for whoever had `stack` (0: unknown).
+void set_queued_from(uint32_t stack);
+
 // Compare every stack with a second, slow walk and abort on a difference.
 void verify_stacks();
 

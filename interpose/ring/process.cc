@@ -7,6 +7,7 @@
 #include "../modules/modules.h"
 #include "../jit/jit.h"
 #include "../os/os.h"
+#include "../queued/threadpool.h"
 #include "../stacks/table.h"
 #include "meta.h"
 #include "thread.h"
@@ -193,6 +194,7 @@ void leave_parent() {
   modules::after_fork_child();
   jit::after_fork_child();
   meta::after_fork_child();
+  queued::after_fork_child();
 }
 
 }  // namespace

@@ -468,6 +468,7 @@ MP_NOINLINE uint32_t Walk::run(Registers registers, uint32_t count, const uintpt
     if (MP_UNLIKELY(row->row.cfa == Cfa::kEnd || (fresh.gapAbove && is_process_entry(registers)))) {
       fresh.gapAbove = false;
       first_ = MP_MAX_FRAMES;
+      root = walker_.root;
       break;
     }
     bool stepped;
@@ -488,10 +489,8 @@ MP_NOINLINE uint32_t Walk::run(Registers registers, uint32_t count, const uintpt
       bool atEnd = stepped && !fresh.gapAbove;
       fresh.gapAbove = false;
       first_ = MP_MAX_FRAMES;
-      if (!atEnd) {
-        root = MP_MARKER_BROKEN;
-        keepable_ = false;
-      }
+      root = atEnd ? walker_.root : static_cast<uint32_t>(MP_MARKER_BROKEN);
+      if (!atEnd) keepable_ = false;
       break;
     }
   }
@@ -615,6 +614,14 @@ void begin_thread(Walker& walker, uintptr_t controlBlock) {
   bool isSame = controlBlock == walker.controlBlock && walker.stack.high == controlBlock;
   if (!isSame || !os::is_mapped(walker.stack.low & ~(os::kPageBytes - 1))) walker.stack = Range{0, 0};
   walker.controlBlock = controlBlock;
+  walker.root = 0;
+}
+
+void set_queued_from(Walker& walker, uint32_t stack) {
+  uint32_t root = stack == 0 ? 0 : stacks::intern(stack, stacks::encode_marker(MP_MARKER_QUEUED));
+  if (root == walker.root) return;
+  walker.root = root;
+  walker.buffers->first = MP_MAX_FRAMES;
 }
 
 uint32_t take(Walker& walker, Entry entry) {

@@ -29,6 +29,7 @@ struct Walker {
   Buffers* buffers;  // row cache, kept stack, scratch
   Range stack;       // the thread's own, as far as it was met
   uintptr_t controlBlock;
+  uint32_t root;  // the node that this thread's stacks hang from: 0, or the stack that queued its work
   Range other[kOtherStacks];  // signal and coroutine stacks met before
   uint32_t otherNext;
   uint32_t generation;  // of modules: rows and kept stack are void when it changes
@@ -47,6 +48,9 @@ void forget(Walker& walker);
 // controlBlock: what pthread_self gives. It lies at the upper end of the stack of every thread but
 // the first. (pthread_getattr_np would say more, but takes a lock that the thread may hold.)
 void begin_thread(Walker& walker, uintptr_t controlBlock);
+
+// The stacks of this thread end at the stack that queued its work (0: they end where they end).
+void set_queued_from(Walker& walker, uint32_t stack);
 
 // Where a hook was entered: the frame pointer of the hook's own frame.
 struct Entry {

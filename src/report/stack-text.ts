@@ -40,7 +40,8 @@ export function ownerText(owner: Owner): string {
 
 /** What stands at the left: the function as far as it is known. */
 export function frameText(frame: StackFrame, maxChars = 60): string {
-  if (frame.kind === 'marker') return frame.marker === 'folded' ? frame.text : `[${frame.text}]`;
+  if (frame.kind === 'marker')
+    return frame.marker === 'folded' || frame.marker === 'queued' ? frame.text : `[${frame.text}]`;
   const inlined = frame.inlined ? ' (inlined)' : '';
   return escapeText(functionText(frame, maxChars - inlined.length)) + inlined;
 }

@@ -38,6 +38,7 @@ export interface MarkerFrame {
     | 'not-taken'
     | 'broken'
     | 'gap'
+    | 'queued'
     | 'unknown'
     | 'folded';
   readonly text: string;
@@ -68,6 +69,8 @@ const markerNames: ReadonlyArray<[MarkerFrame['marker'], string]> = [
   ['not-taken', 'no stack could be taken'],
   ['broken', 'walk ended here: frames above are missing'],
   ['gap', 'code without unwind rows: frames may be missing here'],
+  ['unknown', 'unknown marker'],
+  ['queued', '--- queued from ---'],
 ];
 
 /** The frame for a MP_MARKER_* number; a stack is cut exactly at the limit, so its length is the limit. */

@@ -12,6 +12,7 @@
 #include "../../jit/jit.h"
 #include "../../modules/modules.h"
 #include "../../os/os.h"
+#include "../../queued/threadpool.h"
 #include "../../ring/meta.h"
 #include "../record.h"
 #include "originals.h"
@@ -295,6 +296,13 @@ MP_EXPORT int pthread_setname_np(pthread_t thread, const char* name) {
     if (words[0] != 0) record::plain(MP_THREAD_NAME, words, 3);
   }
   return result;
+}
+
+// For queued/threadpool.h alone; nothing of a mutex is recorded.
+MP_EXPORT int pthread_mutex_unlock(pthread_mutex_t* mutex) {
+  if (MP_UNLIKELY(queued::concerns(mutex))) queued::before_unlock(mutex, MP_ENTRY);
+  if (MP_UNLIKELY(!ready())) return EAGAIN;
+  return g_real.pthread_mutex_unlock(mutex);
 }
 
 static pid_t note_fork(pid_t child) {
