@@ -37,6 +37,10 @@ export interface ResolvedModule {
   found: boolean;
   reason: 'ok' | 'missing' | 'changed' | 'not-elf' | 'no-symbols';
   hasDebugInfo: boolean;
+  /** It has a whole symbol table, of its own or in a debug file. */
+  hasSymbols: boolean;
+  /** The files that the answers come from, where these and no others decide; else empty. */
+  sources: string[];
   start: Uint32Array;
   /** Per frame, demangled; null: unknown. */
   functionName: (string | null)[];
@@ -60,6 +64,7 @@ export interface SymbolizerOptions {
 }
 
 interface NativeSymbolizer {
+  useDebugFile(buildId: string, path: string): void;
   resolve(path: string, expectedBuildId: string, addresses: Float64Array): Promise<ResolvedModule>;
 }
 
@@ -162,6 +167,14 @@ export class Symbolizer {
 
   constructor(options: SymbolizerOptions = {}) {
     this.#native = new (binding().Symbolizer)(options.debugFolders ?? ['/usr/lib/debug']);
+  }
+
+  /**
+   * Where a debug file from elsewhere (debuginfod) lies. It is believed where its own build id is
+   * this one, and only for modules without a debug file in the usual places.
+   */
+  useDebugFile(buildId: string, path: string): void {
+    this.#native.useDebugFile(buildId, path);
   }
 
   /**

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
+import type { ResolvedModule } from '../../src/native/index.js';
 
 export function temporaryFolder(t: ExecutionContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'memprof-native-'));
@@ -88,4 +89,47 @@ export function binutilsFrames(path: string, addresses: Float64Array): string[][
     frames.push(own);
   }
   return frames;
+}
+
+/** Functions of shopSource. */
+export const ours = /^_ZN4shop|^plain_entry$|^second_entry$|hidden_helper|^main$/;
+
+/** "function file:line" per frame, as binutilsFrames. */
+export function framesOf(module: ResolvedModule, index: number): string[] {
+  const frames: string[] = [];
+  for (let frame = module.start[index]; frame < module.start[index + 1]; frame++) {
+    const place = `${module.file[frame] ?? '?'}:${module.line[frame] || '?'}`;
+    frames.push(`${module.functionName[frame] ?? '?'} ${place}`);
+  }
+  return frames;
+}
+
+/** Only what differs is shown: "address: ours | expected". */
+export function sameFrames(
+  t: ExecutionContext,
+  module: ResolvedModule,
+  addresses: Float64Array,
+  expected: string[][],
+): void {
+  const different: string[] = [];
+  addresses.forEach((address, index) => {
+    const own = framesOf(module, index).join(' < ');
+    const wanted = expected[index].join(' < ');
+    if (own !== wanted) different.push(`${address.toString(16)}: ${own} | ${wanted}`);
+  });
+  t.is(module.quality.length, expected.length);
+  t.deepEqual(different, []);
+}
+
+export function addressOf(
+  path: string,
+  symbol: string,
+  ...nmFlags: string[]
+): { start: number; size: number } {
+  for (const line of run('nm', '-S', ...nmFlags, path).split('\n')) {
+    const [start, size, , name] = line.split(' ');
+    if (name === symbol)
+      return { start: Number.parseInt(start, 16), size: Number.parseInt(size, 16) };
+  }
+  throw new Error(`${path} has no symbol ${symbol}`);
 }

@@ -1,50 +1,18 @@
 import { copyFileSync, mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import test, { type ExecutionContext } from 'ava';
-import { inspectExecutable, type ResolvedModule, Symbolizer } from '../../src/native/index.js';
-import { addressesOf, binutilsFrames, compile, run, temporaryFolder } from './programs.js';
-
-const ours = /^_ZN4shop|^plain_entry$|^second_entry$|hidden_helper|^main$/;
-
-/** "function file:line" per frame, as binutilsFrames. */
-function framesOf(module: ResolvedModule, index: number): string[] {
-  const frames: string[] = [];
-  for (let frame = module.start[index]; frame < module.start[index + 1]; frame++) {
-    const place = `${module.file[frame] ?? '?'}:${module.line[frame] || '?'}`;
-    frames.push(`${module.functionName[frame] ?? '?'} ${place}`);
-  }
-  return frames;
-}
-
-/** Only what differs is shown: "address: ours | expected". */
-function sameFrames(
-  t: ExecutionContext,
-  module: ResolvedModule,
-  addresses: Float64Array,
-  expected: string[][],
-): void {
-  const different: string[] = [];
-  addresses.forEach((address, index) => {
-    const own = framesOf(module, index).join(' < ');
-    const wanted = expected[index].join(' < ');
-    if (own !== wanted) different.push(`${address.toString(16)}: ${own} | ${wanted}`);
-  });
-  t.is(module.quality.length, expected.length);
-  t.deepEqual(different, []);
-}
-
-function addressOf(
-  path: string,
-  symbol: string,
-  ...nmFlags: string[]
-): { start: number; size: number } {
-  for (const line of run('nm', '-S', ...nmFlags, path).split('\n')) {
-    const [start, size, , name] = line.split(' ');
-    if (name === symbol)
-      return { start: Number.parseInt(start, 16), size: Number.parseInt(size, 16) };
-  }
-  throw new Error(`${path} has no symbol ${symbol}`);
-}
+import test from 'ava';
+import { inspectExecutable, Symbolizer } from '../../src/native/index.js';
+import {
+  addressesOf,
+  addressOf,
+  binutilsFrames,
+  compile,
+  framesOf,
+  ours,
+  run,
+  sameFrames,
+  temporaryFolder,
+} from './programs.js';
 
 for (const flags of [
   ['-g', '-O0'],

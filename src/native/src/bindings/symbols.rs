@@ -21,18 +21,19 @@ impl Symbolizer {
     }
 
     #[napi]
+    pub fn use_debug_file(&self, build_id: String, path: String) -> Result<(), Thrown> {
+        self.0.use_debug_file(&build_id_of(&build_id)?, PathBuf::from(path));
+        Ok(())
+    }
+
+    #[napi]
     pub fn resolve(
         &self,
         path: String,
         expected_build_id: String,
         addresses: Float64Array,
     ) -> Result<AsyncTask<ResolveTask>, Thrown> {
-        let build_id = parse_hex(&expected_build_id).ok_or_else(|| {
-            thrown(Failure::new(
-                "EINVAL",
-                format!("{expected_build_id:?} is not a build id in hex"),
-            ))
-        })?;
+        let build_id = build_id_of(&expected_build_id)?;
         let symbolizer = self.0.clone();
         Ok(AsyncTask::new(ResolveTask {
             symbolizer,
@@ -56,6 +57,8 @@ pub struct ResolvedModule {
     pub found: bool,
     pub reason: String,
     pub has_debug_info: bool,
+    pub has_symbols: bool,
+    pub sources: Vec<String>,
     pub start: Uint32Array,
     pub function_name: Vec<Option<String>>,
     pub file: Vec<Option<String>>,
@@ -103,6 +106,10 @@ fn to_columns(answers: Answers) -> ResolvedModule {
         }
     }
     start.push(line.len() as u32);
+    // A path that is not UTF-8 cannot be told to JavaScript, so neither can all sources.
+    let sources: Option<Vec<String>> =
+        answers.sources.into_iter().map(|path| path.into_os_string().into_string().ok()).collect();
+    let sources = sources.unwrap_or_default();
     let reason = match answers.reason {
         Reason::Ok => "ok",
         Reason::Missing => "missing",
@@ -114,6 +121,8 @@ fn to_columns(answers: Answers) -> ResolvedModule {
         found: answers.found,
         reason: reason.to_owned(),
         has_debug_info: answers.has_debug_info,
+        has_symbols: answers.has_symbols,
+        sources,
         start: start.into(),
         function_name,
         file,
@@ -123,6 +132,11 @@ fn to_columns(answers: Answers) -> ResolvedModule {
         quality: quality.into(),
         symbol_offset: symbol_offset.into(),
     }
+}
+
+fn build_id_of(hex: &str) -> Result<Vec<u8>, Thrown> {
+    parse_hex(hex)
+        .ok_or_else(|| thrown(Failure::new("EINVAL", format!("{hex:?} is not a build id in hex"))))
 }
 
 fn parse_hex(text: &str) -> Option<Vec<u8>> {

@@ -1,56 +1,36 @@
 //! Bytes of a section, and how they come out of a file.
 
 use std::fs::File;
-use std::io::{self, Read};
-use std::ops::Deref;
-use std::os::unix::fs::FileExt;
+use std::io::{self, Read, Seek, SeekFrom};
 
-/// Sections up to this size are copied: a file that shrinks while it is mapped (a compiler that
-/// writes a new one over it) means SIGBUS. Beyond it memory counts for more.
-const LARGEST_COPY_BYTES: u64 = 64 << 20;
+/// Sections are copied, whatever their size: a file that shrinks while it is mapped (a compiler that
+/// writes a new one over it) means SIGBUS. 80 MB take 20 ms.
+pub type Bytes = Vec<u8>;
 
-/// No section is unpacked beyond this, whatever its header promises.
-const LARGEST_UNPACKED_BYTES: u64 = 4 << 30;
-
-#[derive(Debug)]
-pub enum Bytes {
-    Copied(Vec<u8>),
-    Mapped(memmap2::Mmap),
-}
-
-impl Default for Bytes {
-    fn default() -> Self {
-        Self::Copied(Vec::new())
-    }
-}
-
-impl Deref for Bytes {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        match self {
-            Self::Copied(bytes) => bytes,
-            Self::Mapped(bytes) => bytes,
-        }
-    }
-}
+/// Beyond this a section counts as absent: memory, and no claim in a header is worth more.
+const LARGEST_SECTION_BYTES: u64 = 4 << 30;
 
 /// The bytes at [offset, offset + size) of the file; an error when it does not have them all.
-pub fn read_range(file: &File, offset: u64, size: u64) -> io::Result<Bytes> {
+pub fn read_range(mut file: &File, offset: u64, size: u64) -> io::Result<Bytes> {
     let end = offset.checked_add(size);
     // Before anything is allocated: the size comes from the file and may be any number.
     if end.is_none_or(|end| file.metadata().is_ok_and(|metadata| end > metadata.len())) {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
-    let length = usize::try_from(size).map_err(|_| io::ErrorKind::OutOfMemory)?;
-    if size > LARGEST_COPY_BYTES {
-        // SAFETY: read-only and private; see LARGEST_COPY_BYTES for the remaining risk.
-        let mapped = unsafe { memmap2::MmapOptions::new().offset(offset).len(length).map(file)? };
-        return Ok(Bytes::Mapped(mapped));
+    if size > LARGEST_SECTION_BYTES {
+        return Err(io::ErrorKind::FileTooLarge.into());
     }
-    let mut bytes = vec![0; length];
-    file.read_exact_at(&mut bytes, offset)?;
-    Ok(Bytes::Copied(bytes))
+    let length = usize::try_from(size).map_err(|_| io::ErrorKind::OutOfMemory)?;
+    let mut bytes = Vec::new();
+    // Sparse files claim what no memory holds.
+    bytes.try_reserve_exact(length).map_err(|_| io::ErrorKind::OutOfMemory)?;
+    file.seek(SeekFrom::Start(offset))?;
+    file.take(size).read_to_end(&mut bytes)?;
+    // It shrank since.
+    if bytes.len() != length {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(bytes)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -61,7 +41,7 @@ pub enum Packing {
 
 /// None: damaged, or not of the size that its header promises.
 pub fn unpack(packed: &[u8], packing: Packing, unpacked_bytes: u64) -> Option<Bytes> {
-    if unpacked_bytes > LARGEST_UNPACKED_BYTES {
+    if unpacked_bytes > LARGEST_SECTION_BYTES {
         return None;
     }
     let size = usize::try_from(unpacked_bytes).ok()?;
@@ -75,5 +55,17 @@ pub fn unpack(packed: &[u8], packing: Packing, unpacked_bytes: u64) -> Option<By
             bytes
         }
     };
-    (bytes.len() == size).then_some(Bytes::Copied(bytes))
+    (bytes.len() == size).then_some(bytes)
+}
+
+/// The content of an .xz file of at most `largest_bytes`. None: damaged, or larger.
+pub fn unpack_xz(packed: &[u8], largest_bytes: u64) -> Option<Bytes> {
+    // Dictionaries are as large as the content at most, beyond the 64 MiB of `xz -9` with room to spare.
+    const LARGEST_DICTIONARY_KIB: u32 = 256 << 10;
+    let reader = lzma_rust2::XzReader::new_mem_limit(packed, false, LARGEST_DICTIONARY_KIB);
+    let mut bytes = Vec::new();
+    super::guard::survive(|| {
+        reader.take(largest_bytes + 1).read_to_end(&mut bytes).ok()?;
+        (bytes.len() as u64 <= largest_bytes).then_some(bytes)
+    })?
 }

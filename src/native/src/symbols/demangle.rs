@@ -1,9 +1,10 @@
 //! Names as people wrote them. A name that cannot be demangled is given as it is.
 
 use std::fmt;
-use std::panic::{catch_unwind, AssertUnwindSafe};
 
 use cpp_demangle::{BorrowedSymbol, DemangleOptions};
+
+use super::guard::survive;
 
 /// A few bytes of a mangled name can stand for gigabytes (each substitution doubles), and parsing
 /// backtracks: both ends are bounded.
@@ -16,9 +17,8 @@ pub fn demangle(raw: &[u8]) -> String {
         return raw.into_owned();
     }
     // Parsers of other people, given hostile bytes.
-    let clear =
-        catch_unwind(AssertUnwindSafe(|| demangle_rust(&raw).or_else(|| demangle_cpp(&raw))));
-    clear.ok().flatten().unwrap_or_else(|| raw.into_owned())
+    let clear = survive(|| demangle_rust(&raw).or_else(|| demangle_cpp(&raw)));
+    clear.flatten().unwrap_or_else(|| raw.into_owned())
 }
 
 pub fn is_mangled(name: &str) -> bool {

@@ -2,7 +2,8 @@
 //! are taken as claims.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Write};
+use std::os::fd::FromRawFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -11,10 +12,12 @@ use object::read::elf::{FileHeader, SectionHeader};
 use object::read::ReadCache;
 use object::LittleEndian;
 
-use super::bytes::{read_range, unpack, Bytes, Packing};
+use super::bytes::{read_range, unpack, unpack_xz, Bytes, Packing};
 
 /// A note or link section beyond this is not one.
 const LARGEST_NOTE_BYTES: u64 = 1 << 20;
+/// Of symbols, before and after unpacking. Real ones have some 100 KB.
+const LARGEST_MINI_DEBUG_BYTES: u64 = 64 << 20;
 const COMPRESSION_HEADER_BYTES: usize = 24;
 const OLD_COMPRESSION_HEADER_BYTES: usize = 12;
 
@@ -78,6 +81,10 @@ impl Image {
             .custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC)
             .open(path)
             .map_err(|_| OpenError::Missing)?;
+        Self::from_file(file)
+    }
+
+    fn from_file(file: File) -> Result<Self, OpenError> {
         let metadata = file.metadata().map_err(|_| OpenError::Missing)?;
         if !metadata.is_file() {
             return Err(OpenError::NotElf);
@@ -107,7 +114,9 @@ impl Image {
     }
 
     pub fn has_debug_info(&self) -> bool {
-        [&b".debug_info"[..], b".zdebug_info"].into_iter().any(|name| {
+        let names: [&[u8]; 4] =
+            [b".debug_info", b".zdebug_info", b".debug_info.dwo", b".zdebug_info.dwo"];
+        names.into_iter().any(|name| {
             self.section_named(name)
                 .is_some_and(|section| section.kind != elf::SHT_NOBITS && section.size > 0)
         })
@@ -149,12 +158,34 @@ impl Image {
         Some(AltLink { path: bytes[..length].to_vec(), build_id: bytes[length + 1..].to_vec() })
     }
 
+    /// .gnu_debugdata (MiniDebugInfo, as Fedora ships it): an ELF file with the symbols that are not
+    /// exported, packed with xz.
+    pub fn mini_debug_file(&self) -> Option<Self> {
+        let section = self.section_named(b".gnu_debugdata")?;
+        if section.size > LARGEST_MINI_DEBUG_BYTES {
+            return None;
+        }
+        let bytes = unpack_xz(&self.raw_bytes(section).ok()?, LARGEST_MINI_DEBUG_BYTES)?;
+        let mut file = memory_file()?;
+        file.write_all(&bytes).ok()?;
+        Self::from_file(file).ok()
+    }
+
     fn small_section(&self, name: &[u8]) -> Option<Bytes> {
         let section = self.section_named(name)?;
         if section.size > LARGEST_NOTE_BYTES {
             return None;
         }
         self.raw_bytes(section).ok()
+    }
+}
+
+/// A file without a name or a place on any disk.
+fn memory_file() -> Option<File> {
+    // SAFETY: the name is a C string; the descriptor that comes back is nobody else's.
+    unsafe {
+        let descriptor = libc::memfd_create(c"memprof-symbols".as_ptr(), libc::MFD_CLOEXEC);
+        (descriptor >= 0).then(|| File::from_raw_fd(descriptor))
     }
 }
 

@@ -65,7 +65,7 @@ fn crc_of(path: &Path) -> io::Result<u32> {
 }
 
 /// The file that a dwz-processed debug file shares with others.
-pub fn find_alt_file(debug: &Image, path: &Path, folders: &[PathBuf]) -> Option<Image> {
+pub fn find_alt_file(debug: &Image, path: &Path, folders: &[PathBuf]) -> Option<(Image, PathBuf)> {
     let link = debug.alt_link()?;
     let named = Path::new(OsStr::from_bytes(&link.path));
     // Join keeps an absolute path as it is. dwz writes paths relative to the debug file.
@@ -73,5 +73,6 @@ pub fn find_alt_file(debug: &Image, path: &Path, folders: &[PathBuf]) -> Option<
     Image::open(&named)
         .ok()
         .filter(|found| found.build_id == link.build_id)
-        .or_else(|| Some(find_by_build_id(&link.build_id, folders)?.0))
+        .map(|found| (found, named))
+        .or_else(|| find_by_build_id(&link.build_id, folders))
 }

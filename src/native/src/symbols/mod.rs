@@ -4,15 +4,18 @@
 mod bytes;
 mod demangle;
 mod dwarf;
+mod guard;
 mod image;
 mod locate;
+mod metered;
 mod module;
 mod scopes;
+mod split;
 mod table;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use module::Reason;
 use module::{Module, Resolved};
@@ -28,7 +31,13 @@ type Key = (String, Vec<u8>);
 
 pub struct Symbolizer {
     folders: Vec<PathBuf>,
-    modules: Mutex<HashMap<Key, Arc<Mutex<Option<Module>>>>>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    modules: HashMap<Key, Arc<Mutex<Option<Module>>>>,
+    debug_files: HashMap<Vec<u8>, PathBuf>,
 }
 
 /// Answers in the order of the addresses asked.
@@ -36,25 +45,45 @@ pub struct Answers {
     pub found: bool,
     pub reason: Reason,
     pub has_debug_info: bool,
+    pub has_symbols: bool,
+    pub sources: Vec<PathBuf>,
     pub resolved: Vec<Resolved>,
 }
 
 impl Symbolizer {
     pub fn new(folders: Vec<PathBuf>) -> Self {
-        Self { folders, modules: Mutex::default() }
+        Self { folders, state: Mutex::default() }
+    }
+
+    /// A debug file from elsewhere. It is believed where its own build id is this one, and only
+    /// where none lies in the usual places.
+    pub fn use_debug_file(&self, build_id: &[u8], path: PathBuf) {
+        let mut state = self.state();
+        state.debug_files.insert(build_id.to_vec(), path);
+        state.modules.retain(|(_, known), _| known != build_id);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Modules stay open. Two calls for one module follow each other, for two they run at once.
     pub fn resolve(&self, path: &str, expected_build_id: &[u8], addresses: &[f64]) -> Answers {
         let key = (path.to_owned(), expected_build_id.to_vec());
-        let slot = {
-            let mut modules = self.modules.lock().unwrap_or_else(PoisonError::into_inner);
-            modules.entry(key).or_default().clone()
+        let (slot, debug_file) = {
+            let mut state = self.state();
+            let debug_file = state.debug_files.get(expected_build_id).cloned();
+            (state.modules.entry(key).or_default().clone(), debug_file)
         };
         let work = || {
             let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
             let module = slot.get_or_insert_with(|| {
-                Module::open(Path::new(path), expected_build_id, &self.folders)
+                Module::open(
+                    Path::new(path),
+                    expected_build_id,
+                    &self.folders,
+                    debug_file.as_deref(),
+                )
             });
             resolve_all(module, addresses)
         };
@@ -75,6 +104,8 @@ impl Answers {
             found: true,
             reason: Reason::NoSymbols,
             has_debug_info: false,
+            has_symbols: false,
+            sources: Vec::new(),
             resolved: vec![Resolved::unknown(); count],
         }
     }
@@ -97,6 +128,8 @@ fn resolve_all(module: &mut Module, addresses: &[f64]) -> Answers {
         found: module.found,
         reason: module.reason,
         has_debug_info: module.has_debug_info(),
+        has_symbols: module.has_symbols,
+        sources: module.sources(),
         resolved,
     }
 }

@@ -53,16 +53,31 @@ pub struct Module {
     pub found: bool,
     pub reason: Reason,
     image: Option<Image>,
+    /// A whole symbol table: nothing that a debug file's would add to.
+    pub has_symbols: bool,
     symtab: SymbolTable,
     dynsym: SymbolTable,
     debug_info: Option<DebugInfo>,
+    /// The files that were read.
+    paths: Vec<PathBuf>,
     /// Many addresses share their functions, and demangling costs more than finding.
     demangled: HashMap<Vec<u8>, String>,
 }
 
 impl Module {
-    /// `expected_build_id` empty: whatever file is there is the right one.
-    pub fn open(path: &Path, expected_build_id: &[u8], folders: &[PathBuf]) -> Self {
+    /// `expected_build_id` empty: whatever file is there is the right one. `known_debug_file`: where
+    /// else the debug file with that build id may be.
+    pub fn open(
+        path: &Path,
+        expected_build_id: &[u8],
+        folders: &[PathBuf],
+        known_debug_file: Option<&Path>,
+    ) -> Self {
+        let given = |build_id: &[u8]| {
+            let path = known_debug_file?;
+            let image = Image::open(path).ok()?;
+            (!build_id.is_empty() && image.build_id == build_id).then(|| (image, path.to_owned()))
+        };
         let opened = Image::open(path);
         let found = !matches!(opened, Err(OpenError::Missing));
         let refused = match &opened {
@@ -75,11 +90,14 @@ impl Module {
         };
         let Some(reason) = refused else {
             let image = opened.expect("an image that was not refused");
-            let debug = locate::find_debug_file(&image, path, folders);
+            let debug =
+                locate::find_debug_file(&image, path, folders).or_else(|| given(&image.build_id));
             return Self::from_files(image, path, debug, folders);
         };
         // The file of then is gone, but what was stripped from it may still be there.
-        match locate::find_by_build_id(expected_build_id, folders) {
+        let left = locate::find_by_build_id(expected_build_id, folders)
+            .or_else(|| given(expected_build_id));
+        match left {
             Some((debug, debug_path)) => {
                 Self { found, ..Self::from_files(debug, &debug_path, None, folders) }
             }
@@ -87,9 +105,11 @@ impl Module {
                 found,
                 reason,
                 image: None,
+                has_symbols: false,
                 symtab: SymbolTable::default(),
                 dynsym: SymbolTable::default(),
                 debug_info: None,
+                paths: Vec::new(),
                 demangled: HashMap::new(),
             },
         }
@@ -102,30 +122,50 @@ impl Module {
         folders: &[PathBuf],
     ) -> Self {
         let mut symtab = SymbolTable::from_symtab(&image);
-        let mut debug_info = open_debug_info(&image, path, folders);
+        let mut paths = vec![path.to_owned()];
+        let mut debug_info = open_debug_info(&image, &[path], folders, &mut paths);
         if let Some((debug, debug_path)) = debug {
+            paths.push(debug_path.clone());
             if symtab.is_empty() {
                 symtab = SymbolTable::from_symtab(&debug);
             }
             if debug_info.is_none() {
-                debug_info = open_debug_info(&debug, &debug_path, folders);
+                debug_info = open_debug_info(&debug, &[&debug_path, path], folders, &mut paths);
             }
         }
+        let has_symbols = !symtab.is_empty();
         // What is exported is in .symtab as well; where there is one, a nearest export would only guess.
-        let dynsym = match symtab.is_empty() {
-            true => SymbolTable::from_dynsym(&image),
-            false => SymbolTable::default(),
-        };
+        let mut dynsym = SymbolTable::default();
+        if !has_symbols {
+            dynsym = SymbolTable::from_dynsym(&image);
+            // MiniDebugInfo holds what is not exported, and only that.
+            if let Some(mini) = image.mini_debug_file() {
+                symtab = SymbolTable::from_symtab(&mini);
+            }
+        }
         let is_bare = symtab.is_empty() && dynsym.is_empty() && debug_info.is_none();
         Self {
             found: true,
             reason: if is_bare { Reason::NoSymbols } else { Reason::Ok },
             image: Some(image),
+            has_symbols,
             symtab,
             dynsym,
             debug_info,
+            paths,
             demangled: HashMap::new(),
         }
+    }
+
+    /// The files that the answers so far come from. Empty where that is not all: without debug info
+    /// any debug file that turns up later would tell more.
+    pub fn sources(&self) -> Vec<PathBuf> {
+        let Some(debug_info) = &self.debug_info else { return Vec::new() };
+        if debug_info.split().looked_for_files() {
+            return Vec::new();
+        }
+        let package = debug_info.split().package_path().map(Path::to_owned);
+        self.paths.iter().cloned().chain(package).collect()
     }
 
     pub fn has_debug_info(&self) -> bool {
@@ -199,8 +239,17 @@ fn more_telling<'a>(
     }
 }
 
-fn open_debug_info(image: &Image, path: &Path, folders: &[PathBuf]) -> Option<DebugInfo> {
-    DebugInfo::open(image, locate::find_alt_file(image, path, folders).as_ref())
+/// `beside`: the image's path, and the program's when that is another. Adds to `read` what else it reads.
+fn open_debug_info(
+    image: &Image,
+    beside: &[&Path],
+    folders: &[PathBuf],
+    read: &mut Vec<PathBuf>,
+) -> Option<DebugInfo> {
+    let shared = locate::find_alt_file(image, beside.first()?, folders);
+    let debug_info = DebugInfo::open(image, beside, shared.as_ref().map(|(image, _)| image))?;
+    read.extend(shared.map(|(_, path)| path));
+    Some(debug_info)
 }
 
 fn demangle_once(known: &mut HashMap<Vec<u8>, String>, name: &[u8]) -> String {

@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use gimli::{AttributeValue, DebuggingInformationEntry, Reader, UnitOffset, UnitRef};
 
+use super::metered::{Meter, Metered};
+
 /// Names of scopes beyond this are not written by people.
 const LONGEST_SCOPE_BYTES: usize = 4096;
 /// abstract_origin, then specification: two in healthy files. In damaged ones they may circle.
@@ -19,7 +21,7 @@ pub struct Scopes(HashMap<usize, Arc<str>>);
 
 impl Scopes {
     /// As far as the unit can be read.
-    pub fn read<R: Reader<Offset = usize>>(unit: UnitRef<'_, R>) -> Self {
+    pub fn read(unit: UnitRef<'_, Metered<'_>>, meter: &Meter) -> Self {
         let mut scopes = Self::default();
         let mut cursor = unit.entries();
         let mut path: Arc<str> = "".into();
@@ -41,7 +43,10 @@ impl Scopes {
                     let name = name_of(unit, entry);
                     let name = name.as_deref().unwrap_or(anonymous);
                     open.push((entry.depth(), path.clone()));
-                    if path.len() + name.len() <= LONGEST_SCOPE_BYTES {
+                    // Each is a copy of all names around it.
+                    if path.len() + name.len() <= LONGEST_SCOPE_BYTES
+                        && meter.charge(path.len() + name.len()).is_ok()
+                    {
                         path = format!("{path}{name}::").into();
                     }
                 }
@@ -58,9 +63,9 @@ impl Scopes {
     }
 
     /// "shop::hidden::" for a (perhaps inlined) function, by way of what it is an instance of.
-    pub fn scope_of<R: Reader<Offset = usize>>(
+    pub fn scope_of(
         &self,
-        unit: UnitRef<'_, R>,
+        unit: UnitRef<'_, Metered<'_>>,
         mut offset: UnitOffset<usize>,
     ) -> Option<Arc<str>> {
         for _ in 0..LONGEST_CHAIN {
@@ -79,9 +84,9 @@ impl Scopes {
     }
 }
 
-fn name_of<R: Reader<Offset = usize>>(
-    unit: UnitRef<'_, R>,
-    entry: &DebuggingInformationEntry<R>,
+fn name_of<'a>(
+    unit: UnitRef<'_, Metered<'a>>,
+    entry: &DebuggingInformationEntry<Metered<'a>>,
 ) -> Option<String> {
     let name = unit.attr_string(entry.attr_value(gimli::DW_AT_name)?).ok()?;
     Some(name.to_string_lossy().ok()?.into_owned())

@@ -235,7 +235,7 @@ mod tests {
             });
             names.extend(format!("s{index}\0").bytes());
         }
-        SymbolTable::new(symbols, Bytes::Copied(names), labels)
+        SymbolTable::new(symbols, names, labels)
     }
 
     /// One letter per 4 bytes of the section's first 0x40: the symbol's number, or "." for none.

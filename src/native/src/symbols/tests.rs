@@ -7,12 +7,16 @@ use std::sync::OnceLock;
 
 use proptest::prelude::*;
 
-use super::module::{Module, Quality, Reason};
+use super::bytes::unpack_xz;
+use super::module::{Module, Quality, Reason, Resolved};
 use super::Symbolizer;
 
 const SOURCE: &str = r#"
 namespace shop {
-static inline __attribute__((always_inline)) int price(int count) { return count * 3; }
+static inline __attribute__((always_inline)) int price(int count) {
+  asm volatile("nop");
+  return count * 3;
+}
 struct Till { __attribute__((noinline)) int sum(int count) { return price(count) + 1; } };
 }
 template <typename T> __attribute__((noinline)) T twice(T value) { return value + value; }
@@ -48,7 +52,7 @@ fn name_everything(bytes: &[u8]) -> Module {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("damaged");
     std::fs::write(&path, bytes).unwrap();
-    let mut module = Module::open(&path, &[], &[PathBuf::from("/nonexistent")]);
+    let mut module = Module::open(&path, &[], &[PathBuf::from("/nonexistent")], None);
     for address in (0x1000..0x1400).step_by(16).chain([0, u64::MAX, 1 << 53]) {
         let resolved = module.resolve(address);
         assert!(!resolved.frames.is_empty());
@@ -113,29 +117,152 @@ deep:
 2:
 "#;
 
-fn names_of_nested(depth: usize) -> Vec<String> {
+/// What is known about every address of a library without libc, made from this assembly.
+fn assembled(source: &str) -> Vec<Resolved> {
     let folder = tempfile::tempdir().unwrap();
-    let source = folder.path().join("deep.s");
+    let source_path = folder.path().join("deep.s");
     let library = folder.path().join("deep.so");
-    std::fs::write(&source, NESTED.replace("DEPTH", &depth.to_string())).unwrap();
+    std::fs::write(&source_path, source).unwrap();
     let status = Command::new("gcc")
         .args(["-shared", "-nostdlib", "-o"])
         .arg(&library)
-        .arg(&source)
+        .arg(&source_path)
         .status()
         .unwrap();
     assert!(status.success());
     let symbolizer = Symbolizer::new(Vec::new());
     let addresses: Vec<f64> = (0x1000..0x1200).map(f64::from).collect();
     let answers = symbolizer.resolve(library.to_str().unwrap(), &[], &addresses);
-    answers.resolved.iter().filter_map(|resolved| resolved.frames[0].function.clone()).collect()
+    let is_named = |resolved: &Resolved| resolved.frames[0].function.is_some();
+    answers.resolved.into_iter().filter(is_named).collect()
 }
 
 #[test]
 fn inlined_functions_nested_deeper_than_any_stack_are_survived() {
     for depth in [50_000, 3_000_000] {
-        assert_eq!(names_of_nested(depth), ["deep", "deep"], "nested {depth} deep");
+        let named = assembled(&NESTED.replace("DEPTH", &depth.to_string()));
+        let names: Vec<_> = named.iter().map(|one| one.frames[0].function.as_deref()).collect();
+        assert_eq!(names, [Some("deep"); 2], "nested {depth} deep");
+        assert!(named.iter().all(|one| one.frames.len() < 10_000));
     }
+}
+
+/// UNITS units that all refer to one line table with FILES files and one list of RANGES ranges.
+const SHARING: &str = r#"
+    .text
+    .globl shared
+    .type shared, @function
+shared:
+    nop
+    ret
+    .size shared, . - shared
+    .section .note.GNU-stack, "", @progbits
+    .section .debug_abbrev
+    .uleb128 1; .uleb128 0x11; .byte 0          # compile unit
+    .uleb128 0x10; .uleb128 0x17                # stmt_list, sec_offset
+    .uleb128 0x55; .uleb128 0x17; .byte 0, 0    # ranges, sec_offset
+    .byte 0
+    .section .debug_ranges
+    .rept RANGES
+    .quad shared, shared + 2
+    .endr
+    .quad 0, 0
+    .section .debug_line
+    .long 2f - 1f
+1:  .short 4
+    .long 4f - 3f
+3:  .byte 1, 1, 1, 1, 1, 4
+    .byte 0, 1, 1                               # operand counts
+    .byte 0                                     # no folders
+    .rept FILES
+    .asciz "f"
+    .byte 0, 0, 0
+    .endr
+    .byte 0
+4:  .byte 0, 9, 2
+    .quad shared
+    .byte 1, 2, 2, 0, 1, 1                      # copy, advance 2, end
+2:
+    .section .debug_info
+    .rept UNITS
+    .long 17                                    # as long as what follows
+    .short 4
+    .long 0
+    .byte 8
+    .uleb128 1
+    .long 0, 0
+    .byte 0
+    .endr
+"#;
+
+fn qualities_of_sharing(units: u32, files: u32, ranges: u32) -> Vec<Quality> {
+    let source = SHARING
+        .replace("UNITS", &units.to_string())
+        .replace("FILES", &files.to_string())
+        .replace("RANGES", &ranges.to_string());
+    assembled(&source).iter().map(|resolved| resolved.quality).collect()
+}
+
+#[test]
+fn units_that_share_tables_are_read_as_long_as_the_work_stays_in_proportion() {
+    assert_eq!(qualities_of_sharing(100, 100, 100), [Quality::DebugInfo; 2]);
+    // 20 and 2 billion entries from files of some megabytes: only the symbol is left.
+    assert_eq!(qualities_of_sharing(100_000, 200_000, 1), [Quality::Symbol; 2]);
+    assert_eq!(qualities_of_sharing(100_000, 1, 20_000), [Quality::Symbol; 2]);
+}
+
+/// A program with split debug info, and its package.
+fn split() -> &'static (Vec<u8>, Vec<u8>) {
+    static FILES: OnceLock<(Vec<u8>, Vec<u8>)> = OnceLock::new();
+    FILES.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("shop.cc"), SOURCE).unwrap();
+        for command in [
+            "g++ -g -O2 -gsplit-dwarf -gdwarf-4 -c shop.cc",
+            "g++ shop.o -o shop",
+            "dwp -e shop -o shop.dwp",
+        ] {
+            let mut words = command.split(' ');
+            let status =
+                Command::new(words.next().unwrap()).args(words).current_dir(folder.path()).status();
+            assert!(status.unwrap().success(), "{command}");
+        }
+        let read = |name| std::fs::read(folder.path().join(name)).unwrap();
+        (read("shop"), read("shop.dwp"))
+    })
+}
+
+/// How many addresses have an inlined function: only the package knows those.
+fn inlined_with_package(package: &[u8]) -> usize {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("shop");
+    std::fs::write(&path, &split().0).unwrap();
+    std::fs::write(folder.path().join("shop.dwp"), package).unwrap();
+    let mut module = Module::open(&path, &[], &[], None);
+    (0x1000..0x1400).filter(|&address| module.resolve(address).frames.len() > 1).count()
+}
+
+#[test]
+fn a_package_of_split_debug_info_is_read() {
+    assert!(inlined_with_package(&split().1) > 0);
+    assert_eq!(inlined_with_package(b""), 0);
+}
+
+fn packed_with_xz(bytes: &[u8]) -> Vec<u8> {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    std::io::Write::write_all(&mut file, bytes).unwrap();
+    Command::new("xz").arg("-9c").arg(file.path()).output().unwrap().stdout
+}
+
+#[test]
+fn xz_is_unpacked_up_to_a_limit() {
+    let bytes = vec![7; 1 << 20];
+    let packed = packed_with_xz(&bytes);
+    assert!(packed.len() < 1000);
+    assert_eq!(unpack_xz(&packed, 1 << 20), Some(bytes));
+    assert_eq!(unpack_xz(&packed, (1 << 20) - 1), None);
+    assert_eq!(unpack_xz(&packed[..packed.len() - 1], 1 << 20), None);
+    assert_eq!(unpack_xz(b"", 1 << 20), None);
 }
 
 proptest! {
@@ -159,6 +286,33 @@ proptest! {
             bytes[at] ^= 1 << bit;
         }
         name_everything(&bytes);
+    }
+
+    #[test]
+    fn a_damaged_package_is_survived(
+        flips in proptest::collection::vec((any::<prop::sample::Index>(), 0..8u8), 1..32),
+        cut in 0.5..1.5f64,
+    ) {
+        let mut package = split().1.clone();
+        for (at, bit) in flips {
+            let at = at.index(package.len());
+            package[at] ^= 1 << bit;
+        }
+        let kept = (package.len() as f64 * cut.min(1.0)) as usize;
+        inlined_with_package(&package[..kept]);
+    }
+
+    #[test]
+    fn damaged_xz_is_survived(
+        flips in proptest::collection::vec((any::<prop::sample::Index>(), 0..8u8), 1..8),
+    ) {
+        static PACKED: OnceLock<Vec<u8>> = OnceLock::new();
+        let mut packed = PACKED.get_or_init(|| packed_with_xz(SOURCE.as_bytes())).clone();
+        for (at, bit) in flips {
+            let at = at.index(packed.len());
+            packed[at] ^= 1 << bit;
+        }
+        unpack_xz(&packed, 1 << 20);
     }
 
     #[test]
