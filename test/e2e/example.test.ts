@@ -15,10 +15,11 @@ test('the example addon’s leaks are found: who, how much, and the line in C++ 
   t.is(outcome.code, 0, outcome.stderr);
   t.is(outcome.stdout, '64 tiles in the cache, 2048000 bytes of previews made\n');
   t.regex(outcome.stderr, /tile-cache 1\.4\.0/);
-  t.true(
-    outcome.stderr.split('\n').every((line) => line.length <= 80),
-    outcome.stderr,
-  );
+  // Of the lines only the command to type next is not cut: it must work when it is copied.
+  const wide = outcome.stderr
+    .split('\n')
+    .filter((line) => line.length > 80 && !/^next /.test(line));
+  t.deepEqual(wide, []);
 
   const report = await unfreed(t, await onlyTrace(t, folder));
   t.is(report.process.ended.how, 'exit');
