@@ -1,9 +1,12 @@
 // Symbols for a model, from this machine's files.
 import type { StackId, TraceModel } from '../model/index.js';
 import { Symbolizer } from '../native/index.js';
+import { escapeText } from '../report/index.js';
 import { type SymbolizedStacks, symbolize } from '../symbols/index.js';
+import { Debuginfod, debuginfodOptions } from './debuginfod.js';
 import { packageFiles } from './package-files.js';
 import { progressOn } from './progress.js';
+import { withDebuginfod } from './symbol-sources.js';
 
 export type NameStacks = (
   model: TraceModel,
@@ -13,13 +16,19 @@ export type NameStacks = (
 /** One symbolizer for all models of a run: they share most modules. */
 export function stackNamer(stderr: NodeJS.WriteStream, quiet = false): NameStacks {
   const symbolizer = new Symbolizer({});
+  const options = debuginfodOptions(process.env);
+  const debuginfod = options === null ? null : new Debuginfod(options);
+  const resolver = debuginfod === null ? symbolizer : withDebuginfod(symbolizer, debuginfod);
   const packageOf = packageFiles();
   return async (model, stackIds) => {
     const progress = progressOn(stderr, 'memprof: reading symbols', quiet);
     try {
-      return await symbolize(model, stackIds, symbolizer, { packageOf, onProgress: progress.say });
+      return await symbolize(model, stackIds, resolver, { packageOf, onProgress: progress.say });
     } finally {
       progress.end();
+      for (const warning of debuginfod?.warnings.splice(0) ?? []) {
+        stderr.write(`memprof: ${escapeText(warning)}\n`);
+      }
     }
   };
 }
