@@ -15,7 +15,7 @@ export interface Frame {
 /** Not a frame but a fact about the stack, before the frame of that number. */
 export interface Marker {
   at: number;
-  marker: 'cut' | 'nested' | 'table-full' | 'not-taken' | 'broken' | 'gap' | 'unknown';
+  marker: 'cut' | 'nested' | 'table-full' | 'not-taken' | 'broken' | 'gap' | 'queued' | 'unknown';
 }
 
 export interface Site {
