@@ -64,7 +64,8 @@ struct Image {
 };
 
 struct Shape {
-  uintptr_t low = UINTPTR_MAX, high = 0, ehFrameHeader = 0, end = 0;
+  uintptr_t low = UINTPTR_MAX, high = 0, ehFrameHeader = 0, end = 0, codeLow = 0, codeHigh = 0;
+  uintptr_t dataLow[2] = {}, dataHigh[2] = {};
   uint8_t buildId[32];
   uint32_t buildIdBytes = 0;
 };
@@ -97,6 +98,17 @@ Shape shape_of(const Image& image) {
       uintptr_t low = start & ~(os::kPageBytes - 1);
       if (low < shape.low) shape.low = low;
       if (start + header.p_memsz > shape.high) shape.high = start + header.p_memsz;
+      // Only what the file fills: that much can be read as code.
+      if ((header.p_flags & (PF_R | PF_X)) == (PF_R | PF_X) &&
+          header.p_filesz > shape.codeHigh - shape.codeLow) {
+        shape.codeLow = start;
+        shape.codeHigh = start + header.p_filesz;
+      }
+      size_t place = shape.dataHigh[0] == 0 ? 0 : 1;
+      if ((header.p_flags & PF_W) != 0 && shape.dataHigh[place] == 0) {
+        shape.dataLow[place] = start;
+        shape.dataHigh[place] = start + header.p_memsz;
+      }
     } else if (header.p_type == PT_GNU_EH_FRAME) {
       shape.ehFrameHeader = start;
     } else if (header.p_type == PT_NOTE && shape.buildIdBytes == 0) {
@@ -149,7 +161,7 @@ bool is_v8(const Shape& shape) { return g_v8 >= shape.low && g_v8 < shape.high; 
 Entry* remember(const Image& image, bool isExecutable) {
   Shape shape = shape_of(image);
   if (shape.low >= shape.high) return nullptr;
-  char buffer[kMaxPath];
+  static char buffer[kMaxPath];  // under g_lock: the caller's stack may be a small one
   size_t pathBytes = 0;
   const char* path = absolute_path(image, isExecutable, buffer, &pathBytes);
   uint32_t count = g_count.load(std::memory_order_relaxed);
@@ -169,8 +181,20 @@ Entry* remember(const Image& image, bool isExecutable) {
   char* kept = keep_path(path, pathBytes);
   if (kept == nullptr) return nullptr;
   Entry& entry = g_entries[count];
-  entry.module = Module{
-      count, false, is_v8(shape), image.base, shape.low, shape.high, shape.ehFrameHeader, shape.end, nullptr};
+  entry.module = Module{};
+  entry.module.id = count;
+  entry.module.keepsFramePointers = is_v8(shape);
+  entry.module.base = image.base;
+  entry.module.low = shape.low;
+  entry.module.high = shape.high;
+  entry.module.ehFrameHeader = shape.ehFrameHeader;
+  entry.module.end = shape.end;
+  entry.module.codeLow = shape.codeLow;
+  entry.module.codeHigh = shape.codeHigh;
+  for (size_t i = 0; i < 2; ++i) {
+    entry.module.dataLow[i] = shape.dataLow[i];
+    entry.module.dataHigh[i] = shape.dataHigh[i];
+  };
   entry.flags = isExecutable ? uint32_t{MP_MODULE_EXECUTABLE} : 0u;
   if (pathBytes >= 10 && memcmp(path, "linux-vdso", 10) == 0) entry.flags |= MP_MODULE_VDSO;
   auto self = reinterpret_cast<uintptr_t>(&g_entries);

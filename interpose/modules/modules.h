@@ -20,6 +20,9 @@ struct Module {
   uintptr_t ehFrameHeader;  // 0: none
   uintptr_t end;            // of the readable image that holds the unwind tables
   const void* linkMap;
+  uintptr_t codeLow, codeHigh;  // its largest executable segment
+  // Its first two writable segments: where the addresses of other images' functions are kept.
+  uintptr_t dataLow[2], dataHigh[2];
 };
 
 // Lock-free in the usual case. nullptr: the address is in no loaded image.
