@@ -1,8 +1,12 @@
 // How fast names are found: 20,000 addresses in a module with 80 MB of debug info, and the first name
 // in node's own binary. `--json` prints the figures for other programs.
 import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import { type ResolvedModule, Symbolizer } from '../src/native/index.js';
+import { SymbolCache } from '../src/commands/symbol-cache.js';
+import { inspectExecutable, type ResolvedModule, Symbolizer } from '../src/native/index.js';
 import { largeModule } from './symbols-module.js';
 
 const addressCount = 20_000;
@@ -72,6 +76,19 @@ const nodeAddresses = spreadOver(process.execPath, addressCount);
 const [nodeFirst] = await timed(fresh(process.execPath, nodeAddresses.subarray(7, 8)));
 const [nodeAll] = await timed(fresh(process.execPath, nodeAddresses));
 
+const cacheFolder = join(mkdtempSync(join(tmpdir(), 'memprof-bench-')), 'symbols');
+const { buildId } = inspectExecutable(library);
+const writing = new SymbolCache(new Symbolizer(), cacheFolder, 0);
+await writing.resolve(library, `${buildId}`, addresses);
+await writing.save();
+const [largeCached] = await timed(() =>
+  new SymbolCache(new Symbolizer(), cacheFolder).resolve(library, `${buildId}`, addresses),
+);
+const cacheBytes = readdirSync(cacheFolder)
+  .map((name) => statSync(join(cacheFolder, name)).size)
+  .reduce((sum, size) => sum + size, 0);
+rmSync(dirname(cacheFolder), { recursive: true });
+
 const figures = {
   debugMegabytes: Math.round(debugBytes / 1e5) / 10,
   addressCount,
@@ -79,6 +96,8 @@ const figures = {
   frameCount: answers.functionName.length,
   large,
   largeFirst,
+  largeCached,
+  cacheKilobytes: Math.round(cacheBytes / 1e3),
   nodeFirst,
   nodeAll,
 };
@@ -92,6 +111,7 @@ if (process.argv.includes('--json')) {
       `module with ${figures.debugMegabytes} MB of debug info; ${figures.namedByDebugInfo} of ${addressCount} addresses named by it, ${figures.frameCount} frames`,
       row(`${addressCount} addresses in it`, large),
       row('one address in it', largeFirst),
+      row(`the same ${addressCount} from the cache (${figures.cacheKilobytes} KB)`, largeCached),
       row(`one address in node ${process.version}`, nodeFirst),
       row(`${addressCount} addresses in node`, nodeAll),
     ].join('\n'),

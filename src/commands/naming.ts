@@ -6,6 +6,7 @@ import { type SymbolizedStacks, symbolize } from '../symbols/index.js';
 import { Debuginfod, debuginfodOptions } from './debuginfod.js';
 import { packageFiles } from './package-files.js';
 import { progressOn } from './progress.js';
+import { SymbolCache, symbolCacheFolder } from './symbol-cache.js';
 import { withDebuginfod } from './symbol-sources.js';
 
 export type NameStacks = (
@@ -18,14 +19,20 @@ export function stackNamer(stderr: NodeJS.WriteStream, quiet = false): NameStack
   const symbolizer = new Symbolizer({});
   const options = debuginfodOptions(process.env);
   const debuginfod = options === null ? null : new Debuginfod(options);
-  const resolver = debuginfod === null ? symbolizer : withDebuginfod(symbolizer, debuginfod);
+  const uncached = debuginfod === null ? symbolizer : withDebuginfod(symbolizer, debuginfod);
+  const cacheFolder = symbolCacheFolder(process.env);
+  const cache = cacheFolder === null ? null : new SymbolCache(uncached, cacheFolder);
   const packageOf = packageFiles();
   return async (model, stackIds) => {
     const progress = progressOn(stderr, 'memprof: reading symbols', quiet);
     try {
-      return await symbolize(model, stackIds, resolver, { packageOf, onProgress: progress.say });
+      return await symbolize(model, stackIds, cache ?? uncached, {
+        packageOf,
+        onProgress: progress.say,
+      });
     } finally {
       progress.end();
+      await cache?.save();
       for (const warning of debuginfod?.warnings.splice(0) ?? []) {
         stderr.write(`memprof: ${escapeText(warning)}\n`);
       }

@@ -1,11 +1,15 @@
-// The symbolizer of a run: this machine's files, what was resolved before, and debuginfod.
+// Modules that this machine has no symbols of, and debuginfod's.
 
-import type { Symbolizer } from '../native/index.js';
-import type { FrameResolver } from '../symbols/index.js';
+import type { ResolvedModule, Symbolizer } from '../native/index.js';
 import type { Debuginfod } from './debuginfod.js';
 
+/** A FrameResolver that also says which files it read. */
+export interface ModuleResolver {
+  resolve(path: string, expectedBuildId: string, addresses: Float64Array): Promise<ResolvedModule>;
+}
+
 /** Asks debuginfod for modules that this machine has neither symbols nor debug info of. */
-export function withDebuginfod(symbolizer: Symbolizer, debuginfod: Debuginfod): FrameResolver {
+export function withDebuginfod(symbolizer: Symbolizer, debuginfod: Debuginfod): ModuleResolver {
   const asked = new Set<string>();
   return {
     async resolve(path, expectedBuildId, addresses) {
