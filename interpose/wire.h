@@ -26,7 +26,7 @@
 #define MP_WIRE_MAGIC_SESSION UINT64_C(0x5331464f52504d45)  // "EMPROF1S"
 #define MP_WIRE_MAGIC_PROCESS UINT64_C(0x5031464f52504d45)  // "EMPROF1P"
 #define MP_WIRE_MAGIC_RING UINT64_C(0x5231464f52504d45)     // "EMPROF1R"
-#define MP_WIRE_ABI 2u
+#define MP_WIRE_ABI 3u
 
 #define MP_PAGE 4096u
 #define MP_STACK_CHUNK_NODES 65536u
@@ -247,6 +247,8 @@ typedef struct StackNode {
 //   BUILTIN       code id << 32 | return address - code start
 //   UNKNOWN       the bare address (48 bits): no module and no code that anybody announced
 //   V8_UNNAMED    the bare address: V8's code, but from before its names were announced
+//   NATIVE_RECOVERED  as NATIVE, in code without unwind rows: the frame above it (towards the root) was
+//                 found by reading the code, not from rows
 //   MARKER        MP_MARKER_*: not a frame, a fact about the stack at this place
 enum MpFrameKind {
   MP_FRAME_NATIVE = 1,
@@ -257,6 +259,7 @@ enum MpFrameKind {
   MP_FRAME_UNKNOWN = 6,
   MP_FRAME_V8_UNNAMED = 7,
   MP_FRAME_MARKER = 8,
+  MP_FRAME_NATIVE_RECOVERED = 9,
 };
 
 // Markers. The first five are also the ids of ready-made nodes (parent 0).
@@ -285,8 +288,18 @@ enum MpMeta {
   MP_META_CODE = 4,  // uint32 id, kind (MP_CODE_*); uint64 start, length; uint32 isolate (dense); string name
                      // (as V8 gives it: "JS:~name /file.js:12:3", "Builtin:ArrayMap", ...)
   MP_META_TEXT = 5,  // uint32 id, 0; string text
-  MP_META_AGENT = 6,  // string json: {"nodeVersion","v8Version","threadId","isMainThread","execArgv"}
+  MP_META_AGENT = 6,       // string json: {"nodeVersion","v8Version","threadId","isMainThread","execArgv"}
+  MP_META_CODE_LINES = 7,  // uint32 code id; int32 script (V8's number); uint32 entries; uint32 runs; string
+                           // bytes: below
 };
+// CODE_LINES: where in the script's source the code stands, all numbers as varints (LEB128), signed ones
+// zigzag. First the entries: offset in the code - the one before, signed position in the source - the one
+// before; an entry holds up to the next one's offset. Then the runs: position - the one before, signed line
+// - the one before, column; the positions from there to the next run's stand on that line, one column
+// after another. Lines and columns are from 1, positions from 0. "The one before" the first in a record is
+// 0. A long table comes in several records, which continue each other. Machine code has no runs: its
+// positions are those of the bytecode of the same function (same script, same name but for the tier) or,
+// where a call was inlined, of any other function.
 enum { MP_MODULE_EXECUTABLE = 1u << 0, MP_MODULE_VDSO = 1u << 1, MP_MODULE_SHIM = 1u << 2 };
 enum { MP_CODE_BYTECODE = 1, MP_CODE_JIT = 2, MP_CODE_BUILTIN = 3, MP_CODE_OTHER = 4 };
 

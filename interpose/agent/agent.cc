@@ -46,8 +46,8 @@ F shim_function(const char* name) {
 // The reader goes by the last mark.
 class ExitWatch {
  public:
-  ExitWatch(Napi::Env env, MarkFunction mark)
-      : mark_(mark), process_(keep(env.Global().Get("process").As<Napi::Object>())) {
+  ExitWatch(Napi::Env env, MarkFunction markFunction)
+      : mark_(markFunction), process_(keep(env.Global().Get("process").As<Napi::Object>())) {
     Napi::Object process = process_.Value();
     Napi::Object descriptor = own_descriptor(env, process, "_exiting");
     Napi::Value exitingSetter = descriptor.Get("set");

@@ -4,6 +4,7 @@
 #include "../os/os.h"
 #include "../wire.h"
 #include "code_map.h"
+#include "line_tables.h"
 #include "v8_api.h"
 
 namespace mp::jit {
@@ -38,8 +39,9 @@ constexpr uint32_t kAttachedCount = 256;
 
 struct State {
   CodeMap map;
+  LineTables lines;
   SpinLock writer;                    // map's writers; held for one event, never while meta::code may wait
-  SpinLock attaching;                 // attached
+  SpinLock attaching;                 // attached, attachedCount
   std::atomic<uint32_t> nextId;       // ids are from 1
   std::atomic<uint32_t> headerBytes;  // 0: not learnt yet
   // The announced entry trampoline (Node 22 and later map the builtins a second time, near their
@@ -53,6 +55,7 @@ struct State {
 };
 State state;
 Announce announce = meta::code;
+AnnounceLines announceLines = meta::code_lines;
 
 // FNV-1a: tells a second announcement of the same object from a new one.
 uint32_t hash_of(const char* text, size_t bytes) {
@@ -90,12 +93,63 @@ uint32_t isolate_index(Isolate* isolate) {
   return 0;
 }
 
-void on_added(const JitCodeEvent& event) {
+struct LineSource {
+  uint32_t id;
+  int32_t scriptId;
+  UnboundScript* script;
+};
+
+// V8 has the script's line ends at hand: it has just used them for the function's own line in the
+// name. So nothing is allocated in its heap, and nothing moves, in the middle of its announcement.
+bool place_of(void* context, uint32_t position, LinePlace* found) {
+  UnboundScript* script = static_cast<LineSource*>(context)->script;
+  int line = _ZN2v813UnboundScript13GetLineNumberEi(script, static_cast<int>(position));
+  int column = _ZN2v813UnboundScript15GetColumnNumberEi(script, static_cast<int>(position));
+  if (line < 0 || column < 0) return false;
+  *found = {line + 1, column + 1};
+  return true;
+}
+
+void publish_lines(void* context, uint32_t entryCount, uint32_t runCount, const uint8_t* bytes,
+                   size_t byteCount) {
+  auto* source = static_cast<LineSource*>(context);
+  announceLines(source->id, source->scriptId, entryCount, runCount, bytes, byteCount);
+}
+
+// Does the name end with a line and a column? Then V8 knows the script's lines.
+bool names_a_place(const char* text, size_t bytes) {
+  size_t at = bytes;
+  for (int parts = 0; parts < 2; parts++) {
+    size_t end = at;
+    while (at > 0 && text[at - 1] >= '0' && text[at - 1] <= '9') at--;
+    if (at == end || at == 0 || text[at - 1] != ':') return false;
+    at--;
+  }
+  return true;
+}
+
+void send_lines(const JitCodeEvent& event, uint32_t id, LineTable* table) {
+  if (event.script == nullptr || &_ZNK2v813UnboundScript5GetIdEv == nullptr ||
+      &_ZN2v813UnboundScript13GetLineNumberEi == nullptr ||
+      &_ZN2v813UnboundScript15GetColumnNumberEi == nullptr ||
+      _ZN2v87Isolate13TryGetCurrentEv() != event.isolate ||
+      table->entries[table->count - 1].offset >= event.codeLengthBytes) {
+    return;
+  }
+  LineSource source{id, _ZNK2v813UnboundScript5GetIdEv(event.script), event.script};
+  // A position in machine code may be an inlined function's, in another script: the reader looks it up
+  // among the positions of the function's bytecode.
+  bool isBytecode = event.codeType == kByteCode && names_a_place(event.name.text, event.name.bytes);
+  publish_table(table, {&source, isBytecode ? place_of : nullptr, publish_lines});
+}
+
+// The id of the code, new or known; 0: not kept.
+uint32_t add_code(const JitCodeEvent& event) {
   uint32_t kind = kind_of(event);
   uint32_t tag = hash_of(event.name.text, event.name.bytes);
   uintptr_t start = event.codeStart;
   uint32_t lengthBytes = static_cast<uint32_t>(event.codeLengthBytes);
-  if (lengthBytes == 0 || event.codeLengthBytes >> 32) return;
+  if (lengthBytes == 0 || event.codeLengthBytes >> 32) return 0;
   if (event.codeType == kJitCode && event.name.bytes == strlen("Builtin:InterpreterEntryTrampoline") &&
       kind == (MP_CODE_BUILTIN | kRunsBytecode)) {
     state.trampolineBytes.store(lengthBytes, relaxed);
@@ -104,29 +158,39 @@ void on_added(const JitCodeEvent& event) {
   CodeRange known;
   if (state.map.find(start, &known) && known.start == start && known.lengthBytes == lengthBytes &&
       known.kind == kind && known.tag == tag) {
-    return;  // announced twice: by the enumeration, or builtins that two isolates share
+    return known.id;  // announced twice: by the enumeration, or builtins that two isolates share
   }
   uint32_t id = state.nextId.fetch_add(1, relaxed) + 1;
   if (id > kMaxCodeId) {
     state.nextId.store(kMaxCodeId, relaxed);
     forget_range(start, lengthBytes);
-    return;
+    return 0;
   }
   // First the reader, then our own threads: no frame may carry an id that the reader cannot know.
   announce(id, kind & kWireKindMask, start, lengthBytes, isolate_index(event.isolate), event.name.text,
            event.name.bytes);
   Locked locked(state.writer);
   state.map.add({start, lengthBytes, id, kind, tag});
+  return id;
+}
+
+void on_added(const JitCodeEvent& event) {
+  LineTable* table = state.lines.take(event.codeStart);
+  uint32_t id = add_code(event);
+  if (table == nullptr) return;
+  if (id != 0) send_lines(event, id, table);
+  state.lines.give_back(table);
 }
 
 // Runs on any thread of the isolate, the collector's helpers included, several at a time, and in the
-// middle of a collection: never calls into V8.
+// middle of a collection: calls into V8 only where send_lines says why it may.
 void on_event(const JitCodeEvent* event) {
   switch (event->type) {
     case kAdded:
       on_added(*event);
       break;
     case kMoved: {
+      state.lines.move(event->codeStart, event->newCodeStart);
       Locked locked(state.writer);
       state.map.move(event->codeStart, event->newCodeStart);
       break;
@@ -136,8 +200,22 @@ void on_event(const JitCodeEvent* event) {
       state.map.remove(event->codeStart);
       break;
     }
-    default:
-      break;  // line tables: part 2
+    case kLineStart:
+      // What V8 expects of a handler, though it gives the event as const.
+      const_cast<JitCodeEvent*>(event)->userData = state.lines.begin();
+      break;
+    case kLineInfo:
+      // Each statement's position comes a second time as a plain one.
+      if (event->userData != nullptr && event->line.positionType == kPosition) {
+        state.lines.add(static_cast<LineTable*>(event->userData), event->line.pcOffset,
+                        event->line.sourcePosition);
+      }
+      break;
+    case kLineEnd:
+      if (event->userData != nullptr) {
+        state.lines.end(static_cast<LineTable*>(event->userData), event->codeStart);
+      }
+      break;
   }
 }
 
@@ -288,11 +366,15 @@ uint32_t epoch() { return state.map.epoch() + state.attachedCount; }
 
 uint32_t code_count() { return state.nextId.load(relaxed) + 1; }
 
-void announce_to(Announce given) { announce = given; }
+void announce_to(Announce given, AnnounceLines givenLines) {
+  announce = given;
+  announceLines = givenLines;
+}
 
 void after_fork_child() {
   state.writer.reset();
   state.attaching.reset();
+  state.lines.after_fork_child();
 }
 
 }  // namespace mp::jit

@@ -1,8 +1,7 @@
 // JavaScript frames: which V8 code an address on the stack belongs to. V8 announces its code through
 // Isolate::SetJitCodeEventHandler, whose symbols every Node from 20 to 26 exports with the same
 // names and the same event struct; jit.cc keeps them in a CodeMap and gives each code object an id.
-//
-// Lines inside a function (CODE_ADD_LINE_POS_INFO) are part 2.
+// Beside it goes the code's line table, for the reader to name the line of each call.
 #ifndef MEMPROF_JIT_H
 #define MEMPROF_JIT_H
 
@@ -41,7 +40,9 @@ void after_fork_child();
 // Unit tests: where code objects are announced instead of meta::code.
 using Announce = void (*)(uint32_t id, uint32_t kind, uint64_t start, uint64_t lengthBytes, uint32_t isolate,
                           const char* name, size_t nameBytes);
-void announce_to(Announce announce);
+using AnnounceLines = void (*)(uint32_t id, int32_t scriptId, uint32_t entryCount, uint32_t runCount,
+                               const uint8_t* bytes, size_t byteCount);
+void announce_to(Announce announce, AnnounceLines announceLines);
 
 }  // namespace mp::jit
 
@@ -49,6 +50,9 @@ void announce_to(Announce announce);
 namespace mp::meta {
 void code(uint32_t id, uint32_t kind, uint64_t start, uint64_t lengthBytes, uint32_t isolate,
           const char* name, size_t nameBytes);
-}
+// Publishes a MP_META_CODE_LINES. The same rules.
+void code_lines(uint32_t id, int32_t scriptId, uint32_t entryCount, uint32_t runCount, const uint8_t* bytes,
+                size_t byteCount);
+}  // namespace mp::meta
 
 #endif

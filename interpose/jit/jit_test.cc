@@ -230,6 +230,42 @@ void announce(uint32_t id, uint32_t kind, uint64_t start, uint64_t, uint32_t iso
   announced.push_back({id, kind, isolate, start, std::string(name, nameBytes)});
 }
 
+struct Lines {
+  uint32_t id;
+  int32_t scriptId;
+  uint32_t entryCount, runCount;
+};
+std::vector<Lines> announcedLines;
+
+void announce_lines(uint32_t id, int32_t scriptId, uint32_t entryCount, uint32_t runCount, const uint8_t*,
+                    size_t) {
+  announcedLines.push_back({id, scriptId, entryCount, runCount});
+}
+
+// V8's order: a table with its statements' positions twice, then the code.
+void send_table(CodeType codeType, uintptr_t start, size_t length, const char* name, size_t lastOffset) {
+  JitCodeEvent event{};
+  event.type = kLineStart;
+  event.codeType = codeType;
+  event.isolate = current;
+  handler(&event);
+  event.type = kLineInfo;
+  for (size_t offset : {size_t{0}, lastOffset}) {
+    event.line = {offset, 100 + offset, kStatementPosition};
+    handler(&event);
+    event.line.positionType = kPosition;
+    handler(&event);
+  }
+  event.type = kLineEnd;
+  event.codeStart = start;
+  handler(&event);
+  event.type = kAdded;
+  event.codeLengthBytes = length;
+  event.script = reinterpret_cast<UnboundScript*>(0x7000);
+  event.name = {name, strlen(name)};
+  handler(&event);
+}
+
 uint64_t encoded(uint64_t kind, uint64_t id, uint64_t offset) { return kind << 60 | id << 32 | offset; }
 }  // namespace
 
@@ -244,6 +280,9 @@ void _ZN2v87Isolate22SetJitCodeEventHandlerENS_19JitCodeEventOptionsEPFvPKNS_12J
   send(kAdded, kJitCode, at + 0x1080, 64, "BytecodeHandler:CallProperty1Handler");
   send(kAdded, kJitCode, at + 0x2000, 64, "Builtin:ArrayMap");
 }
+int _ZNK2v813UnboundScript5GetIdEv(const UnboundScript*) { return 77; }
+int _ZN2v813UnboundScript13GetLineNumberEi(UnboundScript*, int position) { return position / 10; }
+int _ZN2v813UnboundScript15GetColumnNumberEi(UnboundScript*, int position) { return position % 10; }
 void _ZN2v87Isolate20GetEmbeddedCodeRangeEPPKvPm(Isolate*, const void** start, size_t* length) {
   *start = text;
   *length = sizeof(text);
@@ -253,7 +292,7 @@ class Jit : public testing::Test {
  protected:
   void SetUp() override {
     for (size_t i = 0; i < sizeof(text); i++) copy[i] = text[i] = static_cast<unsigned char>(i * 7 + i / 256);
-    mp::jit::announce_to(announce);
+    mp::jit::announce_to(announce, announce_lines);
     current = reinterpret_cast<Isolate*>(0x1000);
     mp::jit::attach_current_isolate();
     words[6] = 0x123451;  // context
@@ -352,6 +391,29 @@ TEST_F(Jit, TheSameObjectAnnouncedTwiceHasOneIdAndAnotherNameANewOne) {
   EXPECT_EQ(mp::jit::frame(copied(0x1060), fp(0x31b1c0000000, 53)),
             encoded(MP_FRAME_JS_BYTECODE, id_of("JS:~two /a.js:2:1"), 0));
   EXPECT_EQ(mp::jit::code_count(), announced.back().id + 1);
+}
+
+TEST_F(Jit, LinesFollowTheirCode) {
+  announcedLines.clear();
+  send_table(kByteCode, 0x31b1d0000036, 40, "JS:~lined /a.js:10:3", 12);
+  ASSERT_EQ(announcedLines.size(), 2u);
+  EXPECT_EQ(announcedLines[0].id, id_of("JS:~lined /a.js:10:3"));
+  EXPECT_EQ(announcedLines[0].scriptId, 77);
+  EXPECT_EQ(announcedLines[0].entryCount, 2u);
+  EXPECT_EQ(announcedLines[1].runCount, 2u);
+  announcedLines.clear();
+  send_table(kJitCode, 0x7e0001000000, 400, "JS:*lined /a.js:10:3", 80);
+  ASSERT_EQ(announcedLines.size(), 1u) << "machine code: its positions may be another script's";
+  EXPECT_EQ(announcedLines[0].runCount, 0u);
+}
+
+TEST_F(Jit, ATableThatCannotBeTheCodesIsNotSent) {
+  announcedLines.clear();
+  send_table(kByteCode, 0x31b1d1000036, 40, "JS:~one /a.js:10:3", 40);
+  EXPECT_TRUE(announcedLines.empty()) << "an entry behind the code's end";
+  send_table(kByteCode, 0x31b1d2000036, 40, "Script:~ /a.js", 12);
+  ASSERT_EQ(announcedLines.size(), 1u) << "no line in the name: V8 may not have the script's lines at hand";
+  EXPECT_EQ(announcedLines[0].runCount, 0u);
 }
 
 TEST_F(Jit, EventsFromSeveralThreadsAtOnceLoseNothing) {

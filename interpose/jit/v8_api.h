@@ -10,6 +10,7 @@
 namespace mp::jit::v8api {
 
 struct Isolate;
+struct UnboundScript;
 
 enum EventType : uint32_t {
   kAdded = 0,
@@ -20,6 +21,7 @@ enum EventType : uint32_t {
   kLineEnd = 5
 };
 enum CodeType : uint32_t { kByteCode = 0, kJitCode = 1, kWasmCode = 2 };
+enum PositionType : uint32_t { kPosition = 0, kStatementPosition = 1 };
 enum Options : uint32_t { kEnumExisting = 1 };
 
 struct JitCodeEvent {
@@ -29,8 +31,8 @@ struct JitCodeEvent {
   // of 2) above the array's own address.
   uintptr_t codeStart;
   size_t codeLengthBytes;
-  void* script;  // a Local, one word
-  void* userData;
+  UnboundScript* script;  // a Local, one word; of kAdded; may be null
+  void* userData;         // the handler sets it at kLineStart and gets it back
   void* wasmSourceInfo;
   union {
     struct {
@@ -40,7 +42,7 @@ struct JitCodeEvent {
     struct {
       size_t pcOffset;
       size_t sourcePosition;
-      uint32_t positionType;
+      PositionType positionType;
     } line;                  // kLineInfo
     uintptr_t newCodeStart;  // kMoved
   };
@@ -63,6 +65,11 @@ MP_V8_SYMBOL void _ZN2v87Isolate22SetJitCodeEventHandlerENS_19JitCodeEventOption
 // v8::Isolate::GetEmbeddedCodeRange: the builtins as they stand in the executable's .text
 MP_V8_SYMBOL void _ZN2v87Isolate20GetEmbeddedCodeRangeEPPKvPm(mp::jit::v8api::Isolate* isolate,
                                                               const void** start, size_t* lengthBytes);
+// v8::UnboundScript::GetId, GetLineNumber, GetColumnNumber: numbers from 0 of a position in its source
+MP_V8_SYMBOL int _ZNK2v813UnboundScript5GetIdEv(const mp::jit::v8api::UnboundScript* script);
+MP_V8_SYMBOL int _ZN2v813UnboundScript13GetLineNumberEi(mp::jit::v8api::UnboundScript* script, int position);
+MP_V8_SYMBOL int _ZN2v813UnboundScript15GetColumnNumberEi(mp::jit::v8api::UnboundScript* script,
+                                                          int position);
 MP_V8_SYMBOL int v8dbg_off_fp_bytecode_array;
 MP_V8_SYMBOL int v8dbg_off_fp_bytecode_offset;
 #undef MP_V8_SYMBOL

@@ -150,6 +150,13 @@ void code(uint32_t id, uint32_t kind, uint64_t start, uint64_t length, uint32_t 
   __atomic_fetch_add(&g_process.header->codeCount, 1, __ATOMIC_RELAXED);
 }
 
+void code_lines(uint32_t id, int32_t scriptId, uint32_t entryCount, uint32_t runCount, const uint8_t* bytes,
+                size_t byteCount) {
+  Record record(MP_META_CODE_LINES, 5 * 4 + byteCount);
+  if (!record) return;
+  record.u32(id).u32(static_cast<uint32_t>(scriptId)).u32(entryCount).u32(runCount).string(bytes, byteCount);
+}
+
 uint32_t text(const char* text, size_t bytes) {
   uint32_t id = ++g_textCount;
   bytes = cut(bytes);

@@ -19,6 +19,8 @@ void module(uint32_t id, uint32_t flags, uint64_t base, uint64_t low, uint64_t h
 void module_gone(uint32_t id, uint64_t tick);
 void code(uint32_t id, uint32_t kind, uint64_t start, uint64_t length, uint32_t isolate, const char* name,
           size_t nameBytes);
+void code_lines(uint32_t id, int32_t scriptId, uint32_t entryCount, uint32_t runCount, const uint8_t* bytes,
+                size_t byteCount);
 // Returns the text's id, from 1.
 uint32_t text(const char* text, size_t bytes);
 void agent(const char* json, size_t bytes);

@@ -211,6 +211,14 @@ int write(uint32_t threads, uint32_t pairs, uint32_t ringBytes) {
       .put32(0)
       .text("JS:~f /app.js:12:3")
       .publish();
+  // Offsets 3 and 8 at the positions 70 and 65; position 65 at line 4, column 10.
+  Meta(MP_META_CODE_LINES)
+      .put32(5)
+      .put32(77)
+      .put32(2)
+      .put32(1)
+      .text("\x03\x8c\x01\x05\x09\x41\x08\x0a")
+      .publish();
   Meta(MP_META_TEXT).put32(9).put32(0).text("half way").publish();
   Meta(MP_META_AGENT)
       .text(
@@ -402,6 +410,7 @@ int layout() {
   CONSTANT(MP_META_CODE);
   CONSTANT(MP_META_TEXT);
   CONSTANT(MP_META_AGENT);
+  CONSTANT(MP_META_CODE_LINES);
   CONSTANT(MP_MODULE_EXECUTABLE);
   CONSTANT(MP_MODULE_VDSO);
   CONSTANT(MP_MODULE_SHIM);

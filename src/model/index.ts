@@ -18,6 +18,8 @@ export const FrameKind = {
   unknown: 6,
   v8Unnamed: 7,
   marker: 8,
+  /** As native; the frame above it was found by reading code that has no unwind rows. */
+  nativeRecovered: 9,
 } as const;
 
 /** Facts about a stack that stand in it like a frame, as MP_MARKER_* in interpose/wire.h. */
@@ -60,6 +62,19 @@ export interface CodeInfo {
   isolate: number;
   /** As V8 announced it: "JS:~name /file.js:12:3", "Builtin:ArrayMap". */
   rawName: string;
+}
+
+/**
+ * Where the code stands in its script's source, as V8 announced it, still encoded (MP_META_CODE_LINES in
+ * interpose/wire.h says how). A long table comes in several, which continue each other.
+ */
+export interface CodeLines {
+  codeId: number;
+  /** V8's number of the script: unique in an isolate. */
+  scriptId: number;
+  entryCount: number;
+  runCount: number;
+  bytes: Uint8Array;
 }
 
 export interface ThreadInfo {
@@ -193,6 +208,8 @@ export interface TraceModel {
   process: ProcessInfo;
   modules: ModuleInfo[];
   codes: CodeInfo[];
+  /** Absent in traces from before they were recorded. */
+  codeLines?: readonly CodeLines[];
   threads: ThreadInfo[];
   stacks: StackTable;
   stackTotals: StackTotals;

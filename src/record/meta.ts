@@ -1,5 +1,5 @@
 // The meta ring: facts about modules, code, texts and the process, in no particular order.
-import type { CodeInfo } from '../model/index.js';
+import type { CodeInfo, CodeLines } from '../model/index.js';
 import { CodeKind, MetaType, ModuleFlag } from './wire.js';
 
 export type MetaRecord =
@@ -7,6 +7,7 @@ export type MetaRecord =
   | { type: 'module'; module: ModuleFacts }
   | { type: 'module-gone'; id: number; tick: number }
   | { type: 'code'; code: CodeInfo }
+  | { type: 'code-lines'; lines: CodeLines }
   | { type: 'text'; id: number; text: string }
   | { type: 'agent'; nodeVersion: string; v8Version: string; isMainThread: boolean }
   | { type: 'unknown'; number: number };
@@ -124,6 +125,14 @@ function readFields(type: number, fields: Fields): MetaRecord {
       const isolate = fields.uint32();
       return { type: 'code', code: { id, kind, isolate, rawName: fields.text() } };
     }
+    case MetaType.codeLines: {
+      const codeId = fields.uint32();
+      const scriptId = fields.uint32() | 0;
+      const entryCount = fields.uint32();
+      const runCount = fields.uint32();
+      const lines = { codeId, scriptId, entryCount, runCount, bytes: fields.copy() };
+      return { type: 'code-lines', lines };
+    }
     case MetaType.text: {
       const id = fields.uint32();
       fields.uint32();
@@ -191,6 +200,10 @@ class Fields {
 
   hex(): string {
     return Array.from(this.bytes(), (byte) => byte.toString(16).padStart(2, '0')).join('');
+  }
+
+  copy(): Uint8Array {
+    return this.bytes().slice();
   }
 
   private bytes(): Uint8Array {

@@ -1,5 +1,5 @@
 // What a process's meta records say about it: its command, modules, code, texts, and its Node.
-import type { Address, CodeInfo, ModuleInfo } from '../model/index.js';
+import type { Address, CodeInfo, CodeLines, ModuleInfo } from '../model/index.js';
 import type { MetaRecord, ModuleFacts } from './meta.js';
 
 export class ProcessFacts {
@@ -8,6 +8,7 @@ export class ProcessFacts {
   nodeVersion: string | null = null;
   v8Version: string | null = null;
   readonly codes: CodeInfo[] = [];
+  readonly codeLines: CodeLines[] = [];
   readonly texts: [id: number, text: string][] = [];
   readonly unknownTypes = new Set<number>();
   private readonly moduleById = new Map<number, ModuleFacts>();
@@ -27,6 +28,9 @@ export class ProcessFacts {
       }
       case 'code':
         this.codes.push(record.code);
+        break;
+      case 'code-lines':
+        this.codeLines.push(record.lines);
         break;
       case 'text':
         this.texts.push([record.id, record.text]);

@@ -2,7 +2,7 @@
 // compares every one of them with what the header's own dump program prints. Record types and mark
 // kinds are in ledger/, frame kinds and markers in model/: compared there too.
 
-export const wireAbi = 2;
+export const wireAbi = 3;
 export const pageBytes = 4096;
 export const stackChunkNodes = 65536;
 export const stackNodeBytes = 16;
@@ -95,6 +95,7 @@ export const MetaType = {
   code: 4,
   text: 5,
   agent: 6,
+  codeLines: 7,
 } as const;
 export const ModuleFlag = { executable: 1, vdso: 2, shim: 4 } as const;
 export const CodeKind = { bytecode: 1, jit: 2, builtin: 3, other: 4 } as const;

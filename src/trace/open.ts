@@ -4,6 +4,7 @@ import { MemprofError } from '../errors.js';
 import { type EventBatch, Recording, StackTableBuilder } from '../ledger/index.js';
 import type {
   CodeInfo,
+  CodeLines,
   LiveSet,
   Losses,
   ModuleInfo,
@@ -14,6 +15,7 @@ import type {
 } from '../model/index.js';
 import { ByteReader } from './bytes.js';
 import { type Checkpoint, decodeCheckpoint, isObject } from './checkpoint.js';
+import { loadCodeLines } from './code-lines.js';
 import { TraceDamage } from './damage.js';
 import { EventDecoder } from './event-decoder.js';
 import {
@@ -150,6 +152,7 @@ class OpenState {
   replayed: { recording: Recording; nsPerTick: number } | null = null;
   private readonly stacks = new StackTableBuilder();
   private readonly codes: CodeInfo[] = [];
+  private readonly codeLines: CodeLines[] = [];
   private modules: ModuleInfo[] = [];
   private process: ProcessInfo | null = null;
   private beforeTeardown: Moment | null = null;
@@ -187,6 +190,7 @@ class OpenState {
     const shared = {
       formatVersion,
       codes: this.codes,
+      codeLines: this.codeLines,
       hasEvents: this.hasEvents,
       complete: this.isEnded,
     };
@@ -253,12 +257,13 @@ class OpenState {
     if (!isObject(value) || !isObject(value['process']))
       throw new TraceDamage('has facts that are none');
     const meta = value as unknown as MetaContent;
-    if (![meta.modules, meta.codes, meta.texts].every(Array.isArray))
+    if (![meta.modules, meta.codes, meta.codeLines ?? [], meta.texts].every(Array.isArray))
       throw new TraceDamage('has facts that are none');
     this.process = meta.process;
     this.hasEvents = meta.hasEvents === true;
     if (meta.modules.length > 0) this.modules = meta.modules;
     for (const code of meta.codes) this.codes.push(code);
+    for (const stored of meta.codeLines ?? []) this.codeLines.push(loadCodeLines(stored));
     for (const [id, text] of meta.texts) this.texts.push([id, text]);
   }
 }

@@ -1,8 +1,16 @@
 // Writes a trace: chunks in order, each compressed and handed to the sink whole.
 import type { EventBatch, StackTableBuilder } from '../ledger/index.js';
-import type { CodeInfo, LiveSet, ModuleInfo, ProcessInfo, TraceModel } from '../model/index.js';
+import type {
+  CodeInfo,
+  CodeLines,
+  LiveSet,
+  ModuleInfo,
+  ProcessInfo,
+  TraceModel,
+} from '../model/index.js';
 import { ByteWriter } from './bytes.js';
 import { encodeCheckpoint } from './checkpoint.js';
+import { type StoredCodeLines, storeCodeLines } from './code-lines.js';
 import { EventEncoder } from './event-encoder.js';
 import {
   type ChunkHeader,
@@ -27,6 +35,7 @@ export interface TraceSources {
   process(): ProcessInfo;
   modules(): ModuleInfo[];
   codes: readonly CodeInfo[];
+  codeLines?: readonly CodeLines[];
   texts: readonly (readonly [id: number, text: string])[];
   stacks: StackTableBuilder;
   nsPerTick(): number;
@@ -36,6 +45,8 @@ export interface MetaContent {
   process: ProcessInfo;
   modules: ModuleInfo[];
   codes: CodeInfo[];
+  /** Absent in older traces. */
+  codeLines?: StoredCodeLines[];
   texts: (readonly [id: number, text: string])[];
   hasEvents: boolean;
 }
@@ -54,6 +65,7 @@ export class TraceWriter {
   private last: Promise<void> = Promise.resolve();
   private failure: { error: unknown } | null = null;
   private writtenCodes = 0;
+  private writtenCodeLines = 0;
   private writtenTexts = 0;
   private writtenStacks = 1;
   private writtenModules = '';
@@ -129,11 +141,12 @@ export class TraceWriter {
   }
 
   private writeMeta(isFirst: boolean): void {
-    const { codes, texts } = this.sources;
+    const { codes, codeLines = [], texts } = this.sources;
     const modules = this.sources.modules();
     const modulesState = `${modules.length} ${modules.filter((module) => module.unloadedNs !== null).length}`;
     const isKnown =
       codes.length === this.writtenCodes &&
+      codeLines.length === this.writtenCodeLines &&
       texts.length === this.writtenTexts &&
       modulesState === this.writtenModules;
     if (isKnown && !isFirst) return;
@@ -141,10 +154,12 @@ export class TraceWriter {
       process: this.sources.process(),
       modules: modulesState === this.writtenModules ? [] : modules,
       codes: codes.slice(this.writtenCodes),
+      codeLines: codeLines.slice(this.writtenCodeLines).map(storeCodeLines),
       texts: texts.slice(this.writtenTexts),
       hasEvents: this.options.events === 'full',
     };
     this.writtenCodes = codes.length;
+    this.writtenCodeLines = codeLines.length;
     this.writtenTexts = texts.length;
     this.writtenModules = modulesState;
     const out = new ByteWriter(1024);

@@ -21,7 +21,7 @@ export const plainCodec: Codec = {
 };
 
 export interface Step {
-  kind: 'allocate' | 'release' | 'release-unknown' | 'rare';
+  kind: 'allocate' | 'pair' | 'release' | 'release-unknown' | 'rare';
   type: number;
   thread: number;
   pick: number;
@@ -45,6 +45,7 @@ const rareTypes = [
 export const step: fc.Arbitrary<Step> = fc.record({
   kind: fc.oneof(
     { weight: 10, arbitrary: fc.constant('allocate' as const) },
+    { weight: 4, arbitrary: fc.constant('pair' as const) },
     { weight: 9, arbitrary: fc.constant('release' as const) },
     { weight: 1, arbitrary: fc.constant('release-unknown' as const) },
     { weight: 1, arbitrary: fc.constant('rare' as const) },
@@ -79,6 +80,18 @@ export function plainEvents(batch: EventBatch): PlainEvent[] {
     const isBlock = type <= EventType.freeLast;
     const isRelease = isBlock && type > EventType.allocLast;
     const from = batch.stackId[row]!;
+    if (type >= EventType.pair) {
+      const block = {
+        thread: batch.threadIndex[row]!,
+        address: batch.address(row),
+        size: batch.sizeBytes(row),
+        stack: from,
+        age: 0,
+        rare: [],
+      };
+      events.push({ ...block, type: type - EventType.pair }, { ...block, type: EventType.free });
+      continue;
+    }
     events.push({
       type,
       thread: batch.threadIndex[row]!,
@@ -124,11 +137,14 @@ export async function writeTrace(steps: Step[], options: WriteOptions = {}): Pro
   const texts: [number, string][] = [[1, 'a mark']];
   recording.addText(1, 'a mark');
   const codes = [{ id: 3, kind: 'jit' as const, isolate: 0, rawName: 'JS:~f /a.js:1:2' }];
+  const bytes = Uint8Array.of(3, 0x8c, 1, 5, 9, 0x41, 8, 10);
+  const codeLines = [{ codeId: 3, scriptId: 77, entryCount: 2, runCount: 1, bytes }];
   const model = (complete: boolean): TraceModel => ({
     formatVersion: 1,
     process: processInfo(recording.lastTick * nsPerTick),
     modules: [],
     codes,
+    codeLines,
     stacks: stacks.table(),
     ...recording.parts(nsPerTick, stacks.count),
     losses: {
@@ -145,6 +161,7 @@ export async function writeTrace(steps: Step[], options: WriteOptions = {}): Pro
       process: () => processInfo(0),
       modules: () => [],
       codes,
+      codeLines,
       texts,
       stacks,
       nsPerTick: () => nsPerTick,
@@ -166,7 +183,7 @@ export async function writeTrace(steps: Step[], options: WriteOptions = {}): Pro
     tick += s.ticks;
     ticks.push(tick);
     const index = live.length === 0 ? -1 : s.pick % live.length;
-    if (s.kind === 'allocate') {
+    if (s.kind === 'allocate' || s.kind === 'pair') {
       const stack = 6 + s.stack;
       while (stacks.count <= stack)
         stacks.push(s.pick % stacks.count, FrameKind.native, s.pick, s.size % 2 ** 40);
@@ -175,8 +192,17 @@ export async function writeTrace(steps: Step[], options: WriteOptions = {}): Pro
         s.pick % 50 === 0 && index >= 0
           ? live[index]!
           : 0x7f00_0000_0000 + 16 * (s.pick * 7 + (s.size % 5)) + (s.pick % 13 === 0 ? 8 : 0);
-      batch.pushAllocation(EventType.malloc + s.type, s.thread, tick, address, s.size, stack);
-      if (!live.includes(address)) live.push(address);
+      const type = EventType.malloc + s.type;
+      if (s.kind === 'pair') {
+        const lifeTicks = s.pick % 300;
+        batch.pushPair(type, s.thread, tick, address, s.size, stack, lifeTicks);
+        tick += lifeTicks;
+        ticks.push(tick);
+        if (live.includes(address)) live.splice(live.indexOf(address), 1);
+      } else {
+        batch.pushAllocation(type, s.thread, tick, address, s.size, stack);
+        if (!live.includes(address)) live.push(address);
+      }
     } else if (s.kind === 'release' && index >= 0) {
       batch.pushRelease(EventType.free + (s.type % 4), s.thread, tick, live[index]!);
       live.splice(index, 1);

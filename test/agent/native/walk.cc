@@ -51,11 +51,16 @@ void set(napi_env env, napi_value object, const char* key, const std::string& va
 
 const char* kind_name(uint64_t kind) {
   switch (kind) {
-    case MP_FRAME_JS_BYTECODE: return "bytecode";
-    case MP_FRAME_JS_CODE: return "code";
-    case MP_FRAME_BUILTIN: return "builtin";
-    case MP_FRAME_V8_UNNAMED: return "unnamed";
-    default: return "?";
+    case MP_FRAME_JS_BYTECODE:
+      return "bytecode";
+    case MP_FRAME_JS_CODE:
+      return "code";
+    case MP_FRAME_BUILTIN:
+      return "builtin";
+    case MP_FRAME_V8_UNNAMED:
+      return "unnamed";
+    default:
+      return "?";
   }
 }
 
@@ -91,7 +96,8 @@ __attribute__((noinline)) napi_value walk(napi_env env, napi_callback_info) {
     if (next <= fp || next + 16 > top) break;
     uint64_t frame = mp::jit::frame(pc, next);
     if (frame != 0) {
-      steps.push_back({frame, mp::jit::is_interpreter_trampoline(pc), reinterpret_cast<uintptr_t*>(next)[-4]});
+      steps.push_back(
+          {frame, mp::jit::is_interpreter_trampoline(pc), reinterpret_cast<uintptr_t*>(next)[-4]});
     }
     fp = next;
   }
@@ -111,7 +117,8 @@ __attribute__((noinline)) napi_value walk(napi_env env, napi_callback_info) {
     set(env, entry, "isolate", named ? codes().at(id).isolate : -1.0);
     set(env, entry, "interpreter", step.interpreter ? 1 : 0);
     // Bytes from the array's address now to where its first bytecode was when it was announced.
-    set(env, entry, "moved", kind == MP_FRAME_JS_BYTECODE ? double(codes().at(id).start - (step.array - 1)) : 0);
+    set(env, entry, "moved",
+        kind == MP_FRAME_JS_BYTECODE ? double(codes().at(id).start - (step.array - 1)) : 0);
     napi_set_element(env, result, count++, entry);
   }
   return result;
@@ -166,6 +173,7 @@ void code(uint32_t id, uint32_t kind, uint64_t start, uint64_t, uint32_t isolate
   codes()[id] = {kind, start, isolate, std::string(name, nameBytes)};
   threads.insert(syscall(SYS_gettid));
 }
+void code_lines(uint32_t, int32_t, uint32_t, uint32_t, const uint8_t*, size_t) {}
 }  // namespace mp::meta
 
 NAPI_MODULE(walk, init)

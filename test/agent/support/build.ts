@@ -65,7 +65,16 @@ const inTest = (name: string): string => join(packageRoot, 'test', 'agent', 'nat
 export function walkAddon(): string {
   return build(
     join(cacheFolder, 'agent', 'walk.node'),
-    [inTest('walk.cc'), ...inInterpose('jit/jit.cc', 'jit/code_map.cc', 'base.cc', 'os/linux.cc')],
+    [
+      inTest('walk.cc'),
+      ...inInterpose(
+        'jit/jit.cc',
+        'jit/code_map.cc',
+        'jit/line_tables.cc',
+        'base.cc',
+        'os/linux.cc',
+      ),
+    ],
     inInterpose('jit/jit.h', 'jit/code_map.h', 'jit/v8_api.h', 'wire.h', 'base.h'),
     [],
   );
