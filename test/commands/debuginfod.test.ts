@@ -239,15 +239,17 @@ test('a file beyond the largest size is not fetched to its end', async (t) => {
 });
 
 test('a server that is not there and an address that is none are told without secrets', async (t) => {
-  const { url } = await serve(t, notFound);
-  const gone = new URL(url);
-  gone.port = '1';
+  const server = createServer(notFound);
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  const gone = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+  await new Promise((done) => server.close(done));
   gone.username = 'user';
   gone.password = 'secret';
   const [debuginfod] = client(t, [gone.href, 'ftp://127.0.0.1', 'nonsense']);
   t.is(await debuginfod.debugFile('00ff'), null);
   t.is(debuginfod.warnings.length, 3);
   t.notRegex(debuginfod.warnings.join(), /secret/);
+  t.regex(debuginfod.warnings[0], /ECONNREFUSED/);
   t.regex(debuginfod.warnings[1], /only http and https/);
 });
 
