@@ -28,6 +28,12 @@ export const EventType = {
   fork: 0x51,
   exit: 0x52,
   lost: 0x53,
+  /**
+   * Only in batches, not on the wire: a block that its own thread freed with MP_FREE as the very next
+   * event of the whole process. The allocation's type is added; age[] holds the ticks it lived.
+   */
+  pair: 0x80,
+  pairLast: 0x9f,
 } as const;
 
 export const MarkKind = { beforeTeardown: 1, mallocTrim: 2, user: 3 } as const;
@@ -67,8 +73,8 @@ function buildRecordWords(): Uint8Array {
 }
 
 /**
- * Events in the process's one order. A row is a block event (type up to freeLast) or a rare one,
- * whose words after word 0 lie in `rareWords` (32-bit halves, low first) from `stackId[i]` on.
+ * Events in the process's one order. A row is a block event (type up to freeLast), a pair of them, or a
+ * rare event, whose words after word 0 lie in `rareWords` (32-bit halves, low first) from `stackId[i]` on.
  *
  * 48-bit addresses and sizes and 53-bit ticks are split into 32-bit columns: that is how they arrive,
  * and V8 keeps them in integer registers.
@@ -88,7 +94,7 @@ export class EventBatch {
   readonly stackId: Uint32Array;
   /**
    * Of a release, filled in by the ledger: how many allocations the process made after the one that
-   * made this block; -1 when the ledger does not know the block.
+   * made this block; -1 when the ledger does not know the block. Of a pair: the ticks it lived.
    */
   readonly age: Float64Array;
   rareWords: Uint32Array = new Uint32Array(1024);
@@ -115,6 +121,11 @@ export class EventBatch {
 
   tick(row: number): number {
     return this.tickHigh[row]! * 2 ** 32 + this.tickLow[row]!;
+  }
+
+  /** Of the row's last event. */
+  endTick(row: number): number {
+    return this.tick(row) + (this.type[row]! >= EventType.pair ? this.age[row]! : 0);
   }
 
   sizeBytes(row: number): number {
@@ -159,6 +170,20 @@ export class EventBatch {
     const row = this.pushHeader(type, threadIndex, tick);
     this.addressLow[row] = address >>> 0;
     this.addressHigh[row] = address / 2 ** 32;
+  }
+
+  /** An allocation and its release `ticks` later, with nothing between them. */
+  pushPair(
+    type: number,
+    threadIndex: number,
+    tick: number,
+    address: number,
+    sizeBytes: number,
+    stackId: number,
+    ticks: number,
+  ): void {
+    this.pushAllocation(EventType.pair + type, threadIndex, tick, address, sizeBytes, stackId);
+    this.age[this.count - 1] = ticks;
   }
 
   /** `halves`: the record's words after word 0 as 32-bit halves, low first. */

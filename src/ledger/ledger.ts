@@ -23,8 +23,18 @@ const initialCapacity = 1 << 12;
 const maxLoad = 0.7;
 const lookahead = 32;
 
-// Per stack: allocation count and bytes, gone (released or overwritten) count and bytes.
-const stackColumns = 4;
+// Per stack, one cache line. gone: released, or overwritten after a lost release. Pairs count in
+// none of the others.
+const stackColumns = 8;
+const Column = {
+  count: 0,
+  bytes: 1,
+  goneCount: 2,
+  goneBytes: 3,
+  temporaryCount: 4,
+  pairCount: 5,
+  pairBytes: 6,
+} as const;
 
 export class Ledger {
   unknownReleaseCount = 0;
@@ -38,6 +48,9 @@ export class Ledger {
   private allocatedBytes = 0;
   private releaseCount = 0;
   private releasedBytes = 0;
+  // Allocations and releases of pairs: allocationCount (the serial) has them, the sums below do not.
+  private pairCount = 0;
+  private pairBytes = 0;
   private liveCount = 0;
   private liveBytes = 0;
   private peakBytes = 0;
@@ -46,7 +59,6 @@ export class Ledger {
   private eventCounts = new Float64Array(256);
 
   private stackSums = new Float64Array(1024 * stackColumns);
-  private temporaryCounts = new Float64Array(1024);
   /** One above the highest stack id seen. */
   private stackLimit = 0;
 
@@ -73,23 +85,13 @@ export class Ledger {
 
   /**
    * Takes the block events of a batch from row `start` on, up to its end or to the first event that
-   * is not about a block, and returns that row.
+   * is not about blocks, and returns that row.
    *
    * Fills in, of releases, size (0 when unknown), stack and age.
    */
   consume(batch: EventBatch, start: number): number {
-    const {
-      type,
-      threadIndex,
-      tickLow,
-      tickHigh,
-      addressLow,
-      addressHigh,
-      sizeLow,
-      sizeHigh,
-      stackId,
-      age,
-    } = batch;
+    const { type, threadIndex, tickLow, tickHigh, addressLow, addressHigh } = batch;
+    const { sizeLow, sizeHigh, stackId, age } = batch;
     const { eventCounts } = this;
     const end = batch.count;
     let { slots, shift, stackSums, lastLow, lastHigh } = this;
@@ -99,25 +101,23 @@ export class Ledger {
     let serialLow = serial | 0;
     let serialHigh = (serial / 2 ** 32) | 0;
     let { allocatedBytes, releaseCount, releasedBytes, liveCount, liveBytes } = this;
-    let { peakBytes, peakBlockCount, peakTick, stackLimit } = this;
+    let { peakBytes, stackLimit } = this;
 
     let row = start;
     let touchedUpTo = start;
     let touched = 0;
     for (; row < end; row++) {
       const kind = type[row]!;
-      if (kind > EventType.freeLast) break;
+      if (kind > EventType.freeLast && kind < EventType.pair) break;
       if (row === touchedUpTo) {
         // Load the slots of the next events in one go: independent loads miss the cache together,
-        // where the loop below waits for each. Over a million live blocks 4.4 instead of 3.3 million
-        // events a second (on a busy machine with 200 ns a miss); no loss where all is in the cache.
+        // where the loop below waits for each.
         touchedUpTo = Math.min(end, row + lookahead);
         for (let ahead = row; ahead < touchedUpTo; ahead++) {
-          const key = addressLow[ahead]! ^ Math.imul(addressHigh[ahead]!, 0x2c1b3c6d);
-          touched ^= slots[(Math.imul(key, 0x9e3779b1) >>> shift) * slotInts + 4]!;
+          const home = homeOf(addressLow[ahead]! | 0, addressHigh[ahead]! | 0, shift);
+          touched ^= slots[home * slotInts + 4]!;
         }
       }
-      eventCounts[kind]!++;
       const low = addressLow[row]! | 0;
       const high = addressHigh[row]! | 0;
       const thread = threadIndex[row]!;
@@ -125,87 +125,20 @@ export class Ledger {
         this.growThreads(thread);
         ({ lastLow, lastHigh } = this);
       }
-      // Fibonacci hashing: the high bits of the product depend on every bit of the address.
-      let at = Math.imul(low ^ Math.imul(high, 0x2c1b3c6d), 0x9e3779b1) >>> shift;
+      let at = homeOf(low, high, shift);
+      let slot = at * slotInts;
+      while (slots[slot + 4] !== 0) {
+        if (slots[slot] === low && (slots[slot + 1]! & 0xffff) === high) break;
+        at = (at + 1) & mask;
+        slot = at * slotInts;
+      }
+      const isLive = slots[slot + 4] !== 0;
 
-      if (kind <= EventType.allocLast) {
-        const bytesLow = sizeLow[row]!;
-        const bytesHigh = sizeHigh[row]! | 0;
-        const bytes = bytesHigh * 4294967296 + bytesLow;
-        const stack = stackId[row]!;
-        if (stack >= stackLimit) {
-          stackLimit = stack + 1;
-          if (stackLimit > this.temporaryCounts.length) {
-            this.growStacks(stackLimit);
-            ({ stackSums } = this);
-          }
-        }
-        let slot = at * slotInts;
-        let replaces = false;
-        while (slots[slot + 4] !== 0) {
-          if (slots[slot] === low && (slots[slot + 1]! & 0xffff) === high) {
-            replaces = true;
-            break;
-          }
-          at = (at + 1) & mask;
-          slot = at * slotInts;
-        }
-        if (replaces) {
-          // Its release was lost. It is not live any more, and nobody saw it released.
-          this.doubleAllocationCount++;
-          const lostBytes = (slots[slot + 1]! >>> 16) * 4294967296 + (slots[slot + 2]! >>> 0);
-          const lostStack = (slots[slot + 3]! >>> 0) * stackColumns;
-          stackSums[lostStack + 2]!++;
-          stackSums[lostStack + 3]! += lostBytes;
-          liveBytes -= lostBytes;
-        } else {
-          liveCount++;
-        }
-        slots[slot] = low;
-        slots[slot + 1] = high | (bytesHigh << 16);
-        slots[slot + 2] = bytesLow;
-        slots[slot + 3] = stack;
-        slots[slot + 4] = thread | (kind << 24);
-        slots[slot + 5] = tickLow[row]!;
-        slots[slot + 6] = tickHigh[row]! | (serialHigh << 21);
-        slots[slot + 7] = serialLow;
-        serial++;
-        serialLow = (serialLow + 1) | 0;
-        if (serialLow === 0) serialHigh++;
-
-        const sums = stack * stackColumns;
-        stackSums[sums]!++;
-        stackSums[sums + 1]! += bytes;
-        allocatedBytes += bytes;
-        liveBytes += bytes;
-        if (liveBytes > peakBytes) {
-          peakBytes = liveBytes;
-          peakBlockCount = liveCount;
-          peakTick = tickHigh[row]! * 4294967296 + tickLow[row]!;
-        }
-        lastLow[thread] = low;
-        lastHigh[thread] = high | 0x10000;
-
-        if (liveCount > growAt) {
-          this.growTable();
-          ({ slots, shift } = this);
-          mask = this.capacity - 1;
-          growAt = Math.floor(this.capacity * maxLoad);
-        }
-      } else {
+      if (kind > EventType.allocLast && kind < EventType.pair) {
+        eventCounts[kind]!++;
         const isTemporary = lastHigh[thread] === (high | 0x10000) && lastLow[thread] === low;
         lastHigh[thread] = 0;
-        let slot = at * slotInts;
-        let isKnown = false;
-        while (slots[slot + 4] !== 0) {
-          if (slots[slot] === low && (slots[slot + 1]! & 0xffff) === high) {
-            isKnown = true;
-            break;
-          }
-          at = (at + 1) & mask;
-          slot = at * slotInts;
-        }
-        if (!isKnown) {
+        if (!isLive) {
           this.unknownReleaseCount++;
           sizeLow[row] = 0;
           sizeHigh[row] = 0;
@@ -222,39 +155,81 @@ export class Ledger {
         stackId[row] = stack;
         age[row] = serial - 1 - ((slots[slot + 6]! >>> 21) * 4294967296 + (slots[slot + 7]! >>> 0));
         const sums = stack * stackColumns;
-        stackSums[sums + 2]!++;
-        stackSums[sums + 3]! += bytes;
-        if (isTemporary) this.temporaryCounts[stack]!++;
+        stackSums[sums + Column.goneCount]!++;
+        stackSums[sums + Column.goneBytes]! += bytes;
+        if (isTemporary) stackSums[sums + Column.temporaryCount]!++;
         releaseCount++;
         releasedBytes += bytes;
         liveCount--;
         liveBytes -= bytes;
-
-        // Close the hole: move back what probed over it.
-        let hole = at;
-        let next = (at + 1) & mask;
-        let nextSlot = next * slotInts;
-        while (slots[nextSlot + 4] !== 0) {
-          const nextHigh = slots[nextSlot + 1]! & 0xffff;
-          const home =
-            Math.imul(slots[nextSlot]! ^ Math.imul(nextHigh, 0x2c1b3c6d), 0x9e3779b1) >>> shift;
-          if (((next - home) & mask) >= ((next - hole) & mask)) {
-            const to = hole * slotInts;
-            slots[to] = slots[nextSlot]!;
-            slots[to + 1] = slots[nextSlot + 1]!;
-            slots[to + 2] = slots[nextSlot + 2]!;
-            slots[to + 3] = slots[nextSlot + 3]!;
-            slots[to + 4] = slots[nextSlot + 4]!;
-            slots[to + 5] = slots[nextSlot + 5]!;
-            slots[to + 6] = slots[nextSlot + 6]!;
-            slots[to + 7] = slots[nextSlot + 7]!;
-            hole = next;
-          }
-          next = (next + 1) & mask;
-          nextSlot = next * slotInts;
-        }
-        slots[hole * slotInts + 4] = 0;
+        closeHole(slots, at, mask, shift);
+        continue;
       }
+
+      const bytesLow = sizeLow[row]!;
+      const bytesHigh = sizeHigh[row]! | 0;
+      const bytes = bytesHigh * 4294967296 + bytesLow;
+      const stack = stackId[row]!;
+      if (stack >= stackLimit) {
+        stackLimit = stack + 1;
+        if (stackLimit * stackColumns > stackSums.length) {
+          this.growStacks(stackLimit);
+          ({ stackSums } = this);
+        }
+      }
+      const sums = stack * stackColumns;
+      if (isLive) {
+        // Its release was lost. It is not live any more, and nobody saw it released.
+        this.doubleAllocationCount++;
+        const lostBytes = (slots[slot + 1]! >>> 16) * 4294967296 + (slots[slot + 2]! >>> 0);
+        const lostSums = (slots[slot + 3]! >>> 0) * stackColumns;
+        stackSums[lostSums + Column.goneCount]!++;
+        stackSums[lostSums + Column.goneBytes]! += lostBytes;
+        liveBytes -= lostBytes;
+        liveCount--;
+      }
+      if (liveBytes + bytes > peakBytes) {
+        peakBytes = liveBytes + bytes;
+        this.peakBlockCount = liveCount + 1;
+        this.peakTick = tickHigh[row]! * 4294967296 + tickLow[row]!;
+      }
+
+      if (kind >= EventType.pair) {
+        // Lived and died with nothing between: it never needs a place in the table.
+        if (isLive) closeHole(slots, at, mask, shift);
+        eventCounts[kind - EventType.pair]!++;
+        stackSums[sums + Column.pairCount]!++;
+        stackSums[sums + Column.pairBytes]! += bytes;
+        this.pairCount++;
+        this.pairBytes += bytes;
+        lastHigh[thread] = 0;
+      } else {
+        eventCounts[kind]!++;
+        slots[slot] = low;
+        slots[slot + 1] = high | (bytesHigh << 16);
+        slots[slot + 2] = bytesLow;
+        slots[slot + 3] = stack;
+        slots[slot + 4] = thread | (kind << 24);
+        slots[slot + 5] = tickLow[row]!;
+        slots[slot + 6] = tickHigh[row]! | (serialHigh << 21);
+        slots[slot + 7] = serialLow;
+        stackSums[sums + Column.count]!++;
+        stackSums[sums + Column.bytes]! += bytes;
+        allocatedBytes += bytes;
+        liveBytes += bytes;
+        liveCount++;
+        lastLow[thread] = low;
+        lastHigh[thread] = high | 0x10000;
+        if (liveCount > growAt) {
+          this.growTable();
+          ({ slots, shift } = this);
+          mask = this.capacity - 1;
+          growAt = Math.floor(this.capacity * maxLoad);
+        }
+      }
+      serial++;
+      serialLow = (serialLow + 1) | 0;
+      if (serialLow === 0) serialHigh++;
     }
 
     this.allocationCount = serial;
@@ -264,8 +239,6 @@ export class Ledger {
     this.liveCount = liveCount;
     this.liveBytes = liveBytes;
     this.peakBytes = peakBytes;
-    this.peakBlockCount = peakBlockCount;
-    this.peakTick = peakTick;
     this.stackLimit = stackLimit;
     this.touched = touched;
     return row;
@@ -313,28 +286,34 @@ export class Ledger {
       temporaryCount: new Float64Array(count),
     };
     for (let i = 0; i < this.stackLimit; i++) {
-      const sums = i * stackColumns;
-      totals.allocationCount[i] = this.stackSums[sums]!;
-      totals.allocatedBytes[i] = this.stackSums[sums + 1]!;
-      totals.liveCount[i] = this.stackSums[sums]! - this.stackSums[sums + 2]!;
-      totals.liveBytes[i] = this.stackSums[sums + 1]! - this.stackSums[sums + 3]!;
-      totals.temporaryCount[i] = this.temporaryCounts[i]!;
+      const at = i * stackColumns;
+      const pairCount = this.stackSums[at + Column.pairCount]!;
+      totals.allocationCount[i] = this.stackSums[at + Column.count]! + pairCount;
+      totals.allocatedBytes[i] =
+        this.stackSums[at + Column.bytes]! + this.stackSums[at + Column.pairBytes]!;
+      totals.liveCount[i] =
+        this.stackSums[at + Column.count]! - this.stackSums[at + Column.goneCount]!;
+      totals.liveBytes[i] =
+        this.stackSums[at + Column.bytes]! - this.stackSums[at + Column.goneBytes]!;
+      totals.temporaryCount[i] = this.stackSums[at + Column.temporaryCount]! + pairCount;
     }
     return totals;
   }
 
   totals(nsPerTick: number): Totals {
+    const eventCounts = this.eventCounts.slice();
+    eventCounts[EventType.free]! += this.pairCount;
     return {
       allocationCount: this.allocationCount,
-      allocatedBytes: this.allocatedBytes,
-      releaseCount: this.releaseCount,
-      releasedBytes: this.releasedBytes,
+      allocatedBytes: this.allocatedBytes + this.pairBytes,
+      releaseCount: this.releaseCount + this.pairCount,
+      releasedBytes: this.releasedBytes + this.pairBytes,
       liveCount: this.liveCount,
       liveBytes: this.liveBytes,
       peakBytes: this.peakBytes,
       peakBlockCount: this.peakBlockCount,
       peakNs: this.peakTick * nsPerTick,
-      eventCounts: this.eventCounts.slice(),
+      eventCounts,
     };
   }
 
@@ -367,8 +346,7 @@ export class Ledger {
     const mask = capacity - 1;
     for (let from = 0; from < old.length; from += slotInts) {
       if (old[from + 4] === 0) continue;
-      const high = old[from + 1]! & 0xffff;
-      let at = Math.imul(old[from]! ^ Math.imul(high, 0x2c1b3c6d), 0x9e3779b1) >>> shift;
+      let at = homeOf(old[from]!, old[from + 1]! & 0xffff, shift);
       while (slots[at * slotInts + 4] !== 0) at = (at + 1) & mask;
       const to = at * slotInts;
       for (let i = 0; i < slotInts; i++) slots[to + i] = old[from + i]!;
@@ -389,12 +367,31 @@ export class Ledger {
   }
 
   private growStacks(limit: number): void {
-    const length = Math.max(2 * this.temporaryCounts.length, limit);
-    const sums = new Float64Array(length * stackColumns);
-    const temporary = new Float64Array(length);
+    const sums = new Float64Array(Math.max(2 * this.stackSums.length, limit * stackColumns));
     sums.set(this.stackSums);
-    temporary.set(this.temporaryCounts);
     this.stackSums = sums;
-    this.temporaryCounts = temporary;
   }
+}
+
+/** Fibonacci hashing: the high bits of the product depend on every bit of the address. */
+function homeOf(low: number, high: number, shift: number): number {
+  return Math.imul(low ^ Math.imul(high, 0x2c1b3c6d), 0x9e3779b1) >>> shift;
+}
+
+/** Empties the place and moves back what probed over it. */
+function closeHole(slots: Int32Array, at: number, mask: number, shift: number): void {
+  let hole = at;
+  let next = (at + 1) & mask;
+  let from = next * slotInts;
+  while (slots[from + 4] !== 0) {
+    const home = homeOf(slots[from]!, slots[from + 1]! & 0xffff, shift);
+    if (((next - home) & mask) >= ((next - hole) & mask)) {
+      const to = hole * slotInts;
+      for (let i = 0; i < slotInts; i++) slots[to + i] = slots[from + i]!;
+      hole = next;
+    }
+    next = (next + 1) & mask;
+    from = next * slotInts;
+  }
+  slots[hole * slotInts + 4] = 0;
 }

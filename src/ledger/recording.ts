@@ -83,7 +83,7 @@ export class Recording {
       this.consumeRare(batch, row);
       row++;
     }
-    if (batch.count > 0) this.lastTick = Math.max(this.lastTick, batch.tick(batch.count - 1));
+    if (batch.count > 0) this.lastTick = Math.max(this.lastTick, batch.endTick(batch.count - 1));
   }
 
   addText(id: number, text: string): void {

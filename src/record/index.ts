@@ -5,5 +5,5 @@
 export { nativeCodec, readTraceEvents, readTraceFile } from './codec.js';
 export type { RootStatus } from './ended.js';
 export * from './launch.js';
-export type { ProcessSummary, RecordedProcess } from './process-recorder.js';
+export type { ProcessSummary, RecordedProcess } from './recorded.js';
 export { type Session, type SessionOptions, startSession } from './session.js';

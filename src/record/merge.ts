@@ -18,13 +18,14 @@ export class Merge {
   unknownStackCount = 0;
   /** One above the highest stack id of a mapping. */
   rareStackLimit = 0;
-  /** Where the records come from; the owner adds to it. */
-  readonly rings: RingReader[] = [];
+  private readonly rings: readonly RingReader[];
   private readonly onDamage: (ring: RingReader) => void;
   private lastTick = 0;
   private readonly active: RingReader[] = [];
 
-  constructor(onDamage: (ring: RingReader) => void) {
+  /** `rings`: where the records come from; their owner may add to them. */
+  constructor(rings: readonly RingReader[], onDamage: (ring: RingReader) => void) {
+    this.rings = rings;
     this.onDamage = onDamage;
   }
 
@@ -67,6 +68,7 @@ export class Merge {
       }
       if (ring === null) return false;
       if (this.takeRun(ring, second, batch, stackLimit)) return true;
+      if (ring.to === ring.from) ring.advance();
       if (ring.to === ring.from) {
         active[active.indexOf(ring)] = active[active.length - 1]!;
         active.pop();
@@ -87,6 +89,7 @@ export class Merge {
       sizeLow,
       sizeHigh,
       stackId,
+      age,
     } = batch;
     const { staging, to } = ring;
     const { capacity } = batch;
@@ -111,7 +114,7 @@ export class Merge {
         this.lastTick = lastTick;
         return true;
       }
-      const halves = 2 * recordWords(kind);
+      let halves = 2 * recordWords(kind);
       if (halves === 0 || tick >= tickLimit) {
         damage = halves === 0 ? `no record has the type ${kind}` : `a tick of ${tick}`;
         break;
@@ -131,6 +134,7 @@ export class Merge {
         tickLow[count] = low;
       }
       lastTick = tick;
+      type[count] = kind;
       if (kind <= EventType.freeLast) {
         if (thread < 0) {
           damage = 'a block event before any thread took the ring';
@@ -149,6 +153,21 @@ export class Merge {
           } else {
             stackId[count] = stackNotTaken;
             this.unknownStackCount++;
+          }
+          // The block's release comes next, of all rings: one row for both.
+          if (
+            to - from >= 10 &&
+            staging[from + 7]! >>> 24 === EventType.free &&
+            staging[from + 8] === staging[from + 2] &&
+            ((staging[from + 9]! ^ word1High) & 0xffff) === 0
+          ) {
+            const end = (staging[from + 7]! & 0xffffff) * 4294967296 + staging[from + 6]!;
+            if (end >= tick && end < limit && end < tickLimit) {
+              type[count] = EventType.pair + kind;
+              age[count] = end - tick;
+              lastTick = end;
+              halves = 10;
+            }
           }
         }
       } else {
@@ -172,7 +191,6 @@ export class Merge {
           }
         }
       }
-      type[count] = kind;
       threadIndex[count] = Math.max(thread, 0);
       tickHigh[count] = high;
       count++;

@@ -1,15 +1,24 @@
 // One ring: copies out what its producer published, at once, so that no producer ever waits because
-// the merge cannot go on yet; the words then wait here, in the staging buffer.
+// the merge cannot go on yet; the words then wait here, in segments that are used again and again
+// (fresh memory costs more in page faults than the copy itself).
 import { MemprofError } from '../errors.js';
 import { recordWords } from '../ledger/index.js';
 import { Magic, pageBytes, RingHeader, wireAbi } from './wire.js';
 
-const minStagingHalves = 1 << 12;
+const minSegmentHalves = 1 << 14;
+/** A head that stands still this long while its ring is busy belongs to a thread that waits itself. */
+const stuckAfterMs = 1000;
+
+/** Whole records only: a segment never ends within one. */
+interface Segment {
+  halves: Uint32Array;
+  to: number;
+}
 
 export class RingReader {
   readonly index: number;
-  /** 32-bit halves of words, oldest first, from `from` to `to`. */
-  staging = new Uint32Array(minStagingHalves);
+  /** 32-bit halves of words, oldest first, from `from` to `to`: the first segment. */
+  staging: Uint32Array = new Uint32Array(0);
   from = 0;
   to = 0;
   /** The thread that holds the ring, as of the last record that the merge took; -1: none yet. */
@@ -25,7 +34,12 @@ export class RingReader {
   private readonly dataAt: number;
   private readonly dataHalves: number;
   private tail: number;
-  private halvesCopied = 0;
+  /** After the first segment, oldest first. */
+  private readonly later: Segment[] = [];
+  private laterHalves = 0;
+  /** The last segment that was read to its end. */
+  private spare: Uint32Array | null = null;
+  private busySinceMs: number | null = null;
 
   constructor(buffer: ArrayBuffer, index: number) {
     const words = new Uint32Array(buffer);
@@ -51,44 +65,55 @@ export class RingReader {
   }
 
   get stagedHalves(): number {
-    return this.to - this.from;
+    return this.to - this.from + this.laterHalves;
   }
 
-  get copiedWords(): number {
-    return this.halvesCopied / 2;
+  /** Nothing is staged, and its thread has been within one event for long. */
+  isStuck(nowMs: number): boolean {
+    return this.busySinceMs !== null && nowMs - this.busySinceMs > stuckAfterMs;
   }
 
   /** Copies what is published and returns how many words came. */
-  drain(): number {
+  drain(nowMs: number): number {
     if (this.damage !== null) return 0;
     // Before head: see the horizon in wire.h.
     this.wasBusy = Atomics.load(this.words, RingHeader.busy >>> 2) !== 0;
     const head = Atomics.load(this.words, RingHeader.head >>> 2);
     const count = (head - this.tail) >>> 0;
-    if (count === 0) return 0;
+    if (count === 0) {
+      this.busySinceMs = this.wasBusy ? (this.busySinceMs ?? nowMs) : null;
+      return 0;
+    }
+    this.busySinceMs = null;
     const halves = count * 2;
     if (halves > this.dataHalves) {
       this.damage = `head ${head} is ${count} words before tail ${this.tail}`;
       return 0;
     }
-    this.makeRoom(halves);
-    const mask = this.dataHalves - 1;
-    const start = (this.tail * 2) & mask;
+    const start = (this.tail * 2) & (this.dataHalves - 1);
     const first = Math.min(halves, this.dataHalves - start);
-    this.staging.set(
-      this.words.subarray(this.dataAt + start, this.dataAt + start + first),
-      this.to,
-    );
-    this.staging.set(
-      this.words.subarray(this.dataAt, this.dataAt + halves - first),
-      this.to + first,
-    );
-    this.to += halves;
-    this.halvesCopied += halves;
+    const { into, at } = this.makeRoom(halves);
+    into.set(this.words.subarray(this.dataAt + start, this.dataAt + start + first), at);
+    if (first < halves)
+      into.set(this.words.subarray(this.dataAt, this.dataAt + halves - first), at + first);
     this.tail = head;
     // Release: the copy above is done before the producer may write there again.
     Atomics.store(this.words, RingHeader.tail >>> 2, head);
     return count;
+  }
+
+  /** The first segment was read to its end: goes on to the next. */
+  advance(): void {
+    const next = this.later.shift();
+    if (next === undefined) {
+      this.from = this.to = 0;
+      return;
+    }
+    if (this.spare === null || this.spare.length < this.staging.length) this.spare = this.staging;
+    this.staging = next.halves;
+    this.from = 0;
+    this.to = next.to;
+    this.laterHalves -= next.to;
   }
 
   /**
@@ -96,14 +121,17 @@ export class RingReader {
    * walk: only for clocks that the reader cannot read itself.
    */
   lastStagedTick(): number {
+    const last = this.later.at(-1);
+    const halves = last?.halves ?? this.staging;
+    const to = last?.to ?? this.to;
+    let at = last === undefined ? this.from : 0;
     let tick = this.lastTick;
-    let at = this.from;
-    while (this.to - at >= 2) {
-      const word = this.staging[at + 1]!;
-      const halves = 2 * recordWords(word >>> 24);
-      if (halves === 0) break;
-      tick = (word & 0xffffff) * 2 ** 32 + this.staging[at]!;
-      at += halves;
+    while (to - at >= 2) {
+      const word = halves[at + 1]!;
+      const length = 2 * recordWords(word >>> 24);
+      if (length === 0) break;
+      tick = (word & 0xffffff) * 2 ** 32 + halves[at]!;
+      at += length;
     }
     return tick;
   }
@@ -116,21 +144,44 @@ export class RingReader {
   /** Nothing of it will be read again. */
   stop(damage: string): void {
     this.damage = damage;
-    this.from = this.to;
+    this.later.length = 0;
+    this.laterHalves = 0;
+    this.from = this.to = 0;
   }
 
-  private makeRoom(halves: number): void {
-    const staged = this.to - this.from;
-    if (staged === 0) this.from = this.to = 0;
-    if (this.to + halves <= this.staging.length) return;
-    if (staged + halves <= this.staging.length / 2) {
-      this.staging.copyWithin(0, this.from, this.to);
-    } else {
-      const grown = new Uint32Array(2 * (staged + halves));
-      grown.set(this.staging.subarray(this.from, this.to));
-      this.staging = grown;
+  /** Where the next `halves` go; they count as staged from here on. */
+  private makeRoom(halves: number): { into: Uint32Array; at: number } {
+    const last = this.later.at(-1);
+    if (last === undefined) {
+      const at = this.to;
+      if (at + halves <= this.staging.length) {
+        this.to += halves;
+        return { into: this.staging, at };
+      }
+      if (at === this.from) {
+        this.staging = this.newSegment(halves);
+        this.from = 0;
+        this.to = halves;
+        return { into: this.staging, at: 0 };
+      }
+    } else if (last.to + halves <= last.halves.length) {
+      const at = last.to;
+      last.to += halves;
+      this.laterHalves += halves;
+      return { into: last.halves, at };
     }
-    this.from = 0;
-    this.to = staged;
+    const segment = { halves: this.newSegment(halves), to: halves };
+    this.later.push(segment);
+    this.laterHalves += halves;
+    return { into: segment.halves, at: 0 };
+  }
+
+  private newSegment(halves: number): Uint32Array {
+    const { spare } = this;
+    if (spare !== null && spare.length >= halves) {
+      this.spare = null;
+      return spare;
+    }
+    return new Uint32Array(Math.min(this.dataHalves, Math.max(minSegmentHalves, 2 * halves)));
   }
 }

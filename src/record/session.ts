@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as util from 'node:util';
 import type { RootStatus } from './ended.js';
-import { ProcessRecorder, type RecordedProcess, type RecorderOptions } from './process-recorder.js';
+import { ProcessRecorder } from './process-recorder.js';
+import type { RecordedProcess, RecorderOptions } from './recorded.js';
 import {
   makeSessionFolder,
   removeSessionFolder,

@@ -34,6 +34,12 @@ export class AddressPredictor {
     this.next[list] = (at + 1) & (depth - 1);
   }
 
+  /** Is it the last one released? */
+  isNewest(list: number, low: number, high: number): boolean {
+    const at = list * depth + ((this.next[list]! - 1) & (depth - 1));
+    return this.low[at] === (low | 0) && this.high[at] === (high | 0);
+  }
+
   /** How many releases ago this address was released, -1: not among those remembered. Takes it out. */
   find(list: number, low: number, high: number): number {
     const start = list * depth;

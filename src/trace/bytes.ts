@@ -2,6 +2,37 @@
 // up to 2^53 - 1.
 import { TraceDamage } from './damage.js';
 
+const maxVarintBytes = 8;
+
+/** Returns where the next byte goes. There must be room for 8 bytes. */
+export function putVarint(bytes: Uint8Array, at: number, value: number): number {
+  if (value < 0x80) {
+    bytes[at] = value;
+    return at + 1;
+  }
+  return putLongVarint(bytes, at, value);
+}
+
+function putLongVarint(bytes: Uint8Array, start: number, value: number): number {
+  let at = start;
+  let rest = value;
+  while (rest > 0x7fffffff) {
+    bytes[at++] = (rest % 128) | 0x80;
+    rest = Math.floor(rest / 128);
+  }
+  while (rest > 0x7f) {
+    bytes[at++] = (rest & 0x7f) | 0x80;
+    rest >>>= 7;
+  }
+  bytes[at++] = rest;
+  return at;
+}
+
+/** Signed: |value| below 2^52. */
+export function putZigzag(bytes: Uint8Array, at: number, value: number): number {
+  return putVarint(bytes, at, value < 0 ? -2 * value - 1 : 2 * value);
+}
+
 export class ByteWriter {
   bytes: Uint8Array;
   length = 0;
@@ -22,39 +53,25 @@ export class ByteWriter {
   }
 
   uint8(value: number): void {
-    if (this.length === this.bytes.length) this.grow(1);
+    this.reserve(1);
     this.bytes[this.length++] = value;
   }
 
   uint32(value: number): void {
-    this.grow(4);
+    this.reserve(4);
     this.view.setUint32(this.length, value, true);
     this.length += 4;
   }
 
   float64(value: number): void {
-    this.grow(8);
+    this.reserve(8);
     this.view.setFloat64(this.length, value, true);
     this.length += 8;
   }
 
   varint(value: number): void {
-    if (value < 0x80) {
-      if (this.length === this.bytes.length) this.grow(1);
-      this.bytes[this.length++] = value;
-      return;
-    }
-    this.grow(8);
-    let rest = value;
-    while (rest > 0x7fffffff) {
-      this.bytes[this.length++] = (rest % 128) | 0x80;
-      rest = Math.floor(rest / 128);
-    }
-    while (rest > 0x7f) {
-      this.bytes[this.length++] = (rest & 0x7f) | 0x80;
-      rest >>>= 7;
-    }
-    this.bytes[this.length++] = rest;
+    this.reserve(maxVarintBytes);
+    this.length = putVarint(this.bytes, this.length, value);
   }
 
   /** Signed: |value| below 2^52. */
@@ -63,7 +80,7 @@ export class ByteWriter {
   }
 
   raw(bytes: Uint8Array): void {
-    this.grow(bytes.length);
+    this.reserve(bytes.length);
     this.bytes.set(bytes, this.length);
     this.length += bytes.length;
   }
@@ -78,7 +95,8 @@ export class ByteWriter {
     this.section(new TextEncoder().encode(JSON.stringify(value)));
   }
 
-  private grow(more: number): void {
+  /** Room for so many bytes more. */
+  reserve(more: number): void {
     if (this.length + more <= this.bytes.length) return;
     const grown = new Uint8Array(Math.max(2 * this.bytes.length, this.length + more));
     grown.set(this.bytes.subarray(0, this.length));

@@ -4,7 +4,7 @@ import { EventBatch, EventType, recordWords, threadLimit, tickLimit } from '../l
 import { AddressPredictor, Placement } from './address-predictor.js';
 import { ByteReader } from './bytes.js';
 import { TraceDamage } from './damage.js';
-import { eventsPerChunk } from './event-encoder.js';
+import { rowsPerChunk } from './event-encoder.js';
 import { SerialTable } from './serial-table.js';
 
 const addressLimit = 2 ** 48;
@@ -23,7 +23,7 @@ export class EventDecoder {
     const { predictor, blocks } = this;
     const reader = new ByteReader(content);
     const eventCount = reader.varint();
-    if (eventCount > eventsPerChunk) throw new TraceDamage(`announces ${eventCount} events`);
+    if (eventCount > 2 * rowsPerChunk) throw new TraceDamage(`announces ${eventCount} events`);
     if (eventCount > this.batch.capacity) this.batch = new EventBatch(eventCount);
     const { batch } = this;
     batch.clear();
@@ -49,8 +49,21 @@ export class EventDecoder {
     let thread = 0;
     let runLength = 0;
 
-    for (let row = 0; row < eventCount; row++) {
-      const kind = types.uint8();
+    const nextTick = (): number => {
+      time += times.varint();
+      const tick = Math.max(time * quantum, this.lastTick);
+      if (tick >= tickLimit) throw new TraceDamage('has a time beyond 2^53 ticks');
+      this.lastTick = tick;
+      return tick;
+    };
+    while (batch.count < eventCount) {
+      const row = batch.count;
+      const code = types.uint8();
+      const isPair = code >= EventType.pair;
+      const kind = isPair ? code - EventType.pair : code;
+      const isAllocation = kind <= EventType.allocLast && recordWords(kind) !== 0;
+      if (isPair && (!isAllocation || row + 2 > eventCount))
+        throw new TraceDamage(`has a pair of type ${code}`);
       if (recordWords(kind) === 0) throw new TraceDamage(`has an event of type ${kind}`);
       while (runLength === 0) {
         thread = threads.varint();
@@ -58,10 +71,7 @@ export class EventDecoder {
         if (thread >= threadLimit) throw new TraceDamage(`names thread ${thread}`);
       }
       runLength--;
-      time += times.varint();
-      const tick = Math.max(time * quantum, this.lastTick);
-      if (tick >= tickLimit) throw new TraceDamage('has a time beyond 2^53 ticks');
-      this.lastTick = tick;
+      const tick = nextTick();
 
       if (kind <= EventType.allocLast) {
         let use = uses.varint();
@@ -94,7 +104,16 @@ export class EventDecoder {
         if (!(address >= 0 && address < addressLimit))
           throw new TraceDamage('has an address beyond 48 bits');
         batch.pushAllocation(kind, thread, tick, address, size, stack);
-        blocks.add(this.serial++, address >>> 0, address / 2 ** 32, size >>> 0, sizeHigh, stack);
+        const serial = this.serial++;
+        if (!isPair) {
+          blocks.add(serial, address >>> 0, address / 2 ** 32, size >>> 0, sizeHigh, stack);
+          continue;
+        }
+        batch.pushRelease(EventType.free, thread, nextTick(), address);
+        batch.sizeLow[row + 1] = size >>> 0;
+        batch.sizeHigh[row + 1] = sizeHigh;
+        batch.stackId[row + 1] = stack;
+        predictor.released(list, address >>> 0, Math.floor(address / 2 ** 32));
       } else if (kind <= EventType.freeLast) {
         const age = ages.varint() - 1;
         if (age < 0) {

@@ -1,14 +1,20 @@
 // Events to bytes: columns, so that zstd sees like beside like. Layout: docs/trace-format.md.
+//
+// Much of the reader's time is spent here, so columns are filled through local variables; there is
+// room for the whole batch before its first row.
 import { type EventBatch, EventType, recordWords } from '../ledger/index.js';
 import { AddressPredictor, Placement } from './address-predictor.js';
-import { ByteWriter } from './bytes.js';
+import { ByteWriter, putVarint, putZigzag } from './bytes.js';
 import { PairTable } from './pair-table.js';
 
-export const eventsPerChunk = 1 << 16;
+export const rowsPerChunk = 1 << 16;
 const firstSectionBytes = 4096;
+const maxVarintBytes = 8;
 
 export class EventEncoder {
+  /** Events in the chunk so far; a pair is two. */
   eventCount = 0;
+  private rowCount = 0;
   private readonly predictor = new AddressPredictor();
   private readonly types = new ByteWriter(firstSectionBytes);
   private readonly threads = new ByteWriter(1024);
@@ -26,11 +32,13 @@ export class EventEncoder {
   private runLength = 0;
   private shift = 0;
   private startTime = 0;
-  private lastTime = 0;
+  // The last event's tick.
+  private lastLow = 0;
+  private lastHigh = 0;
   private nsPerTick = 1;
 
   get isFull(): boolean {
-    return this.eventCount >= eventsPerChunk;
+    return this.rowCount >= rowsPerChunk;
   }
 
   /**
@@ -38,30 +46,39 @@ export class EventEncoder {
    * The ledger must have consumed the batch (ages and sizes of releases).
    */
   add(batch: EventBatch, start: number, nsPerTick: number): number {
-    if (this.eventCount === 0) this.begin(nsPerTick, batch.tick(start));
-    const end = Math.min(batch.count, start + eventsPerChunk - this.eventCount);
-    const {
-      type,
-      threadIndex,
-      tickLow,
-      tickHigh,
-      addressLow,
-      addressHigh,
-      sizeLow,
-      sizeHigh,
-      stackId,
-      age,
-    } = batch;
-    const { types, times, uses, placements, addresses, ages, predictor } = this;
-    const quantum = 2 ** this.shift;
-    let { runThread, runLength, lastTime } = this;
+    if (this.rowCount === 0) this.begin(nsPerTick, batch.tick(start));
+    const end = Math.min(batch.count, start + rowsPerChunk - this.rowCount);
+    this.makeRoom(end - start);
+    const { type, threadIndex, tickLow, tickHigh, addressLow, addressHigh } = batch;
+    const { sizeLow, sizeHigh, stackId, age } = batch;
+    const { predictor, pairsOfChunk } = this;
+    const types = this.types.bytes;
+    const times = this.times.bytes;
+    const uses = this.uses.bytes;
+    const placements = this.placements.bytes;
+    const addresses = this.addresses.bytes;
+    const ages = this.ages.bytes;
+    let typesAt = this.types.length;
+    let timesAt = this.times.length;
+    let usesAt = this.uses.length;
+    let placementsAt = this.placements.length;
+    let addressesAt = this.addresses.length;
+    let agesAt = this.ages.length;
+    const { shift } = this;
+    let { runThread, runLength, lastLow, lastHigh } = this;
+    let pairRows = 0;
     for (let row = start; row < end; row++) {
       const kind = type[row]!;
       const thread = threadIndex[row]!;
-      types.uint8(kind);
-      const time = Math.floor((tickHigh[row]! * 4294967296 + tickLow[row]!) / quantum);
-      times.varint(time > lastTime ? time - lastTime : 0);
-      if (time > lastTime) lastTime = time;
+      types[typesAt++] = kind;
+      const timeLow = tickLow[row]!;
+      const timeHigh = tickHigh[row]!;
+      timesAt =
+        timeHigh === lastHigh
+          ? putVarint(times, timesAt, (timeLow >>> shift) - (lastLow >>> shift))
+          : this.putFar(times, timesAt, timeLow, timeHigh, lastLow, lastHigh);
+      lastLow = timeLow;
+      lastHigh = timeHigh;
       if (thread === runThread) {
         runLength++;
       } else {
@@ -69,48 +86,84 @@ export class EventEncoder {
         runThread = thread;
         runLength = 1;
       }
-      if (kind <= EventType.allocLast) {
+      if (kind <= EventType.allocLast || kind >= EventType.pair) {
+        const isPair = kind >= EventType.pair;
         const low = addressLow[row]!;
         const high = addressHigh[row]!;
-        uses.varint(this.usePair(stackId[row]!, sizeLow[row]!, sizeHigh[row]!));
-        const list = predictor.list(thread, sizeLow[row]!, sizeHigh[row]!);
-        const found = predictor.find(list, low, high);
-        if (found >= 0) {
-          placements.uint8(found);
+        const bytesLow = sizeLow[row]!;
+        const bytesHigh = sizeHigh[row]!;
+        const stack = stackId[row]!;
+        const use = pairsOfChunk.find(stack, bytesLow, bytesHigh);
+        if (use === 0) {
+          this.pairs.varint(stack);
+          this.pairs.varint(bytesHigh * 4294967296 + bytesLow);
+        }
+        usesAt = putVarint(uses, usesAt, use);
+        const list = predictor.list(thread, bytesLow, bytesHigh);
+        if (predictor.isNewest(list, low, high)) {
+          placements[placementsAt++] = 0;
+          // A pair takes it and puts it back.
+          if (!isPair) predictor.take(list, 0);
         } else {
-          const address = high * 4294967296 + low;
-          const delta = address - predictor.fresh(thread);
-          if (delta === 0) {
-            placements.uint8(Placement.fresh);
-          } else if (delta % 16 === 0) {
-            placements.uint8(Placement.delta16);
-            addresses.zigzag(delta / 16);
-          } else {
-            placements.uint8(Placement.delta);
-            addresses.zigzag(delta);
+          const found = predictor.find(list, low, high);
+          let placement = found;
+          if (found < 0) {
+            const address = high * 4294967296 + low;
+            const delta = address - predictor.fresh(thread);
+            if (delta === 0) {
+              placement = Placement.fresh;
+            } else if (delta % 16 === 0) {
+              placement = Placement.delta16;
+              addressesAt = putZigzag(addresses, addressesAt, delta / 16);
+            } else {
+              placement = Placement.delta;
+              addressesAt = putZigzag(addresses, addressesAt, delta);
+            }
+            predictor.carved(thread, address, bytesHigh * 4294967296 + bytesLow);
           }
-          predictor.carved(thread, address, sizeHigh[row]! * 4294967296 + sizeLow[row]!);
+          placements[placementsAt++] = placement;
+          if (isPair) predictor.released(list, low, high);
+        }
+        if (isPair) {
+          pairRows++;
+          const end = timeLow + age[row]!;
+          if (end < 4294967296) {
+            lastLow = end >>> 0;
+            timesAt = putVarint(times, timesAt, (lastLow >>> shift) - (timeLow >>> shift));
+          } else {
+            lastLow = end >>> 0;
+            lastHigh = timeHigh + Math.floor(end / 4294967296);
+            timesAt = this.putFar(times, timesAt, lastLow, lastHigh, timeLow, timeHigh);
+          }
         }
       } else if (kind <= EventType.freeLast) {
         const blockAge = age[row]!;
-        ages.varint(blockAge + 1);
-        if (blockAge < 0) addresses.varint(addressHigh[row]! * 4294967296 + addressLow[row]!);
-        else
-          predictor.released(
-            predictor.list(thread, sizeLow[row]!, sizeHigh[row]!),
-            addressLow[row]!,
-            addressHigh[row]!,
-          );
+        agesAt = putVarint(ages, agesAt, blockAge + 1);
+        if (blockAge < 0) {
+          const address = addressHigh[row]! * 4294967296 + addressLow[row]!;
+          addressesAt = putVarint(addresses, addressesAt, address);
+        } else {
+          const list = predictor.list(thread, sizeLow[row]!, sizeHigh[row]!);
+          predictor.released(list, addressLow[row]!, addressHigh[row]!);
+        }
       } else {
         const halves = 2 * recordWords(kind) - 2;
         const from = stackId[row]!;
         for (let i = 0; i < halves; i++) this.rare.varint(batch.rareWords[from + i]!);
       }
     }
+    this.types.length = typesAt;
+    this.times.length = timesAt;
+    this.uses.length = usesAt;
+    this.placements.length = placementsAt;
+    this.addresses.length = addressesAt;
+    this.ages.length = agesAt;
     this.runThread = runThread;
     this.runLength = runLength;
-    this.lastTime = lastTime;
-    this.eventCount += end - start;
+    this.lastLow = lastLow;
+    this.lastHigh = lastHigh;
+    this.rowCount += end - start;
+    this.eventCount += end - start + pairRows;
     return end;
   }
 
@@ -138,6 +191,7 @@ export class EventEncoder {
       section.clear();
     }
     this.eventCount = 0;
+    this.rowCount = 0;
     this.runThread = -1;
     this.runLength = 0;
     this.pairsOfChunk.clear();
@@ -149,20 +203,32 @@ export class EventEncoder {
     // The power of two of ticks that is nearest to a microsecond.
     this.shift = Math.max(0, Math.min(20, Math.round(Math.log2(1000 / nsPerTick))));
     this.startTime = Math.floor(tick / 2 ** this.shift);
-    this.lastTime = this.startTime;
+    this.lastLow = tick >>> 0;
+    this.lastHigh = Math.floor(tick / 2 ** 32);
+  }
+
+  /** Times that differ in their high words: rare enough for doubles. */
+  private putFar(
+    times: Uint8Array,
+    at: number,
+    low: number,
+    high: number,
+    fromLow: number,
+    fromHigh: number,
+  ): number {
+    const quantum = 2 ** this.shift;
+    const from = Math.floor((fromHigh * 2 ** 32 + fromLow) / quantum);
+    return putVarint(times, at, Math.floor((high * 2 ** 32 + low) / quantum) - from);
+  }
+
+  private makeRoom(rows: number): void {
+    for (const column of [this.types, this.uses, this.placements, this.ages, this.addresses])
+      column.reserve(rows * maxVarintBytes);
+    this.times.reserve(2 * rows * maxVarintBytes);
   }
 
   private endRun(thread: number, length: number): void {
     this.threads.varint(thread);
     this.threads.varint(length);
-  }
-
-  /** 0: a new pair, which stands in `pairs` next; else its number in the chunk, from 1. */
-  private usePair(stack: number, sizeLow: number, sizeHigh: number): number {
-    const number = this.pairsOfChunk.find(stack, sizeLow, sizeHigh);
-    if (number !== 0) return number;
-    this.pairs.varint(stack);
-    this.pairs.varint(sizeHigh * 4294967296 + sizeLow);
-    return 0;
   }
 }

@@ -5,7 +5,7 @@
 export { ByteReader, ByteWriter } from './bytes.js';
 export { TraceDamage } from './damage.js';
 export { EventDecoder } from './event-decoder.js';
-export { EventEncoder, eventsPerChunk } from './event-encoder.js';
+export { EventEncoder, rowsPerChunk } from './event-encoder.js';
 export { type Codec, formatVersion } from './format.js';
 export { eventsOf, openTrace, sourceOf, type TraceSource } from './open.js';
 export { type TraceSources, TraceWriter, type TraceWriterOptions } from './writer.js';

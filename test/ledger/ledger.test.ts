@@ -81,7 +81,7 @@ function run(batch: EventBatch, ledger: Ledger): void {
 }
 
 const event = fc.record({
-  isAllocation: fc.boolean(),
+  kind: fc.constantFrom('allocation', 'release', 'pair'),
   type: fc.nat({ max: 3 }),
   thread: fc.nat({ max: 40 }),
   // Few addresses, so that they are reused, doubled and released twice; some differ only in high bits.
@@ -108,8 +108,13 @@ test('the ledger equals a plain Map over any sequence of events', (t) => {
           const expected: ({ age: number; size: number } | null)[] = [];
           events.slice(start, start + batchSize).forEach((e, i) => {
             const tick = 2 ** 40 + 3 * (start + i);
-            if (e.isAllocation) {
-              const entry = EventType.malloc + e.type;
+            const entry = EventType.malloc + e.type;
+            if (e.kind === 'pair') {
+              batch.pushPair(entry, e.thread, tick, e.address, e.size, e.stack, 2);
+              naive.allocate(entry, e.thread, tick, e.address, e.size, e.stack);
+              naive.release(e.thread, e.address);
+              expected.push(null);
+            } else if (e.kind === 'allocation') {
               batch.pushAllocation(entry, e.thread, tick, e.address, e.size, e.stack);
               naive.allocate(entry, e.thread, tick, e.address, e.size, e.stack);
               expected.push(null);
@@ -150,7 +155,7 @@ test('the ledger equals a plain Map over any sequence of events', (t) => {
         t.is(ledger.doubleAllocationCount, naive.doubles);
         t.is(
           totals.eventCounts.reduce((sum, count) => sum + count, 0),
-          events.length,
+          events.length + events.filter(({ kind }) => kind === 'pair').length,
         );
         const stacks = ledger.stackTotals(0);
         for (const [id, sums] of naive.stacks) {

@@ -7,8 +7,10 @@ import { allocationWords, TestRing } from './rings.js';
 
 function mergeOf(rings: TestRing[]): { merge: Merge; damages: string[] } {
   const damages: string[] = [];
-  const merge = new Merge((ring) => damages.push(ring.damage ?? ''));
-  merge.rings.push(...rings.map(({ reader }) => reader));
+  const merge = new Merge(
+    rings.map(({ reader }) => reader),
+    (ring) => damages.push(ring.damage ?? ''),
+  );
   return { merge, damages };
 }
 
@@ -22,14 +24,18 @@ function takeAll(
   for (let isFull = true; isFull; ) {
     isFull = merge.fill(batch, now, 1000);
     for (let row = 0; row < batch.count; row++) {
-      taken.push({
-        type: batch.type[row]!,
+      const type = batch.type[row]!;
+      const isPair = type >= EventType.pair;
+      const event = {
+        type: isPair ? type - EventType.pair : type,
         tick: batch.tick(row),
         thread: batch.threadIndex[row]!,
         address: batch.address(row),
         size: batch.sizeBytes(row),
         stack: batch.stackId[row]!,
-      });
+      };
+      taken.push(event);
+      if (isPair) taken.push({ ...event, type: EventType.free, tick: batch.endTick(row) });
     }
     batch.clear();
   }
@@ -39,7 +45,8 @@ function takeAll(
 const record = fc.record({
   ring: fc.nat({ max: 3 }),
   isAllocation: fc.boolean(),
-  address: fc.bigInt({ min: 0n, max: 2n ** 48n - 1n }).map(Number),
+  // Few: so that blocks are freed by the next event.
+  address: fc.oneof(fc.nat({ max: 1 }), fc.bigInt({ min: 0n, max: 2n ** 48n - 1n }).map(Number)),
   size: fc.bigInt({ min: 0n, max: 2n ** 48n - 1n }).map(Number),
   stack: fc.nat({ max: 999 }),
   ticks: fc.integer({ min: 1, max: 2 ** 31 }),
@@ -60,7 +67,7 @@ test('records of several rings come out in the order of their ticks, whenever ri
         for (const [index, ring] of rings.entries())
           ring.put(EventType.threadBegin, tick++, BigInt(index) << 32n, 0n);
         const drain = (now: number) => {
-          for (const { reader } of rings) reader.drain();
+          for (const { reader } of rings) reader.drain(0);
           taken.push(...takeAll(merge, now));
         };
         const expected = [];
@@ -107,8 +114,8 @@ test('a busy ring holds back later records of the others, an idle one does not',
   other.put(EventType.free, 20, 0x30n);
   busy.busy = true;
   const drain = () => {
-    busy.reader.drain();
-    other.reader.drain();
+    busy.reader.drain(0);
+    other.reader.drain(0);
   };
   drain();
   // It is writing something, at a tick not below 10.
@@ -136,13 +143,56 @@ test('at the same tick a release comes before an allocation', (t) => {
   rings[1]!.put(EventType.threadBegin, 1, 1n << 32n, 0n);
   rings[0]!.put(EventType.malloc, 9, ...allocationWords(0x1000, 8, 1));
   rings[1]!.put(EventType.free, 9, 0x1000n);
-  for (const { reader } of rings) reader.drain();
+  for (const { reader } of rings) reader.drain(0);
   t.deepEqual(
     takeAll(merge, Infinity)
       .slice(2)
       .map(({ type }) => type),
     [EventType.free, EventType.malloc],
   );
+});
+
+test('a block freed by the very next event of all rings becomes one row with both times', (t) => {
+  const rings = [new TestRing(0, 4096), new TestRing(1, 4096)];
+  const { merge } = mergeOf(rings);
+  rings[0]!.put(EventType.threadBegin, 1, 0n, 0n);
+  rings[1]!.put(EventType.threadBegin, 2, 1n << 32n, 0n);
+  const address = 0x7f00_1234_5670;
+  for (const tick of [10, 20, 40]) {
+    rings[0]!.put(EventType.calloc, tick, ...allocationWords(address, 2 ** 33, 6));
+    rings[0]!.put(EventType.free, tick + 3, BigInt(address));
+  }
+  // Between the second pair's halves, of another thread.
+  rings[1]!.put(EventType.free, 21, 0x50n);
+  // Not the same address; not a plain free.
+  rings[0]!.put(EventType.malloc, 50, ...allocationWords(address, 8, 6));
+  rings[0]!.put(EventType.free, 51, BigInt(address) + 2n ** 32n);
+  rings[0]!.put(EventType.malloc, 60, ...allocationWords(address, 8, 6));
+  rings[0]!.put(EventType.freeRealloc, 61, BigInt(address));
+  for (const { reader } of rings) reader.drain(0);
+  const batch = new EventBatch(64);
+  merge.fill(batch, Infinity, 100);
+  const pair = EventType.pair + EventType.calloc;
+  t.deepEqual(
+    Array.from({ length: batch.count }, (_, row) => [
+      batch.type[row],
+      batch.tick(row),
+      batch.endTick(row),
+    ]).slice(2),
+    [
+      [pair, 10, 13],
+      [EventType.calloc, 20, 20],
+      [EventType.free, 21, 21],
+      [EventType.free, 23, 23],
+      [pair, 40, 43],
+      [EventType.malloc, 50, 50],
+      [EventType.free, 51, 51],
+      [EventType.malloc, 60, 60],
+      [EventType.freeRealloc, 61, 61],
+    ],
+  );
+  t.is(batch.sizeBytes(2), 2 ** 33);
+  t.is(batch.address(2), address);
 });
 
 test('a ring that changes hands gives its events to the new thread', (t) => {
@@ -153,7 +203,7 @@ test('a ring that changes hands gives its events to the new thread', (t) => {
   ring.put(EventType.threadEnd, 3);
   ring.put(EventType.threadBegin, 4, 8n << 32n, 0n);
   ring.put(EventType.free, 5, 0x20n);
-  ring.reader.drain();
+  ring.reader.drain(0);
   t.deepEqual(
     takeAll(merge, Infinity).map(({ thread }) => thread),
     [3, 3, 3, 8, 8],
@@ -186,8 +236,8 @@ test('random words in a ring, or a random head, never throw; the ring is stopped
         if (head !== null) bad.setHead(head);
         const recording = new Recording();
         for (let round = 0; round < 3; round++) {
-          bad.reader.drain();
-          good.reader.drain();
+          bad.reader.drain(0);
+          good.reader.drain(0);
           const batch = new EventBatch(16);
           for (let isFull = true; isFull; ) {
             isFull = merge.fill(batch, Infinity, 1000);

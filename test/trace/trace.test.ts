@@ -6,8 +6,8 @@ import {
   ByteReader,
   ByteWriter,
   eventsOf,
-  eventsPerChunk,
   openTrace,
+  rowsPerChunk,
   sourceOf,
   TraceDamage,
 } from '../../src/trace/index.js';
@@ -59,7 +59,7 @@ test('events come back in order with addresses, sizes, stacks and ages; only tim
 });
 
 test('more events than a chunk holds keep their places over the border', async (t) => {
-  const count = 2.5 * eventsPerChunk;
+  const count = 2.5 * rowsPerChunk;
   const all: Step[] = [];
   for (let i = 0; i < count; i++) {
     all.push({

@@ -1,0 +1,61 @@
+// What a recording of one process is asked for, and what comes out of it.
+import type { Losses, TraceModel } from '../model/index.js';
+import type { RootStatus } from './ended.js';
+import type { ProcessMemory } from './process-memory.js';
+import { ProcessHeader, StopReason } from './wire.js';
+
+/** What is known about a process when its trace gets a name. */
+export interface ProcessSummary {
+  pid: number;
+  ppid: number;
+  generation: number;
+  argv: string[];
+  executable: string;
+  isRoot: boolean;
+}
+
+export interface RecorderOptions {
+  events: 'full' | 'none';
+  overwrite: boolean;
+  tracePathFor(process: ProcessSummary): string | null;
+  onProcess?(process: ProcessSummary): void;
+}
+
+export interface RecordedProcess {
+  model: TraceModel;
+  tracePath: string | null;
+  traceBytes: number;
+  isRoot: boolean;
+  warnings: string[];
+}
+
+export interface EndOfRecording {
+  status: RootStatus | null;
+  isStillRunning: boolean;
+}
+
+/** What the shim counted, and what the ledger missed. */
+export function lossesOf(
+  memory: ProcessMemory,
+  ledger: { unknownReleaseCount: number; doubleAllocationCount: number },
+): Losses {
+  return {
+    lostEventCount: memory.counter(ProcessHeader.lostEvents),
+    untracedThreadCount: memory.counter(ProcessHeader.untracedThreads),
+    nestedEventCount: memory.counter(ProcessHeader.nestedEvents),
+    cutStackCount: memory.counter(ProcessHeader.cutStacks),
+    fullTableStackCount: memory.counter(ProcessHeader.fullTableStacks),
+    unknownReleaseCount: ledger.unknownReleaseCount,
+    doubleAllocationCount: ledger.doubleAllocationCount,
+    ringWaitCount: memory.counter(ProcessHeader.waitCount),
+    ringWaitNs: memory.counter(ProcessHeader.waitNs),
+    bootstrapBytes: memory.counter(ProcessHeader.bootstrapBytes),
+    stoppedEarly: stoppedEarly(memory.field(ProcessHeader.stopReason)),
+  };
+}
+
+function stoppedEarly(reason: number): Losses['stoppedEarly'] {
+  if (reason === StopReason.readerGone) return 'reader-gone';
+  if (reason === StopReason.detached) return 'detached';
+  return reason === StopReason.noSpace ? 'no-space' : null;
+}
