@@ -33,7 +33,7 @@ interface SplitProgram {
 }
 
 /** Compiles and links in its own folder, so that the .dwo file's name is relative to that. */
-function splitProgram(t: ExecutionContext, version: number): SplitProgram {
+function splitProgram(t: ExecutionContext, version: number, ...splitFlags: string[]): SplitProgram {
   const folder = temporaryFolder(t);
   const path = join(folder, 'shop');
   const flags = ['-g', '-O2', `-gdwarf-${version}`];
@@ -47,7 +47,7 @@ function splitProgram(t: ExecutionContext, version: number): SplitProgram {
   const expected = binutilsFrames(path, addresses);
   const inlined = expected.filter((frames) => frames.length > 1);
   if (inlined.length === 0) throw new Error('the program has no inlined function');
-  make(...flags, '-gsplit-dwarf', '-c', 'shop.cc', '-o', 'shop.o');
+  make(...flags, '-gsplit-dwarf', ...splitFlags, '-c', 'shop.cc', '-o', 'shop.o');
   make('shop.o', '-o', 'shop');
   if (addressesOf(path, ours).some((address, at) => address !== addresses[at])) {
     throw new Error('splitting debug info changed the code');
@@ -94,6 +94,15 @@ for (const version of [4, 5]) {
     sameFrames(t, module, addresses, expected);
     // More .dwo files may turn up: nobody should keep these answers.
     t.deepEqual(module.sources, []);
+  });
+
+  test(`split debug info is read beside types that have sections of their own: DWARF ${version}`, async (t) => {
+    const { path, addresses, expected } = splitProgram(t, version, '-fdebug-types-section');
+    const sections = run('readelf', '-SW', path.replace(/shop$/, 'shop.dwo'));
+    const pattern = version === 4 ? /\.debug_types\.dwo/g : /\.debug_info\.dwo/g;
+    t.true([...sections.matchAll(pattern)].length > 1, sections);
+    const module = await new Symbolizer().resolve(path, '', addresses);
+    sameFrames(t, module, addresses, expected);
   });
 
   test(`split debug info is read from .dwo files that moved with their program: DWARF ${version}`, async (t) => {

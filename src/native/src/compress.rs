@@ -38,7 +38,8 @@ pub fn decompress(data: &[u8], max_bytes: usize) -> Outcome<Vec<u8>> {
             return Err(too_large(max_bytes));
         }
         // A frame of zeros reaches some 20,000 to 1; a claim beyond that earns no memory in advance.
-        content.reserve_exact(size.min(data.len().saturating_mul(32_768)));
+        let wanted = size.min(data.len().saturating_mul(32_768));
+        content.try_reserve_exact(wanted).map_err(|_| no_memory(wanted))?;
     }
     let decoder = zstd::stream::read::Decoder::with_buffer(data).map_err(damaged)?;
     let limit = u64::try_from(max_bytes).unwrap_or(u64::MAX).saturating_add(1);
@@ -47,6 +48,13 @@ pub fn decompress(data: &[u8], max_bytes: usize) -> Outcome<Vec<u8>> {
         return Err(too_large(max_bytes));
     }
     Ok(content)
+}
+
+fn no_memory(wanted_bytes: usize) -> Failure {
+    Failure::new(
+        CORRUPT,
+        format!("the zstd data needs {wanted_bytes} bytes, which are not to be had"),
+    )
 }
 
 fn too_large(max_bytes: usize) -> Failure {

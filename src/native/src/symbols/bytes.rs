@@ -49,7 +49,8 @@ pub fn unpack(packed: &[u8], packing: Packing, unpacked_bytes: u64) -> Option<By
         Packing::Zstd => crate::compress::decompress(packed, size).ok()?,
         Packing::Zlib => {
             // Deflate reaches at most 1,032 to 1.
-            let mut bytes = Vec::with_capacity(size.min(packed.len().saturating_mul(1_032)));
+            let mut bytes = Vec::new();
+            bytes.try_reserve_exact(size.min(packed.len().saturating_mul(1_032))).ok()?;
             let reader = flate2::read::ZlibDecoder::new(packed);
             reader.take(unpacked_bytes.saturating_add(1)).read_to_end(&mut bytes).ok()?;
             bytes
@@ -68,4 +69,42 @@ pub fn unpack_xz(packed: &[u8], largest_bytes: u64) -> Option<Bytes> {
         reader.take(largest_bytes + 1).read_to_end(&mut bytes).ok()?;
         (bytes.len() as u64 <= largest_bytes).then_some(bytes)
     })?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    #[test]
+    fn a_range_that_the_file_does_not_have_is_refused_before_memory_is_asked_for() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"0123456789").unwrap();
+        assert_eq!(read_range(&file, 2, 3).unwrap(), b"234");
+        assert!(read_range(&file, 8, 3).is_err());
+        assert!(read_range(&file, 0, u64::MAX).is_err());
+        assert!(read_range(&file, u64::MAX, 2).is_err());
+        file.set_len(4).unwrap();
+        assert!(read_range(&file, 2, 3).is_err());
+    }
+
+    #[test]
+    fn a_sparse_file_is_not_read_beyond_what_a_section_may_have() {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(LARGEST_SECTION_BYTES + 1).unwrap();
+        let refused = read_range(&file, 0, LARGEST_SECTION_BYTES + 1).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::FileTooLarge);
+    }
+
+    #[test]
+    fn what_unpacks_to_another_size_than_promised_is_refused() {
+        let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
+        encoder.write_all(&[0; 100_000]).unwrap();
+        let packed = encoder.finish().unwrap();
+        assert_eq!(unpack(&packed, Packing::Zlib, 100_000).unwrap().len(), 100_000);
+        for promised in [0, 99_999, 100_001, LARGEST_SECTION_BYTES, u64::MAX] {
+            assert_eq!(unpack(&packed, Packing::Zlib, promised), None);
+            assert_eq!(unpack(&packed, Packing::Zstd, promised), None);
+        }
+    }
 }

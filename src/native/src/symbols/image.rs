@@ -123,7 +123,11 @@ impl Image {
     }
 
     fn try_debug_section(&self, name: &str) -> Option<Bytes> {
-        if let Some(section) = self.section_named(name.as_bytes()) {
+        // A .dwo file has a .debug_info.dwo for each of its types, and one more for the code.
+        let named = |section: &&Section| section.name == name.as_bytes();
+        let of_code = |section: &&Section| !self.begins_with_type_unit(section);
+        let found = self.sections.iter().filter(named).find(of_code);
+        if let Some(section) = found.or_else(|| self.section_named(name.as_bytes())) {
             let bytes = self.raw_bytes(section).ok()?;
             if section.flags & elf::SHF_COMPRESSED.0 == 0 {
                 return Some(bytes);
@@ -141,6 +145,21 @@ impl Image {
         let size = bytes.strip_prefix(b"ZLIB")?.first_chunk::<8>()?;
         let packed = bytes.get(OLD_COMPRESSION_HEADER_BYTES..)?;
         unpack(packed, Packing::Zlib, u64::from_be_bytes(*size))
+    }
+
+    /// Of DWARF 5, unpacked, and in a section of its own.
+    fn begins_with_type_unit(&self, section: &Section) -> bool {
+        if section.name != b".debug_info.dwo" || section.flags & elf::SHF_COMPRESSED.0 != 0 {
+            return false;
+        }
+        let Ok(header) = read_range(&self.file, section.offset, section.size.min(16)) else {
+            return false;
+        };
+        let length_bytes = if u32_at(&header, 0) == Some(u32::MAX) { 12 } else { 4 };
+        let unit = header.get(length_bytes..).and_then(|rest| rest.first_chunk());
+        unit.is_some_and(|&[version, _, kind]: &[u8; 3]| {
+            version == 5 && kind == gimli::DW_UT_split_type.0
+        })
     }
 
     /// .gnu_debuglink: a file name, NUL, padding to 4, the CRC of the debug file.
