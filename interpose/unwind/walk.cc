@@ -5,6 +5,7 @@
 #include "../os/os.h"
 #include "../ring/process.h"
 #include "../stacks/table.h"
+#include "recover.h"
 
 namespace mp::unwind {
 
@@ -13,9 +14,13 @@ constexpr uint32_t kMemos = 512;
 constexpr uint32_t kMaxExtras = MP_MAX_FRAMES * 4;
 
 enum RowFlags : uint8_t {
-  kGap = 1,  // a chain step through code that may not keep frame pointers
-  kV8 = 2,   // V8's code: its frame may be a JavaScript one
+  kGap = 1,        // a chain step through code that may not keep frame pointers
+  kV8 = 2,         // V8's code: its frame may be a JavaScript one
+  kRecovered = 4,  // found by reading the code: what it leads to is tested at every use
+  kAfterCall = 8,  // a return address that follows a call instruction, in a module's code
 };
+// What the quick walk leaves to the general one.
+constexpr uint8_t kNotQuick = kGap | kV8 | kRecovered;
 
 // Two ways a set: with one, two hot addresses that collide cost a parse at every walk.
 struct CachedRow {
@@ -68,6 +73,7 @@ struct Buffers {
   Fresh fresh[MP_MAX_FRAMES];
   Extra extras[kMaxExtras];  // of the kept stack, root first
   Extra freshExtras[kMaxExtras];
+  Scratch scratch;  // for reading code; its pages are untouched until then
 };
 
 namespace {
@@ -105,10 +111,14 @@ class Walk {
   bool verify(uint32_t joined);
   CachedRow* look_up(const Registers& registers);
   void describe(const Registers& registers, CachedRow* entry);
+  bool recover(const Registers& registers, const modules::Module& module, Row* row);
+  bool leads_to_call(const Registers& registers, const Row& row, Instruction* call, Code* code);
+  bool is_call_in_v8(const Registers& registers);
   void name_v8(const Registers& registers, Fresh* fresh);
   bool is_process_entry(const Registers& registers) const;
   bool step(const Row& row, Registers* registers, const uintptr_t** rbpSlot);
   bool step_out_of_signal(Registers* registers);
+  uint32_t not_recovered(uint32_t count);
   uint32_t finish(uint32_t root, uint32_t freshCount);
 
   Walker& walker_;
@@ -248,6 +258,77 @@ bool is_planted(const Table& table, const modules::Module& module, uintptr_t pc)
   return found && start == pc;
 }
 
+// Whether the row finds a return address that follows a call, in a module's code.
+bool Walk::leads_to_call(const Registers& registers, const Row& row, Instruction* call, Code* code) {
+  Registers next = registers;
+  const uintptr_t* slot = nullptr;
+  const uint32_t extras = extraCount_;
+  bool stepped = step(row, &next, &slot);
+  extraCount_ = extras;
+  if (!stepped || (next.sp & 15) != 0) return false;
+  const modules::Module* module = modules::find(next.pc - 1);
+  if (module == nullptr) return false;
+  *code = Code{module->codeLow, module->codeHigh};
+  *call = call_before(*code, next.pc);
+  return call->op != Op::kBad;
+}
+
+// The function that a call names, through the stub that the linker put between. 0: not known.
+uintptr_t function_called(const Instruction& call, const Code& code) {
+  if (call.op == Op::kCallAway) return 0;
+  uintptr_t word = 0;
+  if (call.op == Op::kCallMemory) {
+    word = static_cast<uintptr_t>(call.value);
+  } else {
+    auto target = static_cast<uintptr_t>(call.value);
+    if (!code.holds(target)) return 0;
+    // endbr64, then the jump, as a stub has it.
+    Instruction first = read_instruction(target, code.high);
+    if (first.op == Op::kPlain) first = read_instruction(target + first.length, code.high);
+    if (first.op != Op::kJumpMemory) return target;
+    word = static_cast<uintptr_t>(first.value);
+  }
+  const modules::Module* module = modules::find(word);
+  if (module == nullptr || (word & 7) != 0) return 0;
+  for (size_t i = 0; i < 2; ++i) {
+    if (word >= module->dataLow[i] && word + 8 <= module->dataHigh[i])
+      return *reinterpret_cast<const uintptr_t*>(word);
+  }
+  return 0;
+}
+
+// A row read out of the code. Where the code allows more than one, the call that the word found
+// belongs to has to prove one of them and no other.
+bool Walk::recover(const Registers& registers, const modules::Module& module, Row* row) {
+  Code code{module.codeLow, module.codeHigh};
+  if (!code.holds(registers.pc)) return false;
+  Scratch& scratch = buffers_.scratch;
+  uint32_t count = read_rows(scratch, code, registers.pc);
+  if (count == 0 || count > kRowChoices) return false;
+  uint32_t provenCount = 0;
+  uint32_t likelyCount = 0;
+  Row likely{};
+  for (uint32_t i = 0; i < count; ++i) {
+    Row choice = scratch.rows[i];
+    Instruction call;
+    Code callCode;
+    if (!leads_to_call(registers, choice, &call, &callCode)) continue;
+    uintptr_t function = function_called(call, callCode);
+    Proof proof =
+        code.holds(function) ? prove_row(scratch, code, function, registers.pc, choice) : Proof::kUnknown;
+    if (proof == Proof::kRefuted) continue;
+    if (proof == Proof::kProven && provenCount++ == 0) *row = choice;
+    if (proof == Proof::kUnknown) {
+      ++likelyCount;
+      likely = choice;
+    }
+  }
+  if (provenCount == 1) return true;
+  if (provenCount > 1 || count != 1 || likelyCount != 1) return false;
+  *row = likely;
+  return true;
+}
+
 // What is known about a pc that the cache does not hold. key 0: not to be kept.
 MP_NOINLINE void Walk::describe(const Registers& registers, CachedRow* entry) {
   count(&ProcessHeader::rowMissCount);
@@ -272,6 +353,27 @@ MP_NOINLINE void Walk::describe(const Registers& registers, CachedRow* entry) {
     entry->row.cfa = Cfa::kChain;
     entry->row.flags = module->keepsFramePointers ? kV8 : kGap;
   }
+  if (registers.exact) return;
+  if (entry->row.flags == kGap) {
+    uint64_t known = static_cast<uint64_t>(module->id) << 40 | (registers.pc - module->base);
+    Row row{};
+    if (!known_row(known, &row)) {
+      // What cannot be recovered once never can: a row is a property of the code.
+      row = entry->row;
+      if (recover(registers, *module, &row)) row.flags = kRecovered;
+      keep_row(known, row);
+    }
+    entry->row = row;
+    if (row.flags == kRecovered) entry->frame = stacks::encode(MP_FRAME_NATIVE_RECOVERED, known);
+  }
+  if (call_before(Code{module->codeLow, module->codeHigh}, registers.pc).op != Op::kBad)
+    entry->row.flags |= kAfterCall;
+}
+
+// A return address in V8's code that is in no image.
+bool Walk::is_call_in_v8(const Registers& registers) {
+  return modules::find(registers.pc - 1) == nullptr && jit::frame(registers.pc, 0) != 0 &&
+         follows_call(registers.pc);
 }
 
 MP_INLINE CachedRow* Walk::look_up(const Registers& registers) {
@@ -431,6 +533,17 @@ uint32_t Walk::finish(uint32_t root, uint32_t freshCount) {
   return node;
 }
 
+// The last frame's row led to nothing that can be its caller: it stays a frame, and the stack ends.
+MP_NOINLINE uint32_t Walk::not_recovered(uint32_t count) {
+  Fresh& last = buffers_.fresh[count - 1];
+  last.value = stacks::encode(MP_FRAME_NATIVE, last.value & ((UINT64_C(1) << 60) - 1));
+  last.memo = nullptr;
+  last.gapAbove = false;
+  first_ = MP_MAX_FRAMES;
+  keepable_ = false;
+  return MP_MARKER_BROKEN;
+}
+
 MP_NOINLINE uint32_t Walk::run(Registers registers, uint32_t count, const uintptr_t* rbpSlot,
                                uint32_t extraCount) {
   if (MP_UNLIKELY(!enter_range(registers.sp))) return MP_MARKER_NOT_TAKEN;
@@ -439,6 +552,7 @@ MP_NOINLINE uint32_t Walk::run(Registers registers, uint32_t count, const uintpt
   extraCount_ = extraCount;
   uint32_t root = 0;
   const uint32_t maxFrames = g_process.maxFrames;
+  bool byReading = false;  // the step to this frame was made by a recovered row
   for (;;) {
     if (may_join(registers) && (verified_ || verify(first_))) {
       root = buffers_.kept[first_].node;
@@ -454,6 +568,10 @@ MP_NOINLINE uint32_t Walk::run(Registers registers, uint32_t count, const uintpt
     }
     verified_ = verified_ || first_ == MP_MAX_FRAMES;
     CachedRow* row = look_up(registers);
+    if (MP_UNLIKELY(byReading) && (row->row.flags & kAfterCall) == 0 && !is_call_in_v8(registers)) {
+      root = not_recovered(count);
+      break;
+    }
     Fresh& fresh = buffers_.fresh[count++];
     fresh.frame.sp = registers.sp;
     fresh.frame.pc = registers.pc;
@@ -480,6 +598,11 @@ MP_NOINLINE uint32_t Walk::run(Registers registers, uint32_t count, const uintpt
       stepped = step(row->row, &registers, &rbpSlot);
     }
     fresh.extraCount = extraCount_ - fresh.extraBegin;
+    byReading = (row->row.flags & kRecovered) != 0;
+    if (MP_UNLIKELY(byReading) && (!stepped || (registers.sp & 15) != 0 || registers.pc == 0)) {
+      root = not_recovered(count);
+      break;
+    }
     if (MP_UNLIKELY(fresh.gapAbove) && stepped) {
       const modules::Module* next = modules::find(registers.pc - 1);
       stepped = next != nullptr && registers.pc - next->low > 8 && follows_call(registers.pc);
@@ -534,7 +657,8 @@ MP_INLINE uint32_t walk(Walker& walker, Entry entry) {
       }
       CachedRow* set = set_of(buffers, pc);
       CachedRow* row = set[0].key == pc ? &set[0] : &set[1];
-      if (MP_UNLIKELY(row->key != pc || row->row.flags != 0 || count == g_process.maxFrames)) break;
+      if (MP_UNLIKELY(row->key != pc || (row->row.flags & kNotQuick) != 0 || count == g_process.maxFrames))
+        break;
       uintptr_t cfa;
       if (MP_LIKELY(row->row.cfa == Cfa::kRsp)) {
         cfa = sp + static_cast<intptr_t>(row->row.cfaOffset);

@@ -39,10 +39,13 @@ export function frameJson(frame: NamedFrame) {
     file: frame.file,
     line: frame.line,
     column: frame.column,
+    ...(frame.lineIs == null ? {} : { lineIs: frame.lineIs }),
+    ...(frame.generated === undefined ? {} : { generated: frame.generated }),
     module: frame.module,
     inlined: frame.inlined,
     near: frame.near,
     offset: frame.offset,
+    ...(frame.recovered === true ? { recovered: true } : {}),
   };
 }
 

@@ -50,6 +50,7 @@ function pushFrame(into: StackTableBuilder, parent: number, low: number, high: n
   switch (kind) {
     case FrameKind.native:
     case FrameKind.nativePc:
+    case FrameKind.nativeRecovered:
       into.push(parent, kind, (high >>> 8) & 0xfffff, (high & 0xff) * 2 ** 32 + low);
       break;
     case FrameKind.jsBytecode:

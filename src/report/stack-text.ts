@@ -38,12 +38,16 @@ export function ownerText(owner: Owner): string {
   }
 }
 
+/** Behind a frame that was found by reading code without unwind rows. */
+const recoveredMark = ' ~';
+
 /** What stands at the left: the function as far as it is known. */
 export function frameText(frame: StackFrame, maxChars = 60): string {
   if (frame.kind === 'marker')
     return frame.marker === 'folded' || frame.marker === 'queued' ? frame.text : `[${frame.text}]`;
-  const inlined = frame.inlined ? ' (inlined)' : '';
-  return escapeText(functionText(frame, maxChars - inlined.length)) + inlined;
+  const notes =
+    (frame.inlined ? ' (inlined)' : '') + (frame.recovered === true ? recoveredMark : '');
+  return escapeText(functionText(frame, maxChars - notes.length)) + notes;
 }
 
 /** Further from the symbol than this, the module's offset says more than the symbol. */
@@ -65,7 +69,9 @@ export function placeOf(frame: StackFrame, context: StackContext): string {
       context.cwd.length > 1 && frame.file.startsWith(`${context.cwd}/`)
         ? frame.file.slice(context.cwd.length + 1)
         : frame.file;
-    return escapeText(frame.line === null ? file : `${file}:${frame.line}`);
+    if (frame.line === null) return escapeText(file);
+    const mark = frame.lineIs === 'function' ? ' (function)' : '';
+    return escapeText(`${file}:${frame.line}${mark}`);
   }
   if (frame.kind === 'builtin') return frame.function === null ? '' : 'V8 builtin';
   if (

@@ -15,8 +15,15 @@ export interface NamedFrame {
   readonly file: string | null;
   readonly line: number | null;
   readonly column: number | null;
+  /**
+   * Of JavaScript: whether line and column are the call's own, or only the function's (compiled by
+   * Sparkplug or Maglev, inlined, or from a code cache). null where there is no line, and for native code.
+   */
+  readonly lineIs?: 'call' | 'function' | null;
   /** Path of the module that holds the code; null for JavaScript and for addresses in no module. */
   readonly module: string | null;
+  /** The place in the script that ran, where a source map leads from it to `file`. */
+  readonly generated?: { readonly file: string; readonly line: number; readonly column: number };
   readonly inlined: boolean;
   readonly certainty: NativeCertainty;
   /** Nearest exported symbol below the address, where that is all that is known. */
@@ -26,6 +33,8 @@ export interface NamedFrame {
    * null for JavaScript, and where the function is known: equal functions are equal frames.
    */
   readonly offset: number | null;
+  /** Found by reading the code of the function that it called, which has no unwind rows. */
+  readonly recovered?: true;
 }
 
 /** Not a frame but a fact about the stack at this place; 'folded' is a report's own. */
@@ -54,6 +63,9 @@ export function frameKey(frame: StackFrame): string {
     frame.function ?? '',
     frame.file ?? '',
     frame.line ?? '',
+    // Two calls on one line are two places; a function's own column says nothing more.
+    frame.lineIs === 'call' ? (frame.column ?? '') : '',
+    frame.lineIs === 'function' ? 'f' : '',
     frame.module ?? '',
     frame.inlined ? 'i' : '',
     frame.near === null ? '' : `${frame.near.symbol}+${frame.near.offsetBytes}`,

@@ -7,10 +7,12 @@ import {
   type StackId,
   type TraceModel,
 } from '../model/index.js';
+import { CallPlaces, type CodePlace } from './code-lines.js';
 import { frameKey, markerFrame, type NamedFrame, type StackFrame } from './frames.js';
 import { baseName, isNodeProcess, type Owner, type OwnerFrame, ownerOf } from './owners.js';
 import { noPackages, type PackageLookup } from './packages.js';
 import type { FrameResolver, ResolvedModule } from './resolver.js';
+import { noSourceMaps, type SourceMaps, scriptFrame } from './script-frames.js';
 import { parseV8Name } from './v8-names.js';
 
 export interface NamedStack {
@@ -37,6 +39,7 @@ export interface SymbolizedStacks {
 
 export interface SymbolizeOptions {
   packageOf?: PackageLookup;
+  sourceMaps?: SourceMaps;
   onProgress?: (doneModules: number, totalModules: number, modulePath: string) => void;
 }
 
@@ -51,7 +54,7 @@ export async function symbolize(
 ): Promise<SymbolizedStacks> {
   const wanted = [...new Set(stackIds)];
   const nodes = reachableNodes(model, wanted);
-  const namer = new FrameNamer(model);
+  const namer = new FrameNamer(model, options.sourceMaps ?? noSourceMaps);
   await namer.resolveNative(nodes, resolver, options.onProgress);
   const stacks = new Map<StackId, NamedStack>();
   const isNode = isNodeProcess(model.process);
@@ -104,13 +107,17 @@ interface Named {
 class FrameNamer {
   readonly modules: ModuleSymbols[] = [];
   readonly #model: TraceModel;
+  readonly #callPlaces: CallPlaces;
+  readonly #sourceMaps: SourceMaps;
   readonly #moduleById = new Map<number, ModuleInfo>();
   readonly #codeNames = new Map<number, string>();
   readonly #byRawFrame = new Map<string, Named>();
   readonly #interned = new Map<string, { id: number; frame: StackFrame }>();
 
-  constructor(model: TraceModel) {
+  constructor(model: TraceModel, sourceMaps: SourceMaps) {
     this.#model = model;
+    this.#callPlaces = new CallPlaces(model);
+    this.#sourceMaps = sourceMaps;
     for (const module of model.modules) this.#moduleById.set(module.id, module);
     for (const code of model.codes) this.#codeNames.set(code.id, code.rawName);
   }
@@ -123,12 +130,12 @@ class FrameNamer {
     const perModule = new Map<number, Set<string>>();
     const { kind, index, offset } = this.#model.stacks;
     for (const node of nodes) {
-      if (kind[node] !== FrameKind.native && kind[node] !== FrameKind.nativePc) continue;
+      if (!isNative(kind[node])) continue;
       const module = this.#moduleById.get(index[node]);
       if (module === undefined || module.isShim) continue;
       let addresses = perModule.get(module.id);
       if (addresses === undefined) perModule.set(module.id, (addresses = new Set()));
-      addresses.add(`${kind[node]} ${offset[node]}`);
+      addresses.add(nativeKey(kind[node], offset[node]));
     }
     let done = 0;
     for (const [moduleId, addresses] of perModule) {
@@ -194,12 +201,14 @@ class FrameNamer {
     const ids: string[] = [];
     const raw: OwnerFrame[] = [];
     let frameCount = 0;
+    let isRecovered = false;
     for (let node: number = id; node > 0 && node < count; node = parent[node]) {
       const module = this.#moduleOf(node);
       frameCount++;
       if (module?.isShim === true && frames.length === 0) continue;
       const named = this.#named(node, module, frameCount - 1);
-      frames.push(...named.frames);
+      frames.push(...(isRecovered ? named.frames.map(markRecovered) : named.frames));
+      isRecovered = kind[node] === FrameKind.nativeRecovered;
       ids.push(named.ids);
       raw.push({ kind: kind[node], module, functionName: named.functionName });
     }
@@ -209,7 +218,7 @@ class FrameNamer {
 
   #moduleOf(node: number): ModuleInfo | null {
     const { kind, index } = this.#model.stacks;
-    if (kind[node] !== FrameKind.native && kind[node] !== FrameKind.nativePc) return null;
+    if (!isNative(kind[node])) return null;
     return this.#moduleById.get(index[node]) ?? null;
   }
 
@@ -217,10 +226,11 @@ class FrameNamer {
     const { kind, index, offset } = this.#model.stacks;
     switch (kind[node]) {
       case FrameKind.native:
-      case FrameKind.nativePc: {
+      case FrameKind.nativePc:
+      case FrameKind.nativeRecovered: {
         if (module === null)
           return this.#once(`lost ${index[node]} ${offset[node]}`, () => bareAddress(null, null));
-        const raw = `${module.id} ${kind[node]} ${offset[node]}`;
+        const raw = `${module.id} ${nativeKey(kind[node], offset[node])}`;
         return (
           this.#byRawFrame.get(raw) ?? this.#keep(raw, [bareAddress(module.path, offset[node])])
         );
@@ -228,7 +238,7 @@ class FrameNamer {
       case FrameKind.jsBytecode:
       case FrameKind.jsCode:
       case FrameKind.builtin:
-        return this.#once(`code ${index[node]}`, () => codeFrame(this.#codeNames.get(index[node])));
+        return this.#code(index[node], offset[node]);
       case FrameKind.marker:
         return this.#once(
           `marker ${index[node]} ${index[node] === Marker.cut ? frameCount : ''}`,
@@ -242,9 +252,27 @@ class FrameNamer {
     }
   }
 
+  /** Offsets without a line of their own share the function's frame. */
+  #code(codeId: number, offset: number): Named {
+    const call = this.#callPlaces.find(codeId, offset);
+    const key = `code ${codeId}${call === null ? '' : ` ${call.line}:${call.column}`}`;
+    return this.#once(key, () => codeFrame(this.#codeNames.get(codeId), call, this.#sourceMaps));
+  }
+
   #once(key: string, make: () => StackFrame): Named {
     return this.#byRawFrame.get(key) ?? this.#keep(key, [make()]);
   }
+}
+
+function isNative(kind: number): boolean {
+  return (
+    kind === FrameKind.native || kind === FrameKind.nativePc || kind === FrameKind.nativeRecovered
+  );
+}
+
+/** What a native frame's name depends on. */
+function nativeKey(kind: number, offset: number): string {
+  return `${kind === FrameKind.nativePc ? kind : FrameKind.native} ${offset}`;
 }
 
 /** A return address is the instruction after the call, which may belong to another line or function. */
@@ -298,6 +326,10 @@ function nativeFrames(
   return frames;
 }
 
+function markRecovered(frame: StackFrame): StackFrame {
+  return frame.kind === 'marker' ? frame : { ...frame, recovered: true };
+}
+
 function bareAddress(module: string | null, offset: number | null): NamedFrame {
   return {
     kind: 'native',
@@ -322,9 +354,14 @@ function builtinFrame(name: string | null, module: string | null = null): NamedF
   };
 }
 
-function codeFrame(rawName: string | undefined): NamedFrame {
+function codeFrame(
+  rawName: string | undefined,
+  call: CodePlace | null,
+  sourceMaps: SourceMaps,
+): NamedFrame {
   if (rawName === undefined) return builtinFrame(null);
   const name = parseV8Name(rawName);
+  if (name.kind === 'js') return scriptFrame(name, call, sourceMaps);
   return {
     kind: name.kind,
     function: name.function,
