@@ -6,6 +6,7 @@ import { type SymbolizedStacks, symbolize } from '../symbols/index.js';
 import { Debuginfod, debuginfodOptions } from './debuginfod.js';
 import { packageFiles } from './package-files.js';
 import { progressOn } from './progress.js';
+import { mapProblemText, sourceMapperFor } from './script-files.js';
 import { SymbolCache, symbolCacheFolder } from './symbol-cache.js';
 import { withDebuginfod } from './symbol-sources.js';
 
@@ -25,14 +26,20 @@ export function stackNamer(stderr: NodeJS.WriteStream, quiet = false): NameStack
   const packageOf = packageFiles();
   return async (model, stackIds) => {
     const progress = progressOn(stderr, 'memprof: reading symbols', quiet);
+    const sourceMaps = sourceMapperFor(model);
     try {
       return await symbolize(model, stackIds, cache ?? uncached, {
         packageOf,
+        sourceMaps,
         onProgress: progress.say,
       });
     } finally {
       progress.end();
       await cache?.save();
+      for (const problem of sourceMaps.problems) {
+        const text = mapProblemText(problem);
+        if (text !== null && !quiet) stderr.write(`memprof: ${escapeText(text)}\n`);
+      }
       for (const warning of debuginfod?.warnings.splice(0) ?? []) {
         stderr.write(`memprof: ${escapeText(warning)}\n`);
       }

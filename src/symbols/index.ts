@@ -21,6 +21,7 @@ export {
   type ReadPackage,
 } from './packages.js';
 export { type FrameResolver, noSymbols, type ResolvedModule } from './resolver.js';
+export type { SourceMaps } from './script-frames.js';
 export {
   type ModuleSymbols,
   type NamedStack,
