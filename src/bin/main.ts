@@ -1,6 +1,6 @@
 // The one place that prints errors and ends the process.
 import { MemprofError } from '../errors.js';
-import { escapeText } from '../report/index.js';
+import { escapeText } from '../report/escape.js';
 
 export async function main(
   name: string,

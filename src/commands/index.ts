@@ -3,6 +3,11 @@
 //
 // Must not import interpose/ or agent/.
 
-export { type Terminal, terminalOf, writeLines } from './output.js';
-export { memprofProgram } from './program.js';
-export { memprofRunProgram } from './run-program.js';
+import type * as Program from './program.js';
+import type * as RunProgram from './run-program.js';
+
+// Loaded when called: a program to be recorded should not wait for the commands on traces.
+export const memprofProgram: typeof Program.memprofProgram = async (...args) =>
+  (await import('./program.js')).memprofProgram(...args);
+export const memprofRunProgram: typeof RunProgram.memprofRunProgram = async (...args) =>
+  (await import('./run-program.js')).memprofRunProgram(...args);

@@ -1,9 +1,8 @@
 // The command line of memprof-run. The first word that is not ours is the program's.
 import { Command, Option } from 'commander';
 import { ExitCode, MemprofError } from '../errors.js';
-import { endLike } from '../record/index.js';
+import { endLike } from '../record/launch-end.js';
 import { parseWith, quietCommander } from './commander-errors.js';
-import { terminalOf } from './output.js';
 import { parseDepth } from './parse-options.js';
 import { ownVersion } from './version.js';
 
@@ -29,6 +28,10 @@ export async function memprofRunProgram(argv: readonly string[]): Promise<number
         .default('full'),
     )
     .option('--depth <frames>', 'deepest stack kept, 1 to 256', parseDepth, 256)
+    .option(
+      '--exact-lines',
+      "JavaScript frames always show the call's own line: turns off the compilers of V8\nthat keep none (Sparkplug, Maglev, inlining) and code caches; the program is slower",
+    )
     .option('-q, --quiet', 'no report at the end')
     .version(ownVersion(), '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
@@ -49,17 +52,13 @@ The program's own exit status is passed on. Statuses of memprof-run itself:
           force?: boolean;
           events: 'full' | 'none';
           depth: number;
+          exactLines?: boolean;
           quiet?: boolean;
         },
       ) => {
         // Loaded late: --help must work where nothing was built yet.
         const { run } = await import('./run.js');
-        const end = await run(
-          words,
-          options,
-          process.stderr,
-          terminalOf(process.stderr, process.env),
-        );
+        const end = await run(words, options, process.stderr);
         status = endLike(end);
       },
     );

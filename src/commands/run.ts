@@ -1,33 +1,18 @@
 // memprof-run: starts the program with the recorder preloaded, records while it runs, reports, and ends as it ended.
-import { existsSync, renameSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { MemprofError } from '../errors.js';
-import type { TraceModel } from '../model/index.js';
 import { inspectExecutable } from '../native/index.js';
 import { agentPath, shimPath } from '../paths.js';
+// Past the door of record/ on purpose: what is imported here is loaded before the program starts.
 import {
   assertPreloadable,
   inheritedDescriptors,
   type ProgramEnd,
-  type RecordedProcess,
   resolveCommand,
   spawnProgram,
-  startSession,
   tracedEnvironment,
-} from '../record/index.js';
-import {
-  collectOwners,
-  escapeText,
-  formatBytes,
-  formatCount,
-  liveStackIds,
-  renderExitReport,
-  renderTable,
-  shellQuote,
-} from '../report/index.js';
-import type { SymbolizedStacks } from '../symbols/index.js';
-import { type NameStacks, stackNamer } from './naming.js';
-import { type Terminal, writeLines } from './output.js';
-import { ownCommand } from './own-command.js';
+} from '../record/launch.js';
+import { startSession } from '../record/session.js';
 import { traceNames } from './trace-names.js';
 
 export interface RunOptions {
@@ -36,13 +21,13 @@ export interface RunOptions {
   events: 'full' | 'none';
   quiet?: boolean;
   depth: number;
+  exactLines?: boolean;
 }
 
 export async function run(
   words: readonly string[],
   options: RunOptions,
   stderr: NodeJS.WriteStream,
-  terminal: Terminal,
 ): Promise<ProgramEnd> {
   // First of all: descriptors that we open must not be taken for the user's.
   const descriptors = inheritedDescriptors();
@@ -62,11 +47,16 @@ export async function run(
       shimPath,
       agentPath,
       sessionFolder: session.folder,
-      session: session.environment,
+      session: {
+        ...session.environment,
+        ...(options.exactLines === true ? exactLinesEnvironment : {}),
+      },
     });
     const program = await spawnProgram(command, environment, descriptors);
     session.rootPid = program.pid;
-    end = await program.ended;
+    // Loaded while the program runs.
+    const [ended] = await Promise.all([program.ended, import('./run-report.js')]);
+    end = ended;
     // From here on a signal is for us: the program is gone, and a second Ctrl-C ends the report.
     program.stopForwarding();
   } catch (error) {
@@ -74,12 +64,21 @@ export async function run(
     throw error;
   }
   const recorded = await session.finish(end);
+  const { giveRootItsName, printReport } = await import('./run-report.js');
   giveRootItsName(recorded, end.pid, options.output);
-  if (options.quiet !== true) {
-    await writeLines(stderr, await reportLines(recorded, end.pid, stackNamer(stderr), terminal));
-  }
+  if (options.quiet !== true) await printReport(recorded, end.pid, stderr);
   return end;
 }
+
+/**
+ * src/agent turns off what makes code without lines. Code from a cache has none either: the user's
+ * caches are passed over (Node's own, and the v8-compile-cache package's).
+ */
+const exactLinesEnvironment = {
+  MEMPROF_EXACT_LINES: '1',
+  NODE_DISABLE_COMPILE_CACHE: '1',
+  DISABLE_V8_COMPILE_CACHE: '1',
+};
 
 function assertBuilt(): void {
   for (const path of [shimPath, agentPath]) {
@@ -89,142 +88,4 @@ function assertBuilt(): void {
         `${path} is missing: memprof is not built. Build it: npm run build`,
       );
   }
-}
-
-/**
- * The first image of the root process is often only a doorway (env, sh -c, a script's interpreter) that
- * another program replaced; FILE of -o is for the program that stayed.
- */
-function giveRootItsName(
-  recorded: RecordedProcess[],
-  rootPid: number,
-  output: string | undefined,
-): void {
-  if (output === undefined || output.includes('%p')) return;
-  const images = recorded.filter(
-    (one) => one.model.process.pid === rootPid && one.tracePath !== null,
-  );
-  const first = images.find((one) => one.model.process.generation === 0);
-  const last = images.reduce<RecordedProcess | undefined>(
-    (latest, one) =>
-      latest === undefined || one.model.process.generation > latest.model.process.generation
-        ? one
-        : latest,
-    undefined,
-  );
-  if (first === undefined || last === undefined || first === last) return;
-  const [firstPath, lastPath] = [first.tracePath as string, last.tracePath as string];
-  const aside = `${lastPath}.swap`;
-  renameSync(firstPath, aside);
-  renameSync(lastPath, firstPath);
-  renameSync(aside, lastPath);
-  first.tracePath = lastPath;
-  last.tracePath = firstPath;
-}
-
-interface NamedProcess {
-  recorded: RecordedProcess;
-  symbols: SymbolizedStacks;
-}
-
-async function reportLines(
-  recorded: readonly RecordedProcess[],
-  rootPid: number,
-  nameStacks: NameStacks,
-  terminal: Terminal,
-): Promise<string[]> {
-  if (recorded.length === 0) {
-    return [
-      'memprof-run: the program ran, but the recorder never joined it, so nothing is known. It may drop LD_PRELOAD, or have file capabilities (getcap).',
-    ];
-  }
-  const named: NamedProcess[] = [];
-  for (const one of recorded)
-    named.push({ recorded: one, symbols: await nameStacks(one.model, liveStackIds(one.model)) });
-  const root = rootOf(named, rootPid);
-  const chosen = mostAddonMemory(named, root);
-  const { style, columns } = terminal;
-  const lines = [''];
-  lines.push(
-    ...renderExitReport(chosen.recorded.model, chosen.symbols, {
-      columns,
-      style,
-      tracePath: chosen.recorded.tracePath,
-      traceBytes: chosen.recorded.traceBytes,
-      memprofCommand: ownCommand(process.env['PATH'], process.cwd()),
-      warnings: chosen.recorded.warnings,
-    })
-      .trimEnd()
-      .split('\n'),
-  );
-  if (named.length > 1) {
-    const why =
-      chosen === root
-        ? 'above: the program that was started'
-        : 'above: the one whose packages hold most memory';
-    lines.push('', style.heading(`${formatCount(named.length)} processes ran; ${why}`));
-    lines.push(...processTable(named, chosen, terminal));
-  }
-  return lines;
-}
-
-function rootOf(named: readonly NamedProcess[], rootPid: number): NamedProcess {
-  const images = named.filter((one) => one.recorded.model.process.pid === rootPid);
-  return images.at(-1) ?? named.find((one) => one.recorded.isRoot) ?? named[0];
-}
-
-/** The root, unless packages of another process hold more than the root's. */
-function mostAddonMemory(named: readonly NamedProcess[], root: NamedProcess): NamedProcess {
-  let chosen = root;
-  let most = packageBytes(root);
-  for (const one of named) {
-    const bytes = packageBytes(one);
-    if (bytes > most) {
-      most = bytes;
-      chosen = one;
-    }
-  }
-  return chosen;
-}
-
-function packageBytes({ recorded, symbols }: NamedProcess): number {
-  return collectOwners(recorded.model, symbols)
-    .filter((one) => one.owner.kind === 'package')
-    .reduce((sum, one) => sum + (one.beforeTeardown ?? one.atEnd).sizeBytes, 0);
-}
-
-function processTable(
-  named: readonly NamedProcess[],
-  chosen: NamedProcess,
-  { columns, style }: Terminal,
-): string[] {
-  const rows = named.map((one) => {
-    const { model, tracePath } = one.recorded;
-    return [
-      one === chosen ? '>' : '',
-      String(model.process.pid),
-      formatBytes(liveBytes(model)),
-      escapeText(model.process.argv.map(shellQuote).join(' ')) ||
-        escapeText(model.process.executable),
-      tracePath === null ? '' : shellQuote(tracePath),
-    ];
-  });
-  return renderTable(
-    [
-      { title: '', align: 'left' },
-      { title: 'pid', align: 'right' },
-      { title: 'live', align: 'right', paint: style.bytes },
-      { title: 'command', align: 'left', flexible: true },
-      { title: 'trace', align: 'left' },
-    ],
-    rows,
-    { columns, heading: style.faint },
-  );
-}
-
-function liveBytes(model: TraceModel): number {
-  const { live } = model.beforeTeardown ?? model.atEnd;
-  let bytes = 0;
-  for (let row = 0; row < live.count; row++) bytes += live.sizeBytes[row];
-  return bytes;
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as util from 'node:util';
 import type { RootStatus } from './ended.js';
-import { ProcessRecorder } from './process-recorder.js';
+import type { ProcessRecorder } from './process-recorder.js';
 import type { RecordedProcess, RecorderOptions } from './recorded.js';
 import {
   makeSessionFolder,
@@ -48,6 +48,7 @@ export class Session {
   private readonly seen = new Set<string>();
   private readonly finished: RecordedProcess[] = [];
   private readonly warnings: string[] = [];
+  private recorderClass: typeof ProcessRecorder | null = null;
   private nextLivenessMs = 0;
   private pausedUntilMs = 0;
   private isStopping = false;
@@ -99,6 +100,8 @@ export class Session {
   }
 
   private async run(): Promise<void> {
+    // Loaded while the program starts.
+    this.recorderClass = (await import('./process-recorder.js')).ProcessRecorder;
     let pauseMs = minPauseMs;
     while (!this.isStopping) {
       if (performance.now() >= this.pausedUntilMs) {
@@ -131,11 +134,13 @@ export class Session {
   }
 
   private findProcesses(): void {
+    const Recorder = this.recorderClass;
+    if (Recorder === null) return;
     for (const name of readdirSync(this.folder)) {
       if (this.seen.has(name) || !/^p\d+\.\d+$/.test(name)) continue;
       this.seen.add(name);
       try {
-        const recorder = new ProcessRecorder(this.folder, name, this.options);
+        const recorder = new Recorder(this.folder, name, this.options);
         recorder.isRoot = recorder.pid === this.rootPid;
         for (const older of this.recorders) {
           if (older.pid === recorder.pid && older.generation < recorder.generation)
