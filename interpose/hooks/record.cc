@@ -87,7 +87,30 @@ uint32_t nested_stack(const ThreadState* state) {
   return state->currentStack != 0 ? state->currentStack : static_cast<uint32_t>(MP_MARKER_NESTED);
 }
 
-// One record with the tick already taken under begin().
+// The two records that nearly all events are, straight into the ring.
+MP_INLINE void commit_block(ThreadState* state, uint32_t type, uint64_t tick, uint64_t address) {
+  if (MP_UNLIKELY(state->nestedCount != 0)) ring::flush_nested(state, tick);
+  if (MP_LIKELY(ring::room(state, 2))) {
+    ring::put(state, ring::head_word(type, ring::in_order(state, tick)));
+    ring::put(state, address);
+    ring::publish(state);
+  }
+  ring::end(state);
+}
+
+MP_INLINE void commit_block(ThreadState* state, uint32_t type, uint64_t tick, uint64_t address,
+                            uint64_t size) {
+  if (MP_UNLIKELY(state->nestedCount != 0)) ring::flush_nested(state, tick);
+  if (MP_LIKELY(ring::room(state, 3))) {
+    ring::put(state, ring::head_word(type, ring::in_order(state, tick)));
+    ring::put(state, address);
+    ring::put(state, size);
+    ring::publish(state);
+  }
+  ring::end(state);
+}
+
+// Any other record, with the tick already taken under begin().
 MP_INLINE void commit(ThreadState* state, uint32_t type, uint64_t tick, const uint64_t* words,
                       uint32_t count) {
   if (MP_UNLIKELY(state->nestedCount != 0)) ring::flush_nested(state, tick);
@@ -110,7 +133,7 @@ void allocation(uint32_t type, void* block, size_t sizeBytes, unwind::Entry entr
   enter(state);
   words[1] = size_word(sizeBytes, take_stack(state, entry));
   ring::begin(state);
-  commit(state, type, tick_after(), words, 2);
+  commit_block(state, type, tick_after(), words[0], words[1]);
   state->currentStack = 0;
   leave(state);
 }
@@ -126,7 +149,7 @@ void release(uint32_t type, void* block) {
   }
   enter(state);
   ring::begin(state);
-  commit(state, type, tick_before(), words, 1);
+  commit_block(state, type, tick_before(), words[0]);
   leave(state);
 }
 

@@ -11,7 +11,7 @@
 
 // Bound by the loader when the program starts, so that nobody has to look it up later: dlsym takes
 // locks and allocates, and a process may join the session inside any malloc.
-extern "C" __attribute__((weak)) char _ZN2v87Isolate13TryGetCurrentEv;
+extern "C" __attribute__((weak)) void* _ZN2v87Isolate13TryGetCurrentEv();
 
 namespace mp::modules {
 namespace {
