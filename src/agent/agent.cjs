@@ -6,11 +6,21 @@
 // its globals later). Plain CommonJS without dependencies; must work in Node 20 and later.
 'use strict';
 
+// V8 makes no line tables for the code of these two compilers, and says of what TurboFan inlined the
+// position, but not the function. NODE_OPTIONS may not name these flags. They are the whole process's,
+// Workers included, and hold for everything compiled from now on.
+function turnOffCodeWithoutLines() {
+  const { setFlagsFromString } = require('node:v8');
+  for (const flag of ['--no-sparkplug', '--no-maglev', '--no-turbo-inlining'])
+    setFlagsFromString(flag);
+}
+
 function start() {
   // A start-up snapshot cannot hold an addon.
   if (process.execArgv.includes('--build-snapshot')) return;
   const { join } = require('node:path');
   const { isMainThread, threadId } = require('node:worker_threads');
+  if (process.env.MEMPROF_EXACT_LINES === '1' && isMainThread) turnOffCodeWithoutLines();
   // Not require(): the addon stays out of require.cache.
   const addon = { exports: {} };
   process.dlopen(addon, join(__dirname, '..', '..', 'build', 'Release', 'memprof_agent.node'));
