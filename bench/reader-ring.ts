@@ -1,63 +1,37 @@
 // A ring in plain memory, and the events that the benchmark of the reader publishes in it.
 import { EventType } from '../src/ledger/index.js';
 import { RingReader } from '../src/record/ring-reader.js';
-import { Magic, pageBytes, RingHeader, wireAbi } from '../src/record/wire.js';
+import { WrittenRing } from '../src/record/written-ring.js';
 
 const dataBytes = 4 << 20;
+const ticksPerEvent = 90;
 
 export class BenchRing {
   readonly reader: RingReader;
-  private readonly words: Uint32Array;
-  private readonly mask = dataBytes / 4 - 1;
-  private head = 0;
+  private readonly ring = new WrittenRing(dataBytes);
   private tick = 1000;
 
   constructor(index: number) {
-    const buffer = new ArrayBuffer(pageBytes + dataBytes);
-    const view = new DataView(buffer);
-    view.setBigUint64(RingHeader.magic, Magic.ring, true);
-    view.setUint32(RingHeader.abi, wireAbi, true);
-    view.setUint32(RingHeader.dataOffset, pageBytes, true);
-    view.setUint32(RingHeader.dataBytes, dataBytes, true);
-    this.words = new Uint32Array(buffer);
-    this.reader = new RingReader(buffer, index);
-    this.put(EventType.threadBegin, [1, index, 0, 0]);
-    this.publish();
+    this.reader = new RingReader(this.ring.buffer, index);
+    this.ring.put(EventType.threadBegin, this.tick, [1, index, 0, 0]);
   }
 
   get hasRoom(): boolean {
-    const tail = this.words[RingHeader.tail >>> 2] ?? 0;
-    return ((this.head / 2 - tail) >>> 0) * 8 < dataBytes - 256;
+    return this.ring.freeBytes > 1024;
   }
 
   allocate(address: number, sizeBytes: number, stackId: number): void {
-    const high = Math.floor(address / 2 ** 32);
-    this.put(EventType.malloc, [
-      address >>> 0,
-      high | (sizeBytes << 16),
-      stackId,
-      sizeBytes >>> 16,
-    ]);
+    this.tick += ticksPerEvent;
+    this.ring.putAllocation(EventType.malloc, this.tick, address, sizeBytes, stackId);
   }
 
   release(address: number): void {
-    this.put(EventType.free, [address >>> 0, Math.floor(address / 2 ** 32)]);
+    this.tick += ticksPerEvent;
+    this.ring.putRelease(EventType.free, this.tick, address);
   }
 
   publish(): void {
-    this.words[RingHeader.head >>> 2] = this.head / 2;
-  }
-
-  private put(type: number, halves: number[]): void {
-    this.tick += 90;
-    this.putHalf(this.tick >>> 0);
-    this.putHalf((type << 24) | Math.floor(this.tick / 2 ** 32));
-    for (const half of halves) this.putHalf(half);
-  }
-
-  private putHalf(half: number): void {
-    this.words[pageBytes / 4 + (this.head & this.mask)] = half;
-    this.head++;
+    this.ring.publish();
   }
 }
 

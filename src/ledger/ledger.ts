@@ -40,9 +40,9 @@ export class Ledger {
   unknownReleaseCount = 0;
   doubleAllocationCount = 0;
 
-  private slots = new Int32Array(initialCapacity * slotInts);
-  private capacity = initialCapacity;
-  private shift = 32 - Math.log2(initialCapacity);
+  private slots: Int32Array;
+  private capacity: number;
+  private shift: number;
 
   private allocationCount = 0;
   private allocatedBytes = 0;
@@ -68,6 +68,13 @@ export class Ledger {
 
   /** Holds what the look-ahead loaded, so that the compiler cannot drop the loads. */
   protected touched = 0;
+
+  /** `capacity`: places in the table at first, a power of two. */
+  constructor(capacity = initialCapacity) {
+    this.slots = new Int32Array(capacity * slotInts);
+    this.capacity = capacity;
+    this.shift = 32 - Math.log2(capacity);
+  }
 
   get blockCount(): number {
     return this.liveCount;

@@ -56,7 +56,7 @@ export interface RecordedParts {
 }
 
 export class Recording {
-  readonly ledger = new Ledger();
+  readonly ledger: Ledger;
   readonly mappings = new Mappings();
   readonly threads: ThreadFacts[] = [];
   readonly exit: ExitFacts = { kind: null, status: 0, teardown: null, teardownCode: 0 };
@@ -74,6 +74,11 @@ export class Recording {
   private readonly nameByTid = new Map<number, string>();
   private readonly marks: MarkFacts[] = [];
   private readonly texts = new Map<number, string>();
+
+  /** `capacity`: places in the ledger's table at first. */
+  constructor(capacity?: number) {
+    this.ledger = new Ledger(capacity);
+  }
 
   consume(batch: EventBatch): void {
     let row = 0;

@@ -101,7 +101,12 @@ export class Session {
 
   private async run(): Promise<void> {
     // Loaded while the program starts.
-    this.recorderClass = (await import('./process-recorder.js')).ProcessRecorder;
+    const [{ ProcessRecorder }, { rehearse }] = await Promise.all([
+      import('./process-recorder.js'),
+      import('./rehearsal.js'),
+    ]);
+    rehearse();
+    this.recorderClass = ProcessRecorder;
     let pauseMs = minPauseMs;
     while (!this.isStopping) {
       if (performance.now() >= this.pausedUntilMs) {
