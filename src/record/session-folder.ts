@@ -8,6 +8,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statfsSync,
   statSync,
   unlinkSync,
   writeSync,
@@ -25,7 +26,11 @@ export interface RingSizes {
 }
 
 const defaultSizes: RingSizes = { firstRingBytes: 4 << 20, ringBytes: 1 << 20, metaBytes: 1 << 20 };
+/** Where there is plenty: a program that starts fast fills 4 MiB before the reader is at work. */
+const ampleFirstRingBytes = 8 << 20;
 const minRingBytes = 256 << 10;
+/** So many times what is needed: then nobody asks the kernel to reserve it on trial. */
+const ampleFactor = 32;
 /** A process with a few threads, its stack table's first chunks and a child or two. */
 const roomForRings = 6;
 const stackChunkBytes = 1 << 20;
@@ -76,9 +81,11 @@ export function makeSessionFolder(
   const tried: string[] = [];
   for (const candidate of candidates) {
     let why = '';
-    for (const sizes of sizesToTry(wanted)) {
+    const hasAmpleRoom = freeBytes(candidate) > ampleFactor * neededBytes(defaultSizes);
+    const preferred = hasAmpleRoom ? { firstRingBytes: ampleFirstRingBytes, ...wanted } : wanted;
+    for (const sizes of sizesToTry(preferred)) {
       try {
-        return makeIn(candidate, sizes, wanted.maxFrames ?? maxFramesLimit);
+        return makeIn(candidate, sizes, wanted.maxFrames ?? maxFramesLimit, hasAmpleRoom);
       } catch (error) {
         const code = error instanceof Error && 'code' in error ? String(error.code) : '';
         if (code !== 'ENOSPC') {
@@ -125,16 +132,34 @@ function neededBytes(sizes: RingSizes): number {
   );
 }
 
-function makeIn(parent: string, sizes: RingSizes, maxFrames: number): SessionFolder {
+/** 0 where it cannot be known. */
+function freeBytes(folder: string): number {
+  try {
+    const { bavail, bsize } = statfsSync(folder);
+    return bavail * bsize;
+  } catch {
+    // Not there, or not ours: makeIn() says so.
+    return 0;
+  }
+}
+
+function makeIn(
+  parent: string,
+  sizes: RingSizes,
+  maxFrames: number,
+  hasAmpleRoom: boolean,
+): SessionFolder {
   const name = `memprof-${process.getuid?.() ?? 0}-${process.pid}-${randomBytes(6).toString('hex')}`;
   // Under a dot name until it is locked, so that no sweep takes it for a dead one.
   const temporary = join(parent, `.${name}`);
   mkdirSync(temporary, { mode: 0o700 });
   try {
-    // The kernel decides whether there is room: free space of a tmpfs may be shared and limited.
-    const probe = join(temporary, 'probe');
-    native.reserveFile(probe, neededBytes(sizes));
-    unlinkSync(probe);
+    if (!hasAmpleRoom) {
+      // The kernel decides whether there is room: free space of a tmpfs may be shared and limited.
+      const probe = join(temporary, 'probe');
+      native.reserveFile(probe, neededBytes(sizes));
+      unlinkSync(probe);
+    }
     const file = join(temporary, 'session');
     native.reserveFile(file, pageBytes);
     writeSessionHeader(file, sizes, maxFrames);

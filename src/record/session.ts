@@ -27,7 +27,7 @@ export interface SessionOptions extends RecorderOptions {
 /** Longer slices would hold up signals that have to be forwarded. */
 const sliceMs = 15;
 const minPauseMs = 2;
-const maxPauseMs = 20;
+const maxPauseMs = 10;
 const livenessIntervalMs = 50;
 const crowd = 4;
 const busyWords = 1 << 14;
@@ -52,6 +52,7 @@ export class Session {
   private nextLivenessMs = 0;
   private pausedUntilMs = 0;
   private isStopping = false;
+  private wake: () => void = () => undefined;
   private readonly loop: Promise<void>;
 
   constructor(options: SessionOptions) {
@@ -72,8 +73,7 @@ export class Session {
 
   /** The root has ended: records what is left of the session and closes it. */
   async finish(status: RootStatus): Promise<RecordedProcess[]> {
-    this.isStopping = true;
-    await this.loop;
+    await this.stop();
     const deadline = performance.now() + graceMs;
     while (true) {
       this.findProcesses();
@@ -92,8 +92,7 @@ export class Session {
 
   /** Gives up: the programs run on, nothing is reported. */
   async abort(): Promise<void> {
-    this.isStopping = true;
-    await this.loop.catch(() => undefined);
+    await this.stop().catch(() => undefined);
     for (const recorder of this.recorders) await recorder.abort();
     this.recorders.length = 0;
     removeSessionFolder(this.home);
@@ -121,9 +120,29 @@ export class Session {
         }
         pauseMs = isBusy ? 0 : Math.min(maxPauseMs, Math.max(minPauseMs, pauseMs * 1.5));
       }
-      // Even a pause of 0 lets signals and the child's exit through.
-      await sleep(pauseMs);
+      await this.pause(pauseMs);
     }
+  }
+
+  /** Ends early when the session is to stop. Even one of 0 lets signals and the child's exit through. */
+  private pause(ms: number): Promise<void> {
+    return new Promise((resume) => {
+      if (ms === 0) {
+        setImmediate(resume);
+        return;
+      }
+      const timer = setTimeout(resume, ms);
+      this.wake = () => {
+        clearTimeout(timer);
+        resume();
+      };
+    });
+  }
+
+  private stop(): Promise<void> {
+    this.isStopping = true;
+    this.wake();
+    return this.loop;
   }
 
   /** Returns whether much came. */
@@ -185,7 +204,7 @@ export class Session {
     // In slices: what is left of a long run can be hundreds of megabytes.
     while (recorder.slice(sliceMs, true).hasMore) {
       await recorder.catchUp();
-      await sleep(0);
+      await this.pause(0);
     }
     const isRoot = recorder.isRoot && status?.pid === recorder.pid;
     this.finished.push(await recorder.close(isRoot ? status : null, isStillRunning));
