@@ -27,7 +27,7 @@ export interface MapProblem {
 }
 
 const maxScriptBytes = 64 * 1024 * 1024;
-const maxMapBytes = 256 * 1024 * 1024;
+const maxMapBytes = 128 * 1024 * 1024;
 const maxSections = 10_000;
 
 interface LoadedMap {

@@ -12,11 +12,12 @@ export function localPath(reference: string, baseFolder: string): string | null 
   return posix.resolve(baseFolder, reference);
 }
 
-/** What a map calls a source, for people: the local path, else the name as it is. */
+/**
+ * What a map calls a source, for people: the local path, else the name as it is. A bundler's names
+ * (webpack://app/src/a.ts) count from a folder that the map does not tell.
+ */
 export function sourceName(reference: string, baseFolder: string): string {
-  // webpack://package/./src/a.ts names a file of the package.
-  const bundled = /^webpack:\/\/\/?([^/]*\/)?(\.\/.*)$/.exec(reference);
-  return localPath(bundled === null ? reference : bundled[2], baseFolder) ?? reference;
+  return localPath(reference, baseFolder) ?? reference;
 }
 
 function decoded(path: string): string | null {
