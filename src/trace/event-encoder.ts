@@ -67,6 +67,12 @@ export class EventEncoder {
     const { shift } = this;
     let { runThread, runLength, lastLow, lastHigh } = this;
     let pairRows = 0;
+    let lastStack = -1;
+    let lastBytesLow = 0;
+    let lastBytesHigh = 0;
+    let listThread = 0;
+    let use = 0;
+    let list = 0;
     for (let row = start; row < end; row++) {
       const kind = type[row]!;
       const thread = threadIndex[row]!;
@@ -93,13 +99,26 @@ export class EventEncoder {
         const bytesLow = sizeLow[row]!;
         const bytesHigh = sizeHigh[row]!;
         const stack = stackId[row]!;
-        const use = pairsOfChunk.find(stack, bytesLow, bytesHigh);
-        if (use === 0) {
-          this.pairs.varint(stack);
-          this.pairs.varint(bytesHigh * 4294967296 + bytesLow);
+        // Loops allocate the same again and again: then neither table is asked.
+        if (
+          stack !== lastStack ||
+          bytesLow !== lastBytesLow ||
+          bytesHigh !== lastBytesHigh ||
+          thread !== listThread
+        ) {
+          use = pairsOfChunk.find(stack, bytesLow, bytesHigh);
+          if (use === 0) {
+            this.pairs.varint(stack);
+            this.pairs.varint(bytesHigh * 4294967296 + bytesLow);
+          }
+          list = predictor.list(thread, bytesLow, bytesHigh);
+          // A new pair has its number from the next time on.
+          lastStack = use === 0 ? -1 : stack;
+          lastBytesLow = bytesLow;
+          lastBytesHigh = bytesHigh;
+          listThread = thread;
         }
         usesAt = putVarint(uses, usesAt, use);
-        const list = predictor.list(thread, bytesLow, bytesHigh);
         if (predictor.isNewest(list, low, high)) {
           placements[placementsAt++] = 0;
           // A pair takes it and puts it back.
@@ -143,8 +162,8 @@ export class EventEncoder {
           const address = addressHigh[row]! * 4294967296 + addressLow[row]!;
           addressesAt = putVarint(addresses, addressesAt, address);
         } else {
-          const list = predictor.list(thread, sizeLow[row]!, sizeHigh[row]!);
-          predictor.released(list, addressLow[row]!, addressHigh[row]!);
+          const listOfBlock = predictor.list(thread, sizeLow[row]!, sizeHigh[row]!);
+          predictor.released(listOfBlock, addressLow[row]!, addressHigh[row]!);
         }
       } else {
         const halves = 2 * recordWords(kind) - 2;
