@@ -1,5 +1,6 @@
 // Sentences about a process: how it ended, and what could not be recorded. Pure.
-import type { ProcessInfo, TraceModel } from '../model/index.js';
+import { FrameKind, Marker, type ProcessInfo, type TraceModel } from '../model/index.js';
+import { isServingLibrary } from '../symbols/index.js';
 import { formatBytes, formatCount, formatDuration } from './units.js';
 
 export function describeEnd(process: ProcessInfo): string {
@@ -30,8 +31,48 @@ export function describeEnd(process: ProcessInfo): string {
 const plural = (count: number, one: string, many = `${one}s`): string =>
   `${formatCount(count)} ${count === 1 ? one : many}`;
 
-/** One sentence for each kind of loss that is not zero. */
-export function lossLines(model: TraceModel): string[] {
+/**
+ * Whether a cut stack holds a frame that is not the executable's own. V8 recurses deeper than any
+ * limit while it reads Node's snapshot: every run on Node 20 has such a stack, and a warning that is
+ * always there would teach people to ignore warnings.
+ */
+function isCutOutsideExecutable({ stacks, stackTotals, modules, codes }: TraceModel): boolean {
+  const own = new Set(
+    modules
+      .filter((each) => each.isExecutable || each.isShim || isServingLibrary(each.path))
+      .map((each) => each.id),
+  );
+  const isCut = new Uint8Array(stacks.count);
+  const isForeign = new Uint8Array(stacks.count);
+  let isFound = false;
+  for (let id = 1; id < stacks.count; id++) {
+    const parent = stacks.parent[id];
+    const kind = stacks.kind[id];
+    if (kind === FrameKind.marker && stacks.index[id] === Marker.cut) {
+      isCut[id] = 1;
+      continue;
+    }
+    if (isCut[parent] === 0) continue;
+    isCut[id] = 1;
+    const isNative =
+      kind === FrameKind.native ||
+      kind === FrameKind.nativePc ||
+      kind === FrameKind.nativeRecovered;
+    const isNodes =
+      kind === FrameKind.builtin ||
+      kind === FrameKind.v8Unnamed ||
+      (isNative && own.has(stacks.index[id])) ||
+      (!isNative && /\bnode:/.test(codes[stacks.index[id]]?.rawName ?? ''));
+    isForeign[id] = isForeign[parent] === 1 || !isNodes ? 1 : 0;
+    if (stackTotals.allocationCount[id] === 0) continue;
+    if (isForeign[id] === 1) return true;
+    isFound = true;
+  }
+  return !isFound;
+}
+
+/** One sentence for each kind of loss that is not zero; `brief` leaves out what concerns nobody's code. */
+export function lossLines(model: TraceModel, detail: 'all' | 'brief' = 'all'): string[] {
   const { losses } = model;
   const lines: string[] = [];
   const say = (count: number, text: () => string) => {
@@ -52,7 +93,7 @@ export function lossLines(model: TraceModel): string[] {
       `${plural(losses.nestedEventCount, 'event')} of signal handlers that interrupted the recorder are without a stack`,
   );
   say(
-    losses.cutStackCount,
+    detail === 'all' || isCutOutsideExecutable(model) ? losses.cutStackCount : 0,
     () => `${plural(losses.cutStackCount, 'stack')} cut at the depth limit (--depth, at most 256)`,
   );
   say(

@@ -304,7 +304,7 @@ const blocks = (count: number): string =>
   `${formatCount(count)} ${count === 1 ? 'block' : 'blocks'}`;
 
 function warningLines(model: TraceModel, options: Drawing, style: Style): string[] {
-  const all = [...lossLines(model), ...(options.warnings ?? []).map(escapeText)];
+  const all = [...lossLines(model, 'brief'), ...(options.warnings ?? []).map(escapeText)];
   return all.flatMap((line) => wrap(line, options.columns, '! ', '  ')).map(style.warning);
 }
 

@@ -12,7 +12,7 @@ export {
   type NativeCertainty,
   type StackFrame,
 } from './frames.js';
-export { baseName, isNodeProcess, type Owner, type OwnerKind } from './owners.js';
+export { baseName, isNodeProcess, isServingLibrary, type Owner, type OwnerKind } from './owners.js';
 export {
   nearestPackage,
   noPackages,

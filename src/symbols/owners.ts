@@ -41,6 +41,11 @@ export interface OwnerFrame {
 
 const servingLibrary =
   /^(?:libc|libm|libstdc\+\+|libgcc_s|libc\+\+|libc\+\+abi|libpthread|libdl|librt|libutil|libmvec|ld-linux[\w-]*|ld)(?:-\d[\d.]*)?\.so(?:\.\d+)*$/;
+/** A C or C++ runtime library: it allocates for its caller. */
+export function isServingLibrary(path: string): boolean {
+  return servingLibrary.test(baseName(path));
+}
+
 const nodeLibrary = /^lib(?:node|v8[\w-]*)\.so(?:\.\d+)*$/;
 const cppRuntimeFunction = /^(?:std::|__gnu_cxx::|operator (?:new|delete))/;
 

@@ -96,6 +96,28 @@ test('every loss that is not zero is said', async (t) => {
   t.false((await report(leaky())).includes('!'));
 });
 
+test('a cut stack of Node alone is no news, one of an addon is', async (t) => {
+  const cutBelow = (leaf: string) => {
+    const m = new ModelBuilder();
+    m.live(
+      'at-end',
+      m.stack(`
+        libc.so.6 malloc
+        ${leaf}
+        node v8::internal::Deserializer
+        !cut
+      `),
+      64,
+      1,
+    );
+    return report(m, {}, (model) => {
+      model.losses.cutStackCount = 1;
+    });
+  };
+  t.false((await cutBelow('node v8::internal::Heap')).includes('cut at the depth limit'));
+  t.true((await cutBelow('addon.node Leak')).includes('1 stack cut at the depth limit'));
+});
+
 test('a program without Node has one moment and no runtime', async (t) => {
   const m = new ModelBuilder();
   m.process = {
