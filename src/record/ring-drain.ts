@@ -8,6 +8,12 @@ const maxStagedBytes = 64 << 20;
 /** ... unless one holds it up for long: its thread may wait for a lock that a waiting producer holds. */
 const maxStagedBytesWhenStuck = Math.min(4 * 2 ** 30, os.totalmem() / 8);
 
+/** What the drain needs of a process. */
+export type DrainedMemory = Pick<
+  ProcessMemory,
+  'pid' | 'hasSteadyClock' | 'fence' | 'addNewRings' | 'warnings'
+>;
+
 export interface DrainLimits {
   stagedBytes: number;
   stagedBytesWhenStuck: number;
@@ -15,12 +21,15 @@ export interface DrainLimits {
 
 export class RingDrain {
   readonly rings: RingReader[] = [];
-  private readonly memory: ProcessMemory;
+  private readonly memory: DrainedMemory;
   private readonly limits: DrainLimits;
 
   constructor(
-    memory: ProcessMemory,
-    limits = { stagedBytes: maxStagedBytes, stagedBytesWhenStuck: maxStagedBytesWhenStuck },
+    memory: DrainedMemory,
+    limits: DrainLimits = {
+      stagedBytes: maxStagedBytes,
+      stagedBytesWhenStuck: maxStagedBytesWhenStuck,
+    },
   ) {
     this.memory = memory;
     this.limits = limits;
@@ -30,9 +39,8 @@ export class RingDrain {
    * @param isFinal the process writes no more
    * @returns how many words came, and the tick below which a ring that was idle publishes nothing
    */
-  drain(isFinal: boolean): { words: number; now: number } {
+  drain(isFinal: boolean, nowMs = performance.now()): { words: number; now: number } {
     const { rings } = this;
-    const nowMs = performance.now();
     let now = Infinity;
     let words = 0;
     if (!isFinal) {
