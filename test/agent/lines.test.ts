@@ -117,6 +117,36 @@ for (const major of [20, 22, 24, 26]) {
     t.regex(inner?.file ?? '', /^data:text\/javascript/);
   });
 
+  check(titled('addresses that V8 uses again never name the wrong function or line'), async (t) => {
+    const addon = await buildAddon('keeper.cc');
+    const reuse = join(fixturesFolder, 'apps', 'reuse.cjs');
+    const stress = [
+      '--expose-gc',
+      '--stress-compaction',
+      '--stress-flush-code',
+      '--flush-bytecode',
+    ];
+    const report = await trace(t, path, [...stress, reuse, addon], ['--exact-lines']);
+    for (const first of [20003, 40003]) {
+      for (let i = 0; i < 240; i++) {
+        // V8 has several ways to call native code: a function may have several stacks.
+        const sites = report.sites.filter(
+          ({ moment, sizeBytes, blockCount }) =>
+            moment === 'at-end' && sizeBytes === blockCount * (first + 8 * i),
+        );
+        t.is(
+          sites.reduce((sum, { blockCount }) => sum + blockCount, 0),
+          4,
+        );
+        for (const { frames } of sites) {
+          const leaf = frames.find(({ kind }) => kind === 'js') as LineFrame;
+          const found = `${leaf.function} ${leaf.file}:${leaf.line}:${leaf.column} ${leaf.lineIs}`;
+          t.is(found, `reused${i} /reused.js:${10 * i + 5}:9 call`);
+        }
+      }
+    }
+  });
+
   check(titled('node -e has call lines'), async (t) => {
     const addon = await buildAddon('keeper.cc');
     const program = `const addon = require(${JSON.stringify(addon)});\nfunction f() {\n\n  addon.keep(400008);\n}\n\nf();`;
