@@ -107,7 +107,7 @@ function detail(each: Measured): string[] {
   return [
     `### ${each.title}`,
     '',
-    `${each.runs.native?.length ?? 0} rounds.`,
+    `Rounds: ${each.runs.native?.length ?? 0}.`,
     '',
     ...table(
       [
@@ -168,7 +168,7 @@ function walkTable(walks: WalkFigure[]): string[] {
       return formatSpread({ median: walk.medianNs, min: walk.minNs, max: walk.maxNs }, formatNs);
     }),
   ]);
-  const heads = columns.map((changing) => `${changing} leaf frames changed`);
+  const heads = columns.map((changing) => `leaf frames changed: ${changing}`);
   return table(['depth', 'aim, 3 changed', ...heads], rows);
 }
 
@@ -210,7 +210,7 @@ export function flatten(value: unknown, path = ''): [path: string, value: string
 
 const flatTable = (value: unknown): string[] => table(['figure', 'value'], flatten(value));
 
-/** Shares are cut, not rounded: 99.996 % is not all. */
+/** Cut, not rounded: 99.996 % is not all. */
 const percent = (share: number): string => `${(Math.floor(share * 1e4) / 100).toFixed(2)} %`;
 
 function stacksTable(figures: unknown): string[] {

@@ -21,26 +21,22 @@ function figureLine(figure: Figure): string {
   return `- ${figure.id}: ${formatFigure(figure.value)} ${figure.unit}, aim ${figure.aim} ${than}`;
 }
 
-/** The notes' text before the first `##`, and the headings that follow. */
-export function splitNotes(notes: string): { introduction: string; headings: string[] } {
+/** The notes from the first `##` on, and the headings in it. What stands before is for their writer. */
+export function splitNotes(notes: string): { sections: string; headings: string[] } {
   const lines = notes.split('\n');
   const first = lines.findIndex((line) => line.startsWith('## '));
-  const head = first < 0 ? lines : lines.slice(0, first);
+  const kept = first < 0 ? [] : lines.slice(first);
   return {
-    introduction: head
-      .filter((line) => !line.startsWith('# '))
-      .join('\n')
-      .trim(),
-    headings: lines.filter((line) => line.startsWith('## ')).map((line) => line.slice(3).trim()),
+    sections: kept.join('\n').trim(),
+    headings: kept.filter((line) => line.startsWith('## ')).map((line) => line.slice(3).trim()),
   };
 }
 
 function misses(results: Results, notes: string): string[] {
   const figures = figuresOf(results);
   const missed = figures.filter((figure) => !isReached(figure));
-  const { introduction, headings } = splitNotes(notes);
+  const { sections, headings } = splitNotes(notes);
   const unexplained = missed.filter(({ id }) => !headings.includes(id));
-  const sections = notes.slice(notes.search(/^## /m) >>> 0).trim();
   return [
     `${figures.length - missed.length} of ${figures.length} figures reach their aim (median).`,
     '',
@@ -48,7 +44,6 @@ function misses(results: Results, notes: string): string[] {
       ? []
       : ['These do not; what was tried, what it gave and where the time goes follows:', '']),
     ...missed.map(figureLine),
-    ...(introduction === '' ? [] : ['', introduction]),
     ...unexplained.flatMap(({ id }) => [
       '',
       `### ${id}`,

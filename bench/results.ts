@@ -200,7 +200,7 @@ export interface StacksRow {
   /** Of allocations, 0 to 1. */
   toRootShare: number;
   goal: number;
-  counts: Record<string, number>;
+  counts: Partial<Record<string, number>>;
 }
 
 /** Rows of bench/stacks.ts. Allocations whose stack ends early are in it by the reason for that. */
@@ -211,8 +211,12 @@ export function stacksRows(figures: unknown): StacksRow[] {
     if (typeof workload !== 'string' || typeof allocationCount !== 'number') return [];
     if (typeof toRootShare !== 'number' || typeof goal !== 'number') return [];
     const numbers = Object.entries(others).filter(([, value]) => typeof value === 'number');
-    const counts = Object.fromEntries(numbers) as Record<string, number>;
-    return [{ workload, allocationCount, toRootShare, goal, counts }];
+    const counts = Object.fromEntries(numbers) as StacksRow['counts'];
+    // By the counts where they are there: the share is rounded, and 99.9998 % is not all.
+    const { complete, recovered } = counts;
+    const isCounted = complete !== undefined && recovered !== undefined && allocationCount > 0;
+    const share = isCounted ? (complete + recovered) / allocationCount : toRootShare;
+    return [{ workload, allocationCount, toRootShare: share, goal, counts }];
   });
 }
 

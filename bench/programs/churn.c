@@ -25,7 +25,8 @@
     return block;                             \
   }
 CHAIN(0)
-CHAIN(1) CHAIN(2) CHAIN(3) CHAIN(4) CHAIN(5) CHAIN(6) CHAIN(7) CHAIN(8) CHAIN(9) CHAIN(10) CHAIN(11) CHAIN(12)
+CHAIN(1)
+CHAIN(2) CHAIN(3) CHAIN(4) CHAIN(5) CHAIN(6) CHAIN(7) CHAIN(8) CHAIN(9) CHAIN(10) CHAIN(11) CHAIN(12)
     CHAIN(13) CHAIN(14) CHAIN(15)
 
         static void* (*const kChains[16])(size_t) = {c0, c1, c2,  c3,  c4,  c5,  c6,  c7,

@@ -127,7 +127,7 @@ test('a missed aim without a note is marked, and with one the note is shown', (t
   const notes = '# Notes\n\nBy hand.\n\n## tree: wall\n\nTried a hash; gave 3 ns.\n';
   const withNote = renderResults(resultsOf(), notes);
   t.notRegex(withNote, /Not explained yet/);
-  t.regex(withNote, /By hand\.\n\n### tree: wall\n\nTried a hash; gave 3 ns\./);
+  t.regex(withNote, /\n\n### tree: wall\n\nTried a hash; gave 3 ns\./);
 });
 
 test('what was skipped is said with the reason and counts as no figure', (t) => {
@@ -147,12 +147,23 @@ test('a peer that is not installed leaves its columns empty and says how to get 
   t.is(lineWith(text, '| ≤ 45 |'), '| A tree of things | ≤ 45 | – | 40 | 1,000,000 | 1.50 |');
 });
 
-test('notes are split into what is said first and their sections', (t) => {
+test('a share of stacks is never rounded up to all of them', (t) => {
+  const row = { workload: 'tsc', allocationCount: 1e6, toRootShare: 1, goal: 0.999 };
+  const figures = [{ ...row, complete: 999_998, recovered: 1, cut: 1 }];
+  const { alone } = resultsOf();
+  const text = renderResults(
+    resultsOf({ alone: { ...alone, stacks: { figures, skipped: null } } }),
+    '',
+  );
+  t.is(lineWith(text, '| tsc |'), '| tsc | ≥ 99.9 % | 99.99 % | 1,000,000 | 999,998 | 1 | 1 |');
+});
+
+test('only the sections of the notes are copied, not what is said to their writer', (t) => {
   t.deepEqual(splitNotes('# Title\n\nFirst.\n\n## a: wall\n\nx\n## b\n'), {
-    introduction: 'First.',
+    sections: '## a: wall\n\nx\n## b',
     headings: ['a: wall', 'b'],
   });
-  t.deepEqual(splitNotes('First.\n'), { introduction: 'First.', headings: [] });
+  t.deepEqual(splitNotes('First.\n'), { sections: '', headings: [] });
 });
 
 test('results are written and read again, equal; anything else is refused', (t) => {
