@@ -19,6 +19,8 @@ export interface StackContext {
   executable: string;
   /** Files below it are shown relative to it. */
   cwd: string;
+  /** What each frame was found to be: thousands of sites share a few hundred frames. */
+  plumbingOf?: Map<StackFrame, Plumbing | null>;
 }
 
 export function ownerText(owner: Owner): string {
@@ -122,6 +124,8 @@ export function siteFrame(stack: NamedStack, context: StackContext): StackFrame 
 function isLibraryCode(frame: NamedFrame): boolean {
   return (
     frame.function !== null &&
+    // Most names can be told without taking them apart.
+    /std::|__gnu_cxx::|operator /.test(frame.function) &&
     /^(?:std::|__gnu_cxx::|operator (?:new|delete))/.test(qualifiedName(frame.function))
   );
 }
@@ -135,6 +139,13 @@ const plumbing = {
 type Plumbing = keyof typeof plumbing;
 
 function plumbingOf(frame: StackFrame, context: StackContext): Plumbing | null {
+  context.plumbingOf ??= new Map();
+  let kind = context.plumbingOf.get(frame);
+  if (kind === undefined) context.plumbingOf.set(frame, (kind = findPlumbing(frame, context)));
+  return kind;
+}
+
+function findPlumbing(frame: StackFrame, context: StackContext): Plumbing | null {
   if (frame.kind === 'marker') return null;
   if (isNodeInternal(frame, context) && !(frame.kind === 'native' && isLibraryCode(frame)))
     return 'node';
@@ -223,7 +234,7 @@ export function alikeKeys(context: StackContext): (stack: NamedStack) => string 
     if (id === undefined) ids.set(frame, (id = ids.size));
     return id;
   };
-  return (stack) => {
+  const keyOf = (stack: NamedStack): string => {
     const lines = foldPlumbing(stack.frames, context).map((line) => {
       if (line.frame === null) return line.text;
       // A run of one is still plumbing.
@@ -231,6 +242,12 @@ export function alikeKeys(context: StackContext): (stack: NamedStack) => string 
       return kind === 'node' ? plumbing[kind] : String(idOf(line.frame));
     });
     return `${stack.owner.key}\0${lines.join('\0')}`;
+  };
+  const keys = new Map<NamedStack, string>();
+  return (stack) => {
+    let key = keys.get(stack);
+    if (key === undefined) keys.set(stack, (key = keyOf(stack)));
+    return key;
   };
 }
 

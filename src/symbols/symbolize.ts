@@ -113,9 +113,13 @@ class FrameNamer {
   readonly #codeNames = new Map<number, string>();
   readonly #byRawFrame = new Map<string, Named>();
   readonly #interned = new Map<string, { id: number; frame: StackFrame }>();
+  /** Stacks share most of their nodes; a node's name does not depend on the stack. */
+  readonly #byNode: (Named | undefined)[];
+  readonly #recovered = new Map<StackFrame, StackFrame>();
 
   constructor(model: TraceModel, sourceMaps: SourceMaps) {
     this.#model = model;
+    this.#byNode = new Array<Named | undefined>(model.stacks.count);
     this.#callPlaces = new CallPlaces(model);
     this.#sourceMaps = sourceMaps;
     for (const module of model.modules) this.#moduleById.set(module.id, module);
@@ -207,13 +211,20 @@ class FrameNamer {
       frameCount++;
       if (module?.isShim === true && frames.length === 0) continue;
       const named = this.#named(node, module, frameCount - 1);
-      frames.push(...(isRecovered ? named.frames.map(markRecovered) : named.frames));
+      for (const frame of named.frames)
+        frames.push(isRecovered ? this.#markRecovered(frame) : frame);
       isRecovered = kind[node] === FrameKind.nativeRecovered;
       ids.push(named.ids);
       raw.push({ kind: kind[node], module, functionName: named.functionName });
     }
     const owner = ownerOf(raw, isNode, packageOf);
     return { frames, owner, key: `${owner.key}\0${ids.join(' ')}` };
+  }
+
+  #markRecovered(frame: StackFrame): StackFrame {
+    let marked = this.#recovered.get(frame);
+    if (marked === undefined) this.#recovered.set(frame, (marked = markRecovered(frame)));
+    return marked;
   }
 
   #moduleOf(node: number): ModuleInfo | null {
@@ -223,6 +234,12 @@ class FrameNamer {
   }
 
   #named(node: number, module: ModuleInfo | null, frameCount: number): Named {
+    let named = this.#byNode[node];
+    if (named === undefined) this.#byNode[node] = named = this.#nameNode(node, module, frameCount);
+    return named;
+  }
+
+  #nameNode(node: number, module: ModuleInfo | null, frameCount: number): Named {
     const { kind, index, offset } = this.#model.stacks;
     switch (kind[node]) {
       case FrameKind.native:
