@@ -52,6 +52,7 @@ export class Session {
   private nextLivenessMs = 0;
   private pausedUntilMs = 0;
   private isStopping = false;
+  private hasLetGo = false;
   private wake: () => void = () => undefined;
   private readonly loop: Promise<void>;
 
@@ -62,8 +63,8 @@ export class Session {
     this.folder = this.home.path;
     this.environment = { MEMPROF_SESSION: this.folder };
     this.loop = this.run();
-    // finish() awaits it; until then a failure waits there, too.
-    this.loop.catch(() => undefined);
+    // finish() awaits it and tells of a failure. The program must not wait for it meanwhile.
+    this.loop.catch(() => this.letGo());
   }
 
   /** Leaves the rings alone for a while: what a busy machine does to a reader. */
@@ -84,7 +85,7 @@ export class Session {
     }
     await this.detachRest(status);
     this.warnings.push(...untracedWarnings(this.folder));
-    removeSessionFolder(this.home);
+    this.letGo();
     const root = this.finished.findLast(({ isRoot }) => isRoot) ?? this.finished[0];
     root?.warnings.push(...this.warnings);
     return this.finished;
@@ -95,7 +96,7 @@ export class Session {
     await this.stop().catch(() => undefined);
     for (const recorder of this.recorders) await recorder.abort();
     this.recorders.length = 0;
-    removeSessionFolder(this.home);
+    this.letGo();
   }
 
   private async run(): Promise<void> {
@@ -137,6 +138,13 @@ export class Session {
         resume();
       };
     });
+  }
+
+  /** Whoever waits for the reader now sees that it is gone. */
+  private letGo(): void {
+    if (this.hasLetGo) return;
+    this.hasLetGo = true;
+    removeSessionFolder(this.home);
   }
 
   private stop(): Promise<void> {

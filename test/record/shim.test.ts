@@ -1,11 +1,12 @@
 // The reader against the real shim, where what matters happens in the reader.
 import { existsSync } from 'node:fs';
-import { readdir } from 'node:fs/promises';
+import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import test from 'ava';
 import { EventType } from '../../src/ledger/index.js';
-import { readTraceFile } from '../../src/record/index.js';
+import { shimPath } from '../../src/paths.js';
+import { readTraceFile, startSession } from '../../src/record/index.js';
 import { buildProgram } from '../e2e/support/build.js';
 import { onlyTrace, run, runBin, runTraced, scratchFolder } from '../e2e/support/run.js';
 
@@ -34,14 +35,16 @@ test('a process that outlives the program is recorded up to then, and goes on un
   const child = `
     const fs = require('node:fs');
     fs.writeFileSync('child-pid', String(process.pid));
-    setTimeout(() => {
+    const waiting = setInterval(() => {
+      if (!fs.existsSync('go')) return;
+      clearInterval(waiting);
       for (let i = 0; i < 1e5; i++) Buffer.allocUnsafeSlow(64);
       fs.writeFileSync('done', '');
-    }, 1500);`;
+    }, 20);
+    setTimeout(() => process.exit(1), 120_000).unref();`;
   const shell = `"${process.execPath}" -e '${child.replaceAll("'", `'\\''`)}' </dev/null >/dev/null 2>&1 & while [ ! -e child-pid ]; do sleep 0.05; done`;
   const outcome = await runTraced(['sh', '-c', shell], { cwd: folder });
   t.is(outcome.code, 0, outcome.stderr);
-  t.false(existsSync(join(folder, 'done')), 'memprof-run waits for a process that stays');
   const models = (await readdir(folder))
     .filter((name) => name.endsWith('.mprof'))
     .map((name) => readTraceFile(join(folder, name)));
@@ -49,7 +52,8 @@ test('a process that outlives the program is recorded up to then, and goes on un
   t.deepEqual(stayed?.process.ended, { how: 'still-running', code: null, signal: null });
   t.true(stayed?.complete);
   t.true((stayed?.totals.allocationCount ?? 0) > 1000);
-  for (let tries = 0; tries < 200 && !existsSync(join(folder, 'done')); tries++) await delay(50);
+  await writeFile(join(folder, 'go'), '');
+  for (let tries = 0; tries < 1000 && !existsSync(join(folder, 'done')); tries++) await delay(50);
   t.true(existsSync(join(folder, 'done')), 'the process did not survive its recording');
 });
 
@@ -84,4 +88,25 @@ test('SIGKILL of memprof-run with --events=none leaves a trace as of its last ch
   t.is(atEnd.live.count, totals.liveCount);
   t.is(totals.allocationCount - totals.releaseCount, totals.liveCount);
   t.is(totals.eventCounts[EventType.free], totals.releaseCount + model.losses.unknownReleaseCount);
+});
+
+test('a reader that fails does not hold up the program', async (t) => {
+  const program = await buildProgram('flood.c');
+  const folder = await scratchFolder(t);
+  const session = startSession({
+    events: 'full',
+    overwrite: false,
+    tracePathFor: () => {
+      throw new TypeError('a bug of ours');
+    },
+  });
+  // More events than its ring holds.
+  const outcome = await run([program, '2000000'], {
+    cwd: folder,
+    env: { ...session.environment, LD_PRELOAD: shimPath },
+  });
+  t.is(outcome.code, 0, outcome.stderr);
+  const status = { pid: 1, code: 0, signal: null };
+  await t.throwsAsync(session.finish(status), { message: 'a bug of ours' });
+  t.false(existsSync(session.folder));
 });
