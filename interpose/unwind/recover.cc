@@ -73,7 +73,7 @@ bool Paths::visit(const PathState& state) {
   uint64_t hash = mix(state.at, word_of(state.sp));
   hash = mix(hash, word_of(state.rbp) << 1 | (state.rbpLoaded ? 1 : 0));
   hash = mix(hash, word_of(state.savedAt));
-  hash = mix(hash, static_cast<uint64_t>(static_cast<uint32_t>(state.copySlot)) << 8 | state.copyReg) | 1;
+  hash |= 1;
   for (uint32_t i = 0; i < 8; ++i) {
     uint64_t& slot = scratch_.visited[((hash >> 20) + i) & (Scratch::kVisited - 1)];
     if (slot == hash) return false;
@@ -97,7 +97,7 @@ void Paths::write(PathState& state, uint8_t reg) {
     state.rbp = Place{};
     state.rbpLoaded = false;
   }
-  if (reg == state.copyReg) state.copyReg = kNoReg;
+  if (reg < 16) state.copies[reg] = Place{};
 }
 
 void Paths::load(PathState& state, uint8_t reg, const Place& from) {
@@ -110,9 +110,9 @@ void Paths::load(PathState& state, uint8_t reg, const Place& from) {
       state.rbp = from;
       state.rbpLoaded = true;
     }
-  } else if (reg != kRsp && reg != kNoReg && from.kind == Place::kFrame) {
-    state.copyReg = reg;
-    state.copySlot = from.offset;
+  } else if (reg < 16) {
+    if (from.kind == Place::kFrame || (from.kind == Place::kStack && from.offset >= 0))
+      state.copies[reg] = from;
   }
 }
 
@@ -127,6 +127,7 @@ void Paths::store_rbp(PathState& state, const Place& to) {
 void Paths::add_end(const PathState& state) {
   if (!hasEnds) return;
   Row row{};
+  int32_t frameAt = 0;
   int64_t cfa = static_cast<int64_t>(state.sp.offset) + 8;
   if (state.sp.kind == Place::kStack) {
     // A call stood at the beginning, where the stack is aligned; so it is where this frame began.
@@ -135,10 +136,10 @@ void Paths::add_end(const PathState& state) {
   } else if (state.sp.kind == Place::kFrame) {
     if (cfa < 16) return;
     row.cfa = Cfa::kRbp;
-  } else if (state.sp.kind == Place::kAtFrame) {
+  } else if (state.sp.kind == Place::kAtWord) {
     if (cfa != 0) return;  // the rule has no place for an offset
     row.cfa = Cfa::kAtRbp;
-    cfa = state.spSlot;
+    cfa = state.spWord.offset;
   } else {
     return;
   }
@@ -148,9 +149,15 @@ void Paths::add_end(const PathState& state) {
     if (!same(state.rbp, Place{Place::kFrame, 0}) || row.cfa != Cfa::kRsp) return;
     row.rbp = Rbp::kSame;
   } else if (row.cfa == Cfa::kAtRbp) {
-    if (state.rbp.kind != Place::kFrame || state.rbp.offset != static_cast<int16_t>(state.rbp.offset)) return;
+    if (state.rbp.kind != state.spWord.kind) return;
     row.rbp = Rbp::kAtRbp;
-    row.rbpOffset = static_cast<int16_t>(state.rbp.offset);
+    if (state.rbp.kind == Place::kStack) {
+      // Such a function has its frame pointer where it saved the caller's: to be tested.
+      frameAt = state.rbp.offset;
+      row.cfaOffset -= frameAt;
+    } else if (state.rbp.offset != 0) {
+      return;
+    }
   } else {
     if (state.rbp.kind != state.sp.kind) return;
     int64_t offset = state.rbp.offset - cfa;
@@ -159,9 +166,12 @@ void Paths::add_end(const PathState& state) {
     row.rbpOffset = static_cast<int16_t>(offset);
   }
   for (uint32_t i = 0; i < rowCount && i < kRowChoices; ++i) {
-    if (memcmp(&scratch_.rows[i], &row, sizeof row) == 0) return;
+    if (memcmp(&scratch_.rows[i], &row, sizeof row) == 0 && scratch_.frameAt[i] == frameAt) return;
   }
-  if (rowCount < kRowChoices) scratch_.rows[rowCount] = row;
+  if (rowCount < kRowChoices) {
+    scratch_.rows[rowCount] = row;
+    scratch_.frameAt[rowCount] = frameAt;
+  }
   ++rowCount;
 }
 
@@ -200,7 +210,9 @@ Paths::Next Paths::step(PathState& state, const Instruction& instruction) {
     case Op::kCallMemory:
     case Op::kCallAway:
       // A call leaves rsp and rbp as they were (psABI) or never comes back, which shows at the end.
-      if (instruction.op != Op::kPlain && state.copyReg < 3) state.copyReg = kNoReg;
+      if (instruction.op != Op::kPlain) {
+        for (uint8_t scratched : {0, 1, 2, 6, 7, 8, 9, 10, 11}) state.copies[scratched] = Place{};
+      }
       return Next::kGoesOn;
     case Op::kPush:
       state.sp = moved(state.sp, -instruction.value);
@@ -224,14 +236,13 @@ Paths::Next Paths::step(PathState& state, const Instruction& instruction) {
     case Op::kMove:
     case Op::kLea: {
       Place value = place_of(state, instruction.base, instruction.value);
-      bool isCopy = instruction.base == state.copyReg && state.copyReg != kNoReg;
-      int32_t slot = state.copySlot;
+      const Place word = instruction.base < 16 ? state.copies[instruction.base] : Place{};
       write(state, reg);
       if (reg == kRsp) {
         state.sp = value;
-        if (isCopy) {
-          state.sp = moved(Place{Place::kAtFrame, 0}, instruction.value);
-          state.spSlot = slot;
+        if (word.kind != Place::kLost) {
+          state.sp = moved(Place{Place::kAtWord, 0}, instruction.value);
+          state.spWord = word;
         }
       } else if (reg == kRbp) {
         state.rbp = value;

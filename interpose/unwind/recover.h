@@ -31,9 +31,9 @@ struct Code {
 struct Place {
   enum Kind : uint8_t {
     kLost,
-    kStack,    // the stack pointer at the beginning
-    kFrame,    // rbp at the beginning
-    kAtFrame,  // the word at (rbp at the beginning + slot)
+    kStack,   // the stack pointer at the beginning
+    kFrame,   // rbp at the beginning
+    kAtWord,  // a word of the frame
   } kind = kLost;
   int32_t offset = 0;
 };
@@ -47,9 +47,10 @@ struct PathState {
   Place savedAt;           // where this path itself put rbp
   Place saved;
   bool savedLoaded = false;
-  uint8_t copyReg = kNoReg;  // a register that holds the word at (rbp at the beginning + copySlot)
-  int32_t copySlot = 0;
-  int32_t spSlot = 0;  // sp.kind kAtFrame
+  // Registers that hold a word of the frame: its place. A function that aligns its stack keeps its CFA
+  // in one.
+  Place copies[16];
+  Place spWord;  // sp.kind kAtWord: the word that sp.offset counts from
 };
 
 constexpr uint32_t kRowChoices = 4;
@@ -60,6 +61,8 @@ struct Scratch {
   uint64_t visited[kVisited];  // hashes; 0: free
   PathState queue[kQueued];
   Row rows[kRowChoices];
+  // Where rbp must point for the row to be right, from the stack pointer; 0: anywhere.
+  int32_t frameAt[kRowChoices];
 };
 
 // The distinct rows that the paths from a return address give, in scratch.rows. More than

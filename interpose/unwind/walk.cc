@@ -14,13 +14,13 @@ constexpr uint32_t kMemos = 512;
 constexpr uint32_t kMaxExtras = MP_MAX_FRAMES * 4;
 
 enum RowFlags : uint8_t {
-  kGap = 1,        // a chain step through code that may not keep frame pointers
+  kNoRow = 1,      // no rows and none to be recovered: the stack ends here
   kV8 = 2,         // V8's code: its frame may be a JavaScript one
   kRecovered = 4,  // found by reading the code: what it leads to is tested at every use
   kAfterCall = 8,  // a return address that follows a call instruction, in a module's code
 };
 // What the quick walk leaves to the general one.
-constexpr uint8_t kNotQuick = kGap | kV8 | kRecovered;
+constexpr uint8_t kNotQuick = kNoRow | kV8 | kRecovered;
 
 // Two ways a set: with one, two hot addresses that collide cost a parse at every walk.
 struct CachedRow {
@@ -61,7 +61,6 @@ struct Fresh {
   uint64_t value;
   CachedRow* memo;  // nullptr: value is not the row's own
   uint32_t extraBegin, extraCount;
-  bool gapAbove;  // towards the root
 };
 
 struct Buffers {
@@ -310,6 +309,8 @@ bool Walk::recover(const Registers& registers, const modules::Module& module, Ro
   Row likely{};
   for (uint32_t i = 0; i < count; ++i) {
     Row choice = scratch.rows[i];
+    const int32_t frameAt = scratch.frameAt[i];
+    if (frameAt != 0 && registers.rbp != registers.sp + static_cast<uintptr_t>(frameAt)) continue;
     Instruction call;
     Code callCode;
     if (!leads_to_call(registers, choice, &call, &callCode)) continue;
@@ -336,7 +337,8 @@ MP_NOINLINE void Walk::describe(const Registers& registers, CachedRow* entry) {
   uintptr_t lookup = registers.exact ? registers.pc : ReturnAddress{registers.pc}.lookup();
   const modules::Module* module = modules::find(lookup);
   if (module == nullptr) {
-    entry->row.cfa = Cfa::kChain;
+    // Code that somebody else made at run time: whether it keeps frame pointers, nobody knows.
+    entry->row.cfa = modules::has_v8() ? Cfa::kChain : Cfa::kNone;
     entry->row.flags = kV8;
     return;
   }
@@ -350,11 +352,11 @@ MP_NOINLINE void Walk::describe(const Registers& registers, CachedRow* entry) {
   if (!registers.exact && entry->row.cfa != Cfa::kSignal && is_planted(table, *module, registers.pc)) {
     entry->row.cfa = Cfa::kEnd;
   } else if (!found) {
-    entry->row.cfa = Cfa::kChain;
-    entry->row.flags = module->keepsFramePointers ? kV8 : kGap;
+    entry->row.cfa = module->keepsFramePointers ? Cfa::kChain : Cfa::kNone;
+    entry->row.flags = module->keepsFramePointers ? kV8 : kNoRow;
   }
   if (registers.exact) return;
-  if (entry->row.flags == kGap) {
+  if (entry->row.flags == kNoRow) {
     uint64_t known = static_cast<uint64_t>(module->id) << 40 | (registers.pc - module->base);
     Row row{};
     if (!known_row(known, &row)) {
@@ -417,7 +419,6 @@ MP_NOINLINE void Walk::name_v8(const Registers& registers, Fresh* fresh) {
     fresh->value = stacks::encode(MP_FRAME_V8_UNNAMED, address);
   } else {
     fresh->value = stacks::encode(MP_FRAME_UNKNOWN, address);
-    fresh->gapAbove = true;
   }
 }
 
@@ -478,7 +479,6 @@ MP_INLINE bool Walk::step(const Row& row, Registers* registers, const uintptr_t*
 }
 
 MP_INLINE uint32_t intern(Buffers& buffers, uint32_t parent, const Fresh& fresh) {
-  if (MP_UNLIKELY(fresh.gapAbove)) parent = stacks::intern(parent, stacks::encode_marker(MP_MARKER_GAP));
   CachedRow* row = fresh.memo;
   if (MP_LIKELY(row != nullptr)) {
     // frame: the row may have been evicted since, by a frame further up.
@@ -538,7 +538,6 @@ MP_NOINLINE uint32_t Walk::not_recovered(uint32_t count) {
   Fresh& last = buffers_.fresh[count - 1];
   last.value = stacks::encode(MP_FRAME_NATIVE, last.value & ((UINT64_C(1) << 60) - 1));
   last.memo = nullptr;
-  last.gapAbove = false;
   first_ = MP_MAX_FRAMES;
   keepable_ = false;
   return MP_MARKER_BROKEN;
@@ -579,12 +578,11 @@ MP_NOINLINE uint32_t Walk::run(Registers registers, uint32_t count, const uintpt
     fresh.frame.rbpSlot = rbpSlot;
     fresh.value = row->frame;
     fresh.memo = row == &uncached_ ? nullptr : row;
-    fresh.gapAbove = (row->row.flags & kGap) != 0;
     fresh.extraBegin = extraCount_;
     fresh.extraCount = 0;
     if (MP_UNLIKELY(row->row.flags & kV8)) name_v8(registers, &fresh);
-    if (MP_UNLIKELY(row->row.cfa == Cfa::kEnd || (fresh.gapAbove && is_process_entry(registers)))) {
-      fresh.gapAbove = false;
+    if (MP_UNLIKELY(row->row.cfa == Cfa::kEnd ||
+                    ((row->row.flags & kNoRow) != 0 && is_process_entry(registers)))) {
       first_ = MP_MAX_FRAMES;
       root = walker_.root;
       break;
@@ -603,17 +601,11 @@ MP_NOINLINE uint32_t Walk::run(Registers registers, uint32_t count, const uintpt
       root = not_recovered(count);
       break;
     }
-    if (MP_UNLIKELY(fresh.gapAbove) && stepped) {
-      const modules::Module* next = modules::find(registers.pc - 1);
-      stepped = next != nullptr && registers.pc - next->low > 8 && follows_call(registers.pc);
-    }
     if (MP_UNLIKELY(!stepped || registers.pc == 0)) {
       // A return address of 0 is the other way to end a thread's first frame.
-      bool atEnd = stepped && !fresh.gapAbove;
-      fresh.gapAbove = false;
       first_ = MP_MAX_FRAMES;
-      root = atEnd ? walker_.root : static_cast<uint32_t>(MP_MARKER_BROKEN);
-      if (!atEnd) keepable_ = false;
+      root = stepped ? walker_.root : static_cast<uint32_t>(MP_MARKER_BROKEN);
+      if (!stepped) keepable_ = false;
       break;
     }
   }
@@ -678,7 +670,6 @@ MP_INLINE uint32_t walk(Walker& walker, Entry entry) {
       fresh.memo = row;
       fresh.extraBegin = 0;
       fresh.extraCount = 0;
-      fresh.gapAbove = false;
       if (row->row.rbp == Rbp::kAtCfa) {
         uintptr_t slot = cfa + static_cast<intptr_t>(row->row.rbpOffset);
         if (MP_UNLIKELY(slot < low || slot >= high || (slot & 7) != 0)) break;

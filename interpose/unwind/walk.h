@@ -1,5 +1,6 @@
 // Takes stacks. Walks by unwind rows (rows.h) with a cache per thread; by the frame-pointer chain
-// through V8's code, and, with a marker that says so, through other code without rows.
+// through V8's code; and through other code without rows by reading it (recover.h), else not at all: a
+// frame pointer that nobody promises leads to frames that were never active.
 //
 // Verified reuse: the thread's last stack is kept with every word that its walk read. When a new
 // walk reaches a frame of it (same stack pointer, return address and rbp) and all words from there
