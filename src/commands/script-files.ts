@@ -37,6 +37,8 @@ export function mapProblemText({ file, reason }: MapProblem): string | null {
       return `${file} or its source map changed after the program started: its own lines are shown`;
     case 'unusable':
       return `the source map of ${file} cannot be used: its own lines are shown`;
+    case 'transformed':
+      return `${file} is not the text that ran (a loader compiled it in memory, or it changed since): its lines are not shown`;
     case 'missing':
       return null;
   }

@@ -23,7 +23,7 @@ export interface OriginalPlace extends PlaceInScript {
 
 export interface MapProblem {
   file: string;
-  reason: 'changed' | 'missing' | 'unusable';
+  reason: 'changed' | 'missing' | 'unusable' | 'transformed';
 }
 
 const maxScriptBytes = 64 * 1024 * 1024;
@@ -67,6 +67,29 @@ export class SourceMapper {
       this.#problems.push({ file: place.file, reason: 'unusable' });
       return null;
     }
+  }
+
+  /**
+   * Is the text that ran another than the file's (a loader such as ts-node or tsx compiles in memory)?
+   * `functions`: where V8 says that the script's functions start. Whole: one that cannot be there
+   * makes every line of the script doubtful.
+   */
+  isTransformed(file: string, functions: readonly { line: number; column: number }[]): boolean {
+    const script = file.startsWith('/') ? this.#files.read(file, maxScriptBytes) : null;
+    // A file with a map is the compiler's output, and what changed since is told by the map's reader.
+    if (script === null || findMapUrl(script.text) !== null) return false;
+    const lines = script.text.split('\n');
+    const mayStandAt = typescript.test(file) ? startsFunction : /(?:)/;
+    const fits = functions.every(({ line, column }) => {
+      const text = lines[line - 1];
+      // In front of a script's first line there may have been a wrapper.
+      return (
+        text !== undefined &&
+        (line === 1 || (column <= text.length + 1 && mayStandAt.test(text.slice(column - 1))))
+      );
+    });
+    if (!fits) this.#problems.push({ file, reason: 'transformed' });
+    return !fits;
   }
 
   #load(file: string): LoadedMap | null {
@@ -120,6 +143,9 @@ function originalIn({ map, folder, lines }: LoadedMap, place: PlaceInScript): Or
   };
 }
 
+const typescript = /\.[cm]?tsx?$/;
+/** V8's place of a function: its parameters, a name or keyword, or a body without either. */
+const startsFunction = /^(?:[([{<=#"'\x60*]|[\p{ID_Start}\p{N}$_])/u;
 const identifier = /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u;
 
 /** A map may be fetched with a version behind it. */

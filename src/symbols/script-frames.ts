@@ -13,17 +13,23 @@ export interface SourceMaps {
     column: number;
     name: string | null;
   } | null;
+  isTransformed(file: string, functions: readonly { line: number; column: number }[]): boolean;
 }
 
-export const noSourceMaps: SourceMaps = { original: () => null };
+/** Scripts whose lines are not those of the file of that name. */
+export type IsTransformed = (file: string) => boolean;
+
+export const noSourceMaps: SourceMaps = { original: () => null, isTransformed: () => false };
 
 export function scriptFrame(
   name: V8Name,
   call: CodePlace | null,
   sourceMaps: SourceMaps,
+  isTransformed: IsTransformed,
 ): NamedFrame {
-  const line = call?.line ?? name.line;
-  const column = call === null ? name.column : call.column;
+  const isOther = name.file !== null && isTransformed(name.file);
+  const line = isOther ? null : (call?.line ?? name.line);
+  const column = isOther ? null : call === null ? name.column : call.column;
   const frame: NamedFrame = {
     kind: 'js',
     function: name.function,

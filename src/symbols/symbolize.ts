@@ -12,7 +12,7 @@ import { frameKey, markerFrame, type NamedFrame, type StackFrame } from './frame
 import { baseName, isNodeProcess, type Owner, type OwnerFrame, ownerOf } from './owners.js';
 import { noPackages, type PackageLookup } from './packages.js';
 import type { FrameResolver, ResolvedModule } from './resolver.js';
-import { noSourceMaps, type SourceMaps, scriptFrame } from './script-frames.js';
+import { type IsTransformed, noSourceMaps, type SourceMaps, scriptFrame } from './script-frames.js';
 import { parseV8Name } from './v8-names.js';
 
 export interface NamedStack {
@@ -109,6 +109,7 @@ class FrameNamer {
   readonly #model: TraceModel;
   readonly #callPlaces: CallPlaces;
   readonly #sourceMaps: SourceMaps;
+  readonly #isTransformed: IsTransformed;
   readonly #moduleById = new Map<number, ModuleInfo>();
   readonly #codeNames = new Map<number, string>();
   readonly #byRawFrame = new Map<string, Named>();
@@ -122,6 +123,7 @@ class FrameNamer {
     this.#byNode = new Array<Named | undefined>(model.stacks.count);
     this.#callPlaces = new CallPlaces(model);
     this.#sourceMaps = sourceMaps;
+    this.#isTransformed = transformedScripts(model, sourceMaps);
     for (const module of model.modules) this.#moduleById.set(module.id, module);
     for (const code of model.codes) this.#codeNames.set(code.id, code.rawName);
   }
@@ -273,7 +275,9 @@ class FrameNamer {
   #code(codeId: number, offset: number): Named {
     const call = this.#callPlaces.find(codeId, offset);
     const key = `code ${codeId}${call === null ? '' : ` ${call.line}:${call.column}`}`;
-    return this.#once(key, () => codeFrame(this.#codeNames.get(codeId), call, this.#sourceMaps));
+    return this.#once(key, () =>
+      codeFrame(this.#codeNames.get(codeId), call, this.#sourceMaps, this.#isTransformed),
+    );
   }
 
   #once(key: string, make: () => StackFrame): Named {
@@ -290,6 +294,30 @@ function isNative(kind: number): boolean {
 /** What a native frame's name depends on. */
 function nativeKey(kind: number, offset: number): string {
   return `${kind === FrameKind.nativePc ? kind : FrameKind.native} ${offset}`;
+}
+
+/** Asks once for each script, with all the functions that V8 named in it. */
+function transformedScripts(model: TraceModel, sourceMaps: SourceMaps): IsTransformed {
+  const known = new Map<string, boolean>();
+  let functionsOf: Map<string, { line: number; column: number }[]> | null = null;
+  return (file) => {
+    let answer = known.get(file);
+    if (answer !== undefined) return answer;
+    if (functionsOf === null) {
+      functionsOf = new Map();
+      for (const code of model.codes) {
+        if (code.kind !== 'bytecode') continue;
+        const { file: script, line, column } = parseV8Name(code.rawName);
+        if (script === null || line === null || column === null) continue;
+        const places = functionsOf.get(script);
+        if (places === undefined) functionsOf.set(script, [{ line, column }]);
+        else places.push({ line, column });
+      }
+    }
+    answer = sourceMaps.isTransformed(file, functionsOf.get(file) ?? []);
+    known.set(file, answer);
+    return answer;
+  };
 }
 
 /** A return address is the instruction after the call, which may belong to another line or function. */
@@ -375,10 +403,11 @@ function codeFrame(
   rawName: string | undefined,
   call: CodePlace | null,
   sourceMaps: SourceMaps,
+  isTransformed: IsTransformed,
 ): NamedFrame {
   if (rawName === undefined) return builtinFrame(null);
   const name = parseV8Name(rawName);
-  if (name.kind === 'js') return scriptFrame(name, call, sourceMaps);
+  if (name.kind === 'js') return scriptFrame(name, call, sourceMaps, isTransformed);
   return {
     kind: name.kind,
     function: name.function,

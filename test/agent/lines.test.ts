@@ -82,7 +82,9 @@ for (const major of [20, 22, 24, 26]) {
     const report = await trace(t, path, [app, addon, '400000'], ['--exact-lines']);
     assertLines(t, report, app, 400000, true);
     assertLines(t, report, app, 410000, true);
+    // V8's own work at a function's entry (a stack guard, an interrupt) stands at the function's head.
     const unplaced = report.sites
+      .filter(({ frames }) => frames.some((frame) => frame.function?.includes('keep_block')))
       .flatMap((site) => site.frames as LineFrame[])
       .filter((frame) => frame.file === app && frame.lineIs !== 'call');
     t.deepEqual(unplaced, []);

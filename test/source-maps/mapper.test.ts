@@ -219,3 +219,24 @@ test('whatever a map holds, nothing throws and every answer is a place', (t) => 
   );
   t.pass();
 });
+
+test('a script whose functions cannot stand where V8 saw them ran with another text', (t) => {
+  const text = 'interface A {}\n\nexport function tea(a: A) {\n  return a;\n}\n';
+  const asked = (file: string, ...places: [line: number, column: number][]) => {
+    const mapper = mapperOf({ [file]: text });
+    const answer = mapper.isTransformed(
+      file,
+      places.map(([line, column]) => ({ line, column })),
+    );
+    t.is(mapper.problems.length, answer ? 1 : 0);
+    return answer;
+  };
+  t.false(asked('/a.ts', [1, 1], [3, 20]), 'types were blanked out');
+  t.true(asked('/a.ts', [1, 1], [3, 21], [5, 1]), 'a function at a closing brace');
+  t.true(asked('/a.ts', [3, 400]), 'behind the end of its line');
+  t.true(asked('/a.js', [9, 1]), 'behind the last line');
+  t.false(asked('/a.js', [5, 1]), 'plain JavaScript may be anything');
+  t.false(asked('/a.js', [1, 70]), 'a wrapper may stand in front of the first line');
+  t.false(asked('node:fs', [9999, 1]));
+  t.false(mapperOf({ '/a.js': external }).isTransformed('/a.js', [{ line: 99, column: 1 }]));
+});
