@@ -52,6 +52,9 @@ struct State {
   std::atomic<int> arrayOffset, bytecodeOffset;  // from fp
   Attached attached[kAttachedCount];
   uint32_t attachedCount;
+  // While an isolate tells what code it has, frames that had no name get one: each time counts as an
+  // epoch, or a kept stack would keep its nameless frames.
+  std::atomic<uint32_t> enumerating, namedCount;
 };
 State state;
 Announce announce = meta::code;
@@ -177,6 +180,7 @@ uint32_t add_code(const JitCodeEvent& event) {
 void on_added(const JitCodeEvent& event) {
   LineTable* table = state.lines.take(event.codeStart);
   uint32_t id = add_code(event);
+  if (state.enumerating.load(relaxed) != 0) state.namedCount.fetch_add(1, release);
   if (table == nullptr) return;
   if (id != 0) send_lines(event, id, table);
   state.lines.give_back(table);
@@ -346,9 +350,12 @@ void attach_current_isolate() {
   if (array < -0x30 || array > -8 || offset < -0x30 || offset > -8) return;
   state.arrayOffset.store(array, relaxed);
   state.bytecodeOffset.store(offset, relaxed);
+  state.enumerating.fetch_add(1, relaxed);
   _ZN2v87Isolate22SetJitCodeEventHandlerENS_19JitCodeEventOptionsEPFvPKNS_12JitCodeEventEE(
       isolate, kEnumExisting, on_event);
+  state.enumerating.fetch_sub(1, relaxed);
   learn_text_copy(isolate);
+  state.namedCount.fetch_add(1, release);
 }
 
 void forget_range(uintptr_t start, size_t bytes) {
@@ -362,7 +369,9 @@ void forget_range(uintptr_t start, size_t bytes) {
   }
 }
 
-uint32_t epoch() { return state.map.epoch() + state.attachedCount; }
+uint32_t epoch() {
+  return state.map.epoch() + state.attachedCount + state.namedCount.load(std::memory_order_acquire);
+}
 
 uint32_t code_count() { return state.nextId.load(relaxed) + 1; }
 
