@@ -29,6 +29,7 @@ export interface MapProblem {
 const maxScriptBytes = 64 * 1024 * 1024;
 const maxMapBytes = 128 * 1024 * 1024;
 const maxSections = 10_000;
+const longestWrapper = 100;
 
 interface LoadedMap {
   map: TraceMap;
@@ -82,11 +83,10 @@ export class SourceMapper {
     const mayStandAt = typescript.test(file) ? startsFunction : /(?:)/;
     const fits = functions.every(({ line, column }) => {
       const text = lines[line - 1];
-      // In front of a script's first line there may have been a wrapper.
-      return (
-        text !== undefined &&
-        (line === 1 || (column <= text.length + 1 && mayStandAt.test(text.slice(column - 1))))
-      );
+      if (text === undefined) return false;
+      // In front of the first line there may be a wrapper, such as Node's of CommonJS.
+      if (line === 1) return column <= text.length + longestWrapper;
+      return column <= text.length + 1 && mayStandAt.test(text.slice(column - 1));
     });
     if (!fits) this.#problems.push({ file, reason: 'transformed' });
     return !fits;

@@ -237,6 +237,7 @@ test('a script whose functions cannot stand where V8 saw them ran with another t
   t.true(asked('/a.js', [9, 1]), 'behind the last line');
   t.false(asked('/a.js', [5, 1]), 'plain JavaScript may be anything');
   t.false(asked('/a.js', [1, 70]), 'a wrapper may stand in front of the first line');
+  t.true(asked('/a.js', [1, 449]), 'all of it on one line');
   t.false(asked('node:fs', [9999, 1]));
   t.false(mapperOf({ '/a.js': external }).isTransformed('/a.js', [{ line: 99, column: 1 }]));
 });
