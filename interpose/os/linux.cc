@@ -185,14 +185,17 @@ long current_folder(char* buffer, size_t capacity) {
   return got > 0 ? got - 1 : got;
 }
 
-bool readable_range(uintptr_t address, uintptr_t* low, uintptr_t* high) {
+namespace {
+
+// permission: its letter, at `column` of "rwxp".
+bool range_with(char permission, int column, uintptr_t address, uintptr_t* low, uintptr_t* high) {
   int fd = static_cast<int>(call(SYS_openat, AT_FDCWD, text("/proc/self/maps"), O_RDONLY | O_CLOEXEC, 0));
   if (fd < 0) return false;
   // A line is "low-high rwxp ..."; only that much of it is kept, so a long path does no harm.
   char chunk[1024];
   uintptr_t bounds[2] = {0, 0};
-  int field = 0;  // 0: low, 1: high, 2: first permission, 3: the rest of the line
-  bool readable = false;
+  int field = 0;  // 0: low, 1: high, 2 to 5: permissions, 6: the rest of the line
+  bool permitted = false;
   bool found = false;
   while (!found) {
     long got = call(SYS_read, fd, reinterpret_cast<long>(chunk), sizeof chunk);
@@ -201,11 +204,11 @@ bool readable_range(uintptr_t address, uintptr_t* low, uintptr_t* high) {
     for (long i = 0; i < got && !found; ++i) {
       char c = chunk[i];
       if (c == '\n') {
-        found = readable && address >= bounds[0] && address < bounds[1];
+        found = permitted && address >= bounds[0] && address < bounds[1];
         if (!found) {
           bounds[0] = bounds[1] = 0;
           field = 0;
-          readable = false;
+          permitted = false;
         }
       } else if (field < 2) {
         if (c == '-' || c == ' ') {
@@ -213,9 +216,9 @@ bool readable_range(uintptr_t address, uintptr_t* low, uintptr_t* high) {
         } else {
           bounds[field] = bounds[field] * 16 + static_cast<uintptr_t>(c <= '9' ? c - '0' : c - 'a' + 10);
         }
-      } else if (field == 2) {
-        readable = c == 'r';
-        field = 3;
+      } else if (field < 6) {
+        if (field - 2 == column) permitted = c == permission;
+        ++field;
       }
     }
   }
@@ -225,6 +228,16 @@ bool readable_range(uintptr_t address, uintptr_t* low, uintptr_t* high) {
     *high = bounds[1];
   }
   return found;
+}
+
+}  // namespace
+
+bool readable_range(uintptr_t address, uintptr_t* low, uintptr_t* high) {
+  return range_with('r', 0, address, low, high);
+}
+
+bool executable_range(uintptr_t address, uintptr_t* low, uintptr_t* high) {
+  return range_with('x', 2, address, low, high);
 }
 
 bool is_mapped(uintptr_t page) {

@@ -49,6 +49,8 @@ long current_folder(char* buffer, size_t capacity);
 
 // The readable mapping that holds an address. Slow: reads /proc/self/maps. False: none.
 bool readable_range(uintptr_t address, uintptr_t* low, uintptr_t* high);
+// The same for a mapping that can be executed.
+bool executable_range(uintptr_t address, uintptr_t* low, uintptr_t* high);
 
 // The page is part of some mapping.
 bool is_mapped(uintptr_t page);

@@ -11,6 +11,7 @@ namespace mp::unwind {
 
 constexpr uint32_t kSets = 2048;
 constexpr uint32_t kMemos = 512;
+constexpr uint32_t kCodeRanges = 8;
 constexpr uint32_t kMaxExtras = MP_MAX_FRAMES * 4;
 
 enum RowFlags : uint8_t {
@@ -72,6 +73,8 @@ struct Buffers {
   Fresh fresh[MP_MAX_FRAMES];
   Extra extras[kMaxExtras];  // of the kept stack, root first
   Extra freshExtras[kMaxExtras];
+  Range code[kCodeRanges];  // mappings in no image that were found to hold code
+  uint32_t codeNext;
   Scratch scratch;  // for reading code; its pages are untouched until then
 };
 
@@ -113,7 +116,8 @@ class Walk {
   bool recover(const Registers& registers, const modules::Module& module, Row* row);
   bool leads_to_call(const Registers& registers, const Row& row, Instruction* call, Code* code);
   bool is_call_in_v8(const Registers& registers);
-  void name_v8(const Registers& registers, Fresh* fresh);
+  bool name_v8(const Registers& registers, Fresh* fresh);
+  bool is_code(uintptr_t pc);
   bool is_process_entry(const Registers& registers) const;
   bool step(const Row& row, Registers* registers, const uintptr_t** rbpSlot);
   bool step_out_of_signal(Registers* registers);
@@ -393,8 +397,19 @@ MP_INLINE CachedRow* Walk::look_up(const Registers& registers) {
   return victim;
 }
 
+// Whether an address in no image can be one of code at all.
+bool Walk::is_code(uintptr_t pc) {
+  for (const Range& range : buffers_.code) {
+    if (pc >= range.low && pc < range.high) return true;
+  }
+  Range found{};
+  if (!os::executable_range(pc, &found.low, &found.high)) return false;
+  buffers_.code[buffers_.codeNext++ % kCodeRanges] = found;
+  return true;
+}
+
 // V8's code: the frame is what the code map says of it, and of the words that identify it.
-MP_NOINLINE void Walk::name_v8(const Registers& registers, Fresh* fresh) {
+MP_NOINLINE bool Walk::name_v8(const Registers& registers, Fresh* fresh) {
   uintptr_t fp = registers.rbp;
   bool readable = inside(fp - 0x30) && inside(fp + 8);
   uint64_t named = jit::frame(registers.pc, readable ? fp : 0);
@@ -410,9 +425,10 @@ MP_NOINLINE void Walk::name_v8(const Registers& registers, Fresh* fresh) {
       load_extra(fp - 0x20, &word);
       load_extra(fp - 0x28, &word);
     }
-    return;
+    return true;
   }
-  if (fresh->value != 0) return;  // in an image: its offset names it
+  if (fresh->value != 0) return true;  // in an image: its offset names it
+  if (!is_code(registers.pc)) return false;
   fresh->memo = nullptr;
   uint64_t address = registers.pc & ((UINT64_C(1) << 48) - 1);
   if (modules::has_v8()) {
@@ -420,6 +436,7 @@ MP_NOINLINE void Walk::name_v8(const Registers& registers, Fresh* fresh) {
   } else {
     fresh->value = stacks::encode(MP_FRAME_UNKNOWN, address);
   }
+  return true;
 }
 
 // The loader's own first code has no rows. Its frame is the process's first: it stands where the
@@ -452,6 +469,8 @@ MP_INLINE bool Walk::step(const Row& row, Registers* registers, const uintptr_t*
   } else if (row.cfa == Cfa::kRbp) {
     cfa = registers->rbp + static_cast<intptr_t>(row.cfaOffset);
   } else if (row.cfa == Cfa::kChain) {
+    // Its rbp lies in its frame. In V8's deoptimizer it does not: the frame is gone from the stack.
+    if (MP_UNLIKELY(registers->rbp < registers->sp)) return false;
     cfa = registers->rbp + 16;
   } else if (row.cfa == Cfa::kAtRbp) {
     if (!load_extra(registers->rbp + static_cast<intptr_t>(row.cfaOffset), &cfa)) return false;
@@ -580,7 +599,14 @@ MP_NOINLINE uint32_t Walk::run(Registers registers, uint32_t count, const uintpt
     fresh.memo = row == &uncached_ ? nullptr : row;
     fresh.extraBegin = extraCount_;
     fresh.extraCount = 0;
-    if (MP_UNLIKELY(row->row.flags & kV8)) name_v8(registers, &fresh);
+    if (MP_UNLIKELY(row->row.flags & kV8) && MP_UNLIKELY(!name_v8(registers, &fresh))) {
+      // V8's deoptimizer has taken the frame below apart: what it left leads to no code.
+      --count;
+      first_ = MP_MAX_FRAMES;
+      root = MP_MARKER_BROKEN;
+      keepable_ = false;
+      break;
+    }
     if (MP_UNLIKELY(row->row.cfa == Cfa::kEnd ||
                     ((row->row.flags & kNoRow) != 0 && is_process_entry(registers)))) {
       first_ = MP_MAX_FRAMES;
@@ -699,6 +725,7 @@ MP_INLINE uint32_t walk(Walker& walker, Entry entry) {
 
 void drop_rows(Walker& walker) {
   memset(walker.buffers->rows, 0, sizeof walker.buffers->rows);
+  memset(walker.buffers->code, 0, sizeof walker.buffers->code);
   walker.buffers->first = MP_MAX_FRAMES;
 }
 
