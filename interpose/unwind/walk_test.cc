@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <execinfo.h>
 #include <gtest/gtest.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <ucontext.h>
@@ -155,6 +156,50 @@ TEST_F(Walk, ThreadsEndAtTheirOwnFirstFrame) {
     });
   }
   for (std::thread& thread : threads) thread.join();
+}
+
+void* deep_and_shallow(void* seed) {
+  std::mt19937 random(static_cast<unsigned>(reinterpret_cast<uintptr_t>(seed)));
+  for (int i = 0; i < 40; ++i) recurse(static_cast<int>(random() % 60), check);
+  return nullptr;
+}
+
+TEST_F(Walk, ThreadsThatComeAndGoWithStacksOfAllSizesAreWalkedToTheirEnds) {
+  // The C library gives a new thread an old one's stack where the size fits.
+  for (uintptr_t round = 1; round <= 30; ++round) {
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    ASSERT_EQ(pthread_attr_setstacksize(&attributes, (64 + 96 * (round * 7 % 5)) * 1024), 0);
+    pthread_t threads[3];
+    for (uintptr_t i = 0; i < 3; ++i) {
+      ASSERT_EQ(
+          pthread_create(&threads[i], &attributes, deep_and_shallow, reinterpret_cast<void*>(round * 3 + i)),
+          0);
+    }
+    pthread_attr_destroy(&attributes);
+    for (pthread_t thread : threads) pthread_join(thread, nullptr);
+    check();
+  }
+}
+
+// The same frame address under another caller: left by a tail call, entered anew.
+__attribute__((noinline)) void tail_end(int which) {
+  check();
+  __asm__ volatile("" ::"r"(which));
+}
+__attribute__((noinline, optimize("optimize-sibling-calls"))) void tail_one(int which) {
+  return tail_end(which + 1);
+}
+__attribute__((noinline, optimize("optimize-sibling-calls"))) void tail_two(int which) {
+  return which % 3 == 0 ? tail_one(which) : tail_end(which);
+}
+
+TEST_F(Walk, FunctionsThatLeaveByATailCallAreNotTakenFromTheKeptStack) {
+  for (int i = 0; i < 60; ++i) {
+    recurse(i % 4, [i] { i % 2 == 0 ? tail_one(i) : tail_two(i); });
+    tail_two(i);
+    tail_end(i);
+  }
 }
 
 ucontext_t g_main;
