@@ -10,6 +10,7 @@ export interface Frame {
   line: number | null;
   module: string | null;
   inlined: boolean;
+  recovered?: true;
 }
 
 /** Not a frame but a fact about the stack, before the frame of that number. */
