@@ -2,7 +2,7 @@
 import { ExitCode, MemprofError } from '../errors.js';
 import type { Moment, TraceModel } from '../model/index.js';
 import {
-  alikeKeys,
+  alikeStacks,
   type Column,
   collectSites,
   formatBytes,
@@ -14,6 +14,7 @@ import {
   liveStackIds,
   mergeSites,
   ownerText,
+  placedText,
   renderTable,
   type Site,
   shortPlaceOf,
@@ -85,7 +86,13 @@ export async function* sites(command: TraceCommand, options: SitesOptions): Asyn
   }
   // A reader wants places, not V8's ways to them; a machine gets every stack as it is.
   const { own, runtime } = apartFromRuntime(
-    mergeSites(found, alikeKeys(stackContext(model))),
+    mergeSites(
+      found,
+      alikeStacks(
+        found.map((site) => site.stack),
+        stackContext(model),
+      ),
+    ),
     options,
   );
   own.sort((a, b) => compare(a, b, options.sort));
@@ -201,6 +208,8 @@ function* siteTable(
     yield table[at + 1];
     if (options.stacks === true) {
       yield* stackLines(site.stack, context, { columns, indent: 4, style });
+      const placed = placedText(site);
+      if (placed !== '') yield `    ${style.faint(placed)}`;
       yield '';
     }
   }

@@ -1,7 +1,7 @@
 // memprof unfreed: what was live before Node's teardown, and what was never freed; site by site.
 import type { Moment, TraceModel } from '../model/index.js';
 import {
-  alikeKeys,
+  alikeStacks,
   collectSites,
   formatBytes,
   formatCount,
@@ -9,6 +9,7 @@ import {
   liveStackIds,
   mergeSites,
   ownerText,
+  placedText,
   type Site,
   stackLines,
 } from '../report/index.js';
@@ -92,7 +93,16 @@ function* momentLines(
   const count = (sites: readonly Site[]) =>
     formatCount(sites.reduce((total, site) => total + site.live.blockCount, 0));
   const total = sum(found);
-  const { own, runtime } = apartFromRuntime(mergeSites(found, alikeKeys(context)), options);
+  const { own, runtime } = apartFromRuntime(
+    mergeSites(
+      found,
+      alikeStacks(
+        found.map((site) => site.stack),
+        context,
+      ),
+    ),
+    options,
+  );
   own.sort(bySize);
   const title = momentText(moment, model);
   yield style.heading(
@@ -107,6 +117,8 @@ function* momentLines(
     const amount = `${String(at + 1).padStart(2)}. ${formatBytes(site.live.sizeBytes)} in ${formatCount(site.live.blockCount)} ${site.live.blockCount === 1 ? 'block' : 'blocks'} (${formatPercent(site.live.sizeBytes, total)})`;
     yield `${style.strong(amount)}  ${style.bytes(ownerText(site.stack.owner))}`;
     yield* stackLines(site.stack, context, { columns, indent: 4, style });
+    const placed = placedText(site);
+    if (placed !== '') yield `    ${style.faint(placed)}`;
   }
   const rest = own.slice(options.limit);
   if (rest.length > 0) {

@@ -23,7 +23,15 @@ export const FrameKind = {
 } as const;
 
 /** Facts about a stack that stand in it like a frame, as MP_MARKER_* in interpose/wire.h. */
-export const Marker = { cut: 1, nested: 2, tableFull: 3, notTaken: 4, broken: 5, gap: 6, queued: 8 } as const;
+export const Marker = {
+  cut: 1,
+  nested: 2,
+  tableFull: 3,
+  notTaken: 4,
+  broken: 5,
+  gap: 6,
+  queued: 8,
+} as const;
 
 /**
  * The stack table: a trie, one node a frame; node 0 is the end. A parent's id is below its child's.

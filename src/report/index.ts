@@ -3,6 +3,7 @@
 // Pure: must not import fs, process, child_process, clocks, record/, native/ or commands/. Widths,
 // colours and names of commands come in as values; text goes out as strings.
 
+export { type Alike, alikeStacks } from './alike.js';
 export { escapeText, shellQuote } from './escape.js';
 export { describeEnd, lossLines } from './facts.js';
 export {
@@ -16,10 +17,10 @@ export {
   mergeSites,
   momentNamed,
   type OwnerTotals,
+  placedText,
   type Site,
 } from './sites.js';
 export {
-  alikeKeys,
   foldFrames,
   frameText,
   ownerText,

@@ -2,6 +2,8 @@
 // Pure: columns in, values out.
 import type { LiveSet, Moment, StackId, TraceModel } from '../model/index.js';
 import type { NamedStack, Owner, SymbolizedStacks } from '../symbols/index.js';
+import type { Alike } from './alike.js';
+import { formatCount } from './units.js';
 
 export interface Amount {
   blockCount: number;
@@ -20,6 +22,8 @@ export interface Site {
   allocationCount: number;
   allocatedBytes: number;
   temporaryCount: number;
+  /** Of the live blocks: those whose own stack lacked a line that is shown (see alike.ts). */
+  unplacedCount: number;
 }
 
 /** True for rows of the live set that count. */
@@ -93,6 +97,7 @@ function emptySite(stack: NamedStack): Site {
     allocationCount: 0,
     allocatedBytes: 0,
     temporaryCount: 0,
+    unplacedCount: 0,
   };
 }
 
@@ -113,25 +118,35 @@ export function addAmounts(into: Amount, more: Amount): void {
   into.sizeBytes += more.sizeBytes;
 }
 
-/** Sites with equal keys become one; it shows the stack of the largest. */
-export function mergeSites(sites: readonly Site[], keyOf: (stack: NamedStack) => string): Site[] {
+/** Sites that are alike become one. */
+export function mergeSites(sites: readonly Site[], alike: Alike): Site[] {
   const merged = new Map<string, Site>();
-  const bySize = [...sites].sort(
-    (a, b) => b.live.sizeBytes - a.live.sizeBytes || b.allocatedBytes - a.allocatedBytes,
-  );
-  for (const site of bySize) {
-    const key = keyOf(site.stack);
+  for (const site of sites) {
+    const key = alike.keyOf(site.stack);
     const into = merged.get(key);
+    const unplacedCount = alike.isWhole(site.stack) ? 0 : site.live.blockCount;
     if (into === undefined)
       merged.set(key, {
         ...site,
+        unplacedCount,
+        stack: alike.shown(key),
         live: { ...site.live },
         threads: new Map(site.threads),
         stackIds: [...site.stackIds],
       });
-    else absorb(into, site);
+    else {
+      absorb(into, site);
+      into.unplacedCount += unplacedCount;
+    }
   }
   return [...merged.values()];
+}
+
+/** Says of a merged site for how many blocks the lines shown were known; '' where for all. */
+export function placedText(site: Site): string {
+  if (site.unplacedCount === 0) return '';
+  const known = formatCount(site.live.blockCount - site.unplacedCount);
+  return `(call lines known for ${known} of ${formatCount(site.live.blockCount)} blocks)`;
 }
 
 function absorb(into: Site, site: Site): void {

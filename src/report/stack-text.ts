@@ -131,14 +131,14 @@ function isLibraryCode(frame: NamedFrame): boolean {
 }
 
 /** Code that carries calls for others and says little where memory goes: runs of it are folded. */
-const plumbing = {
+export const plumbing = {
   node: "Node's internals",
   library: 'the standard library',
   addonApi: 'node-addon-api',
 } as const;
 type Plumbing = keyof typeof plumbing;
 
-function plumbingOf(frame: StackFrame, context: StackContext): Plumbing | null {
+export function plumbingOf(frame: StackFrame, context: StackContext): Plumbing | null {
   context.plumbingOf ??= new Map();
   let kind = context.plumbingOf.get(frame);
   if (kind === undefined) context.plumbingOf.set(frame, (kind = findPlumbing(frame, context)));
@@ -160,7 +160,7 @@ function findPlumbing(frame: StackFrame, context: StackContext): Plumbing | null
 export type StackLine = { frame: StackFrame } | { frame: null; foldedCount: number; text: string };
 
 /** Folds runs of two and more frames of one kind of plumbing. */
-function foldPlumbing(frames: readonly StackFrame[], context: StackContext): StackLine[] {
+export function foldPlumbing(frames: readonly StackFrame[], context: StackContext): StackLine[] {
   const lines: StackLine[] = [];
   for (let at = 0; at < frames.length; ) {
     const kind = plumbingOf(frames[at], context);
@@ -221,34 +221,6 @@ function foldedText(line: { foldedCount: number; text: string }): string {
   return line.text === ''
     ? `... ${line.foldedCount} more frames`
     : `... ${line.foldedCount} frames of ${line.text}`;
-}
-
-/**
- * Equal for stacks that differ only in plumbing: the same call through V8's interpreter and through its
- * compiled code is one place to a reader. Frames of one symbolize() call are interned, so they compare by identity.
- */
-export function alikeKeys(context: StackContext): (stack: NamedStack) => string {
-  const ids = new Map<StackFrame, number>();
-  const idOf = (frame: StackFrame): number => {
-    let id = ids.get(frame);
-    if (id === undefined) ids.set(frame, (id = ids.size));
-    return id;
-  };
-  const keyOf = (stack: NamedStack): string => {
-    const lines = foldPlumbing(stack.frames, context).map((line) => {
-      if (line.frame === null) return line.text;
-      // A run of one is still plumbing.
-      const kind = plumbingOf(line.frame, context);
-      return kind === 'node' ? plumbing[kind] : String(idOf(line.frame));
-    });
-    return `${stack.owner.key}\0${lines.join('\0')}`;
-  };
-  const keys = new Map<NamedStack, string>();
-  return (stack) => {
-    let key = keys.get(stack);
-    if (key === undefined) keys.set(stack, (key = keyOf(stack)));
-    return key;
-  };
 }
 
 export function stackLines(

@@ -1,6 +1,7 @@
 // The exit report: what one run held, readable at 80 columns. Pure: model and names in, one string out.
 import type { Moment, TraceModel } from '../model/index.js';
 import { isNodeProcess, type SymbolizedStacks } from '../symbols/index.js';
+import { alikeStacks } from './alike.js';
 import { escapeText, shellQuote } from './escape.js';
 import { describeEnd, lossLines } from './facts.js';
 import {
@@ -11,9 +12,10 @@ import {
   isUsers,
   mergeSites,
   type OwnerTotals,
+  placedText,
   type Site,
 } from './sites.js';
-import { alikeKeys, ownerText, type StackContext, stackLines } from './stack-text.js';
+import { ownerText, type StackContext, stackLines } from './stack-text.js';
 import { plainStyle, type Style } from './style.js';
 import { type Column, renderTable, truncateEnd } from './table.js';
 import { formatBytes, formatCount, formatDuration, formatPercent } from './units.js';
@@ -215,15 +217,17 @@ function siteLines(
     executable: model.process.executable,
     cwd: model.process.cwd,
   };
-  const alike = alikeKeys(context);
   const usersSites = (at: Moment) =>
-    mergeSites(
-      collectSites(model, symbols, at).filter((site) => isUsers(site.stack.owner)),
-      alike,
-    );
-  const sites = usersSites(moment);
-  const atEnd = new Map(usersSites(model.atEnd).map((site) => [alike(site.stack), site]));
-  const known = new Set(sites.map((site) => alike(site.stack)));
+    collectSites(model, symbols, at).filter((site) => isUsers(site.stack.owner));
+  const [before, after] = [usersSites(moment), usersSites(model.atEnd)];
+  // One likeness for both moments: a site is the same site before and after teardown.
+  const alike = alikeStacks(
+    [...before, ...after].map((site) => site.stack),
+    context,
+  );
+  const sites = mergeSites(before, alike);
+  const atEnd = new Map(mergeSites(after, alike).map((site) => [alike.keyOf(site.stack), site]));
+  const known = new Set(sites.map((site) => alike.keyOf(site.stack)));
   // What teardown itself allocated was not live before it, and counts when it stays.
   const late = new Set([...atEnd].filter(([key]) => !known.has(key)).map(([, site]) => site));
   sites.push(...late);
@@ -249,7 +253,7 @@ function siteLines(
         ? ''
         : late.has(site)
           ? ', allocated by teardown, never freed'
-          : `, ${fateOf(site.live, atEnd.get(alike(site.stack))?.live ?? null)}`;
+          : `, ${fateOf(site.live, atEnd.get(alike.keyOf(site.stack))?.live ?? null)}`;
     lines.push('', ...siteTitle(site, at + 1, all, fate, options, style));
     lines.push(
       ...stackLines(site.stack, context, {
@@ -259,6 +263,8 @@ function siteLines(
         style,
       }),
     );
+    const placed = placedText(site);
+    if (placed !== '') lines.push(`      ${style.faint(placed)}`);
   });
   if (sites.length > limit) {
     const rest = sumSites(sites.slice(limit));

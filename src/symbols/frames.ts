@@ -20,6 +20,8 @@ export interface NamedFrame {
    * Sparkplug or Maglev, inlined, or from a code cache). null where there is no line, and for native code.
    */
   readonly lineIs?: 'call' | 'function' | null;
+  /** Of JavaScript: which function it is, whatever place of it is shown. */
+  readonly scope?: string;
   /** Path of the module that holds the code; null for JavaScript and for addresses in no module. */
   readonly module: string | null;
   /** The place in the script that ran, where a source map leads from it to `file`. */

@@ -37,6 +37,7 @@ export function scriptFrame(
     line,
     column,
     lineIs: line === null ? null : call === null ? 'function' : 'call',
+    scope: `${name.function} ${name.file} ${name.line}:${name.column}`,
     module: null,
     inlined: false,
     certainty: 'exact',
