@@ -28,7 +28,7 @@
   MP_REQUIRED(void*, dlopen, (const char*, int))                       \
   MP_REQUIRED(int, dlclose, (void*))                                   \
   MP_OPTIONAL(int, pthread_setname_np, (pthread_t, const char*))       \
-  MP_REQUIRED(int, pthread_mutex_unlock, (pthread_mutex_t*))                                       \
+  MP_REQUIRED(int, pthread_mutex_unlock, (pthread_mutex_t*))           \
   MP_REQUIRED(pid_t, fork, (void))                                     \
   MP_OPTIONAL(pid_t, _Fork, (void))                                    \
   MP_REQUIRED(void, _exit, (int))                                      \

@@ -73,7 +73,8 @@ bool is_readable(const Link* link) {
   auto address = reinterpret_cast<uintptr_t>(link);
   if (address < os::kPageBytes || (address & 7) != 0 || address >> 47 != 0) return false;
   uintptr_t page = address & ~(os::kPageBytes - 1);
-  return os::is_mapped(page) && (address + sizeof(Link) <= page + os::kPageBytes || os::is_mapped(page + os::kPageBytes));
+  return os::is_mapped(page) &&
+         (address + sizeof(Link) <= page + os::kPageBytes || os::is_mapped(page + os::kPageBytes));
 }
 
 bool is_list(Link* head) {
@@ -98,7 +99,8 @@ bool learn_image() {
 
 // The pool's mutex, if this is it: held by us now, with a request in a queue beside it.
 bool learn(const void* mutex, unwind::Entry entry) {
-  if (!learn_image() || !is_in_image(reinterpret_cast<uintptr_t>(mutex)) || !comes_from_pool(entry)) return false;
+  if (!learn_image() || !is_in_image(reinterpret_cast<uintptr_t>(mutex)) || !comes_from_pool(entry))
+    return false;
   auto center = reinterpret_cast<uintptr_t>(mutex) & ~uintptr_t{7};
   uint32_t count = 0;
   bool hasWork = false;
@@ -107,7 +109,8 @@ bool learn(const void* mutex, unwind::Entry entry) {
     if (!is_in_image(at) || !is_list(head)) continue;
     // No first or last yet: what is in the queues now was queued before we looked, but for the tail.
     g_state.lists[count++] = List{head, head, head};
-    hasWork = hasWork || (head->next != head && !is_in_image(reinterpret_cast<uintptr_t>(head->next)) && is_work(head->next));
+    hasWork = hasWork || (head->next != head && !is_in_image(reinterpret_cast<uintptr_t>(head->next)) &&
+                          is_work(head->next));
     at += 8;
   }
   if (!hasWork) {
@@ -124,7 +127,8 @@ bool learn(const void* mutex, unwind::Entry entry) {
 bool concerns(const void* mutex) {
   const void* pool = g_state.pool.load(std::memory_order_acquire);
   if (MP_LIKELY(pool != nullptr)) return mutex == pool;
-  return &uv_queue_work != nullptr && recording() && g_state.failures.load(std::memory_order_relaxed) < kMostFailures;
+  return &uv_queue_work != nullptr && recording() &&
+         g_state.failures.load(std::memory_order_relaxed) < kMostFailures;
 }
 
 // What happened under the mutex since the last unlock: at most one request was linked or taken.
@@ -139,12 +143,14 @@ Change compare_and_remember() {
     List& list = g_state.lists[i];
     Link* first = list.head->next;
     Link* last = list.head->previous;
-    if (list.first != first && !is_in_image(reinterpret_cast<uintptr_t>(list.first)) && list.first->next == list.first) {
+    if (list.first != first && !is_in_image(reinterpret_cast<uintptr_t>(list.first)) &&
+        list.first->next == list.first) {
       change.taken = list.first;
     }
     // Linked behind what was the tail: queued now. A tail that only came to light, because its
     // successor was cancelled, has another predecessor.
-    if (last != list.last && !is_in_image(reinterpret_cast<uintptr_t>(last)) && last->previous == list.last && is_work(last)) {
+    if (last != list.last && !is_in_image(reinterpret_cast<uintptr_t>(last)) && last->previous == list.last &&
+        is_work(last)) {
       change.queued = last;
     }
     list.first = first;
