@@ -5,7 +5,7 @@ import test from 'ava';
 import { parseAgeRange, parseSizeRange } from '../../src/commands/parse-options.js';
 import { beforeExtension, scriptName, traceNames } from '../../src/commands/trace-names.js';
 
-const named = (...argv: string[]) => scriptName(argv, '/usr/bin/node', '/work/app');
+const named = (...argv: string[]) => scriptName(argv, '/usr/bin/node', '/srv/app');
 
 test('a trace is named after the script of node, or the command', (t) => {
   t.is(named('node', 'app.js'), 'app');
