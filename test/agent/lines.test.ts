@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { buildAddon, fixturesFolder } from '../e2e/support/build.js';
-import { nodeOfMajor } from '../e2e/support/nodes.js';
+import { type FoundNode, nodeOfMajor } from '../e2e/support/nodes.js';
 import { type Frame, siteOfSize, type Unfreed, unfreed } from '../e2e/support/report.js';
 import { onlyTrace, runTraced, scratchFolder } from '../e2e/support/run.js';
 
@@ -69,8 +69,12 @@ function assertLines(
   }
 }
 
-for (const major of [20, 22, 24, 26]) {
-  const node = await nodeOfMajor(major);
+// All before the first test: ava takes no declarations after it has begun.
+const majors = [20, 22, 24, 26];
+const nodes = await Promise.all(majors.map(nodeOfMajor));
+
+for (const [at, major] of majors.entries()) {
+  const node = nodes[at] as FoundNode;
   const check = node.path === null ? test.skip : test;
   const path = node.path ?? '';
   const titled = (sentence: string) =>
