@@ -34,15 +34,19 @@ export async function spawnProgram(
   environment: NodeJS.ProcessEnv,
   stdio: InheritedDescriptors,
 ): Promise<RunningProgram> {
+  // Before the program is there: a busy machine may run it for a while before it runs us again, and a
+  // signal that came then would end us and leave it alone.
+  const forwarding = forwardSignals();
+  const { stopForwarding } = forwarding;
   const child = spawn(command.file, command.args, {
     argv0: command.name,
     env: environment,
     stdio,
   });
+  forwarding.begin(child);
   const ended = new Promise<ProgramEnd>((done) => {
     child.once('exit', (code, signal) => done({ pid: child.pid as number, code, signal }));
   });
-  const stopForwarding = forwardSignals(child);
   try {
     await new Promise<void>((started, failed) => {
       child.once('spawn', started);
@@ -76,8 +80,20 @@ function startError(command: Command, error: NodeJS.ErrnoException): MemprofErro
   );
 }
 
-function forwardSignals(child: ChildProcess): () => void {
+interface Forwarding {
+  /** Passes on what came so far, and from now on what comes. */
+  begin(child: ChildProcess): void;
+  stopForwarding(): void;
+}
+
+function forwardSignals(): Forwarding {
   const startedWithTerminal = terminalOf() !== 0;
+  let child: ChildProcess | null = null;
+  const early: NodeJS.Signals[] = [];
+  const pass = (signal: NodeJS.Signals) => {
+    if (child === null) early.push(signal);
+    else child.kill(signal);
+  };
   const handlers: [NodeJS.Signals, () => void][] = [];
   const on = (signal: NodeJS.Signals, handler: () => void) => {
     handlers.push([signal, handler]);
@@ -87,20 +103,26 @@ function forwardSignals(child: ChildProcess): () => void {
     on(signal, () => {
       // After a hang-up the terminal is gone from the books, and everybody has been told.
       const fromTerminal = inForeground() || (signal === 'SIGHUP' && startedWithTerminal);
-      if (!fromTerminal) child.kill(signal);
+      if (!fromTerminal) pass(signal);
     });
   }
-  for (const signal of otherSignals) on(signal, () => child.kill(signal));
+  for (const signal of otherSignals) on(signal, () => pass(signal));
   on('SIGTSTP', () => {
-    if (!inForeground()) child.kill('SIGTSTP');
+    if (!inForeground()) pass('SIGTSTP');
     // Stop as the default action would, so that the shell takes the terminal back.
     process.kill(process.pid, 'SIGSTOP');
   });
   on('SIGCONT', () => {
-    if (stateOf(child.pid) === 'T') child.kill('SIGCONT');
+    if (stateOf(child?.pid) === 'T') pass('SIGCONT');
   });
-  return () => {
-    for (const [signal, handler] of handlers) process.off(signal, handler);
+  return {
+    begin(started) {
+      child = started;
+      for (const signal of early.splice(0)) child.kill(signal);
+    },
+    stopForwarding() {
+      for (const [signal, handler] of handlers) process.off(signal, handler);
+    },
   };
 }
 
