@@ -269,7 +269,7 @@ enum MpMarker {
   MP_MARKER_TABLE_FULL = 3,  // the stack table could not grow
   MP_MARKER_NOT_TAKEN = 4,   // no stack could be taken
   MP_MARKER_BROKEN = 5,      // root side: the walk ended before the thread's first frame
-  MP_MARKER_GAP = 6,         // between two frames: code without unwind rows, frames may be missing here
+  MP_MARKER_GAP = 6,         // between two frames: frames may be missing here (no longer written, still read)
   MP_MARKER_QUEUED = 8,      // above it (towards the root) is the stack that queued this thread's work
 };
 #define MP_STACK_FIRST_FREE_ID 6u

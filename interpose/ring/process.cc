@@ -64,8 +64,13 @@ bool ensure_live_page() {
   if (g_process.live != nullptr) return true;
   void* page = os::map_anonymous(os::kPageBytes);
   if (page == nullptr) return false;
-  // Before Linux 4.14 there is no wipe; pthread_atfork (hooks) then is the only guard.
-  madvise(page, os::kPageBytes, MADV_WIPEONFORK);
+  // Before Linux 4.14 there is no wipe. Then a fork's child would write into its parent's rings: better
+  // not to record at all.
+  if (madvise(page, os::kPageBytes, MADV_WIPEONFORK) != 0) {
+    os::unmap(page, os::kPageBytes);
+    g_process.gaveUp = true;
+    return false;
+  }
   g_process.live = static_cast<Live*>(page);
   return true;
 }

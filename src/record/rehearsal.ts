@@ -4,8 +4,8 @@
 // branches; each new branch throws the compiled code away, and compiling it again takes 50 ms or more.
 // With `node -e 0` (0.9 million events in 0.3 s) that cost more than the events themselves.
 import { EventBatch, EventType, Recording, StackTableBuilder } from '../ledger/index.js';
-import { FrameKind, type ProcessInfo } from '../model/index.js';
-import { TraceWriter } from '../trace/index.js';
+import { FrameKind } from '../model/index.js';
+import { TraceWriter, unknownProcess } from '../trace/index.js';
 import { Merge } from './merge.js';
 import { RingReader } from './ring-reader.js';
 import { WrittenRing } from './written-ring.js';
@@ -90,20 +90,4 @@ function act(rings: WrittenRing[], round: number, startTick: number): void {
     if (i % 80 === 79) ring.put(EventType.map, tick + 1, [i << 12, 1, 4096, 0, 6, 3]);
   }
   if (round === 1) rings[0]!.put(EventType.mark, tick + 200, [1, 0, 0, 0]);
-}
-
-function unknownProcess(): ProcessInfo {
-  return {
-    pid: 0,
-    ppid: 0,
-    generation: 0,
-    executable: '',
-    cwd: '',
-    argv: [],
-    nodeVersion: null,
-    v8Version: null,
-    startRealtimeMs: 0,
-    durationNs: 0,
-    ended: { how: 'unknown', code: null, signal: null },
-  };
 }

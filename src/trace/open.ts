@@ -292,7 +292,8 @@ function resizeTotals(totals: StackTotals, length: number): StackTotals {
   };
 }
 
-function unknownProcess(): ProcessInfo {
+/** What is said of a process before its own description was read. */
+export function unknownProcess(): ProcessInfo {
   return {
     pid: 0,
     ppid: 0,
