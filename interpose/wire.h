@@ -12,6 +12,9 @@
 //   p<pid>.<gen>       ProcessHeader, then the meta ring. gen counts images: exec gives a new one.
 //   p<pid>.<gen>.r<k>  ring k: RingHeader, then the records of one thread at a time.
 //   p<pid>.<gen>.s<k>  stack chunk k: StackNode[MP_STACK_CHUNK_NODES].
+//   p<pid>.<gen>.k<n>  checkpoint n, from 1: CheckpointHeader, then what the agent found (below).
+//   p<pid>.<gen>.k<n>.b  the live blocks at checkpoint n, made by the reader; the scanner answers in it.
+//   p<pid>.<gen>.k<n>.heapsnapshot  V8's heap snapshot taken for checkpoint n, if it was asked for.
 //
 // Every file has its whole size reserved (posix_fallocate) before it gets its name (it is made as
 // ".tmp.<name>" and renamed), so the reader never maps a half-made file and nobody meets SIGBUS.
@@ -23,10 +26,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MP_WIRE_MAGIC_SESSION UINT64_C(0x5331464f52504d45)  // "EMPROF1S"
-#define MP_WIRE_MAGIC_PROCESS UINT64_C(0x5031464f52504d45)  // "EMPROF1P"
-#define MP_WIRE_MAGIC_RING UINT64_C(0x5231464f52504d45)     // "EMPROF1R"
-#define MP_WIRE_ABI 3u
+#define MP_WIRE_MAGIC_SESSION UINT64_C(0x5331464f52504d45)     // "EMPROF1S"
+#define MP_WIRE_MAGIC_PROCESS UINT64_C(0x5031464f52504d45)     // "EMPROF1P"
+#define MP_WIRE_MAGIC_RING UINT64_C(0x5231464f52504d45)        // "EMPROF1R"
+#define MP_WIRE_MAGIC_CHECKPOINT UINT64_C(0x4b31464f52504d45)  // "EMPROF1K"
+#define MP_WIRE_MAGIC_BLOCKS UINT64_C(0x4231464f52504d45)      // "EMPROF1B"
+#define MP_WIRE_ABI 4u
 
 #define MP_PAGE 4096u
 #define MP_STACK_CHUNK_NODES 65536u
@@ -53,7 +58,8 @@ typedef struct SessionHeader {
 } SessionHeader;
 
 enum {
-  MP_SESSION_SKIP_FENCE = 1u << 0,  // test only: timestamps without ordering
+  MP_SESSION_CHECKPOINT_EXIT = 1u << 1,  // take a checkpoint before the end
+  MP_SESSION_RETAINERS = 1u << 2,        // a heap snapshot with each checkpoint, and owners' ids in it
 };
 
 enum {
@@ -108,6 +114,11 @@ typedef struct ProcessHeader {
   // 384: written by the reader.
   uint32_t readerState;  // 384  MP_READER_*
   uint32_t readerPid;    // 388
+  // Checkpoints on demand. Whoever wants one adds 1 to wanted and wakes it as a futex (shared); the agent
+  // takes one and stores the value of wanted that it has served.
+  uint32_t checkpointWanted;  // 392
+  uint32_t checkpointServed;  // 396
+  uint32_t checkpointCount;   // 400  checkpoints 1..n have been taken (release store, after their mark)
 } ProcessHeader;
 
 enum { MP_STATE_STARTING = 0, MP_STATE_RECORDING = 1, MP_STATE_STOPPED = 2 };
@@ -212,12 +223,47 @@ enum MpRecordType {
   MP_FORK = 0x51,  // 2 words; w1: the child's pid
   MP_EXIT = 0x52,  // 2 words; w1: MP_EXIT_* | status << 32
   MP_LOST = 0x53,  // 2 words; w1: events of this thread lost before this place
+  // Node-API and V8 resources (the ledger of addons).
+  //   w1: kind MP_RESOURCE_* (8 bits) | flags (8) << 8 | environment (16) << 16 | stack id << 32
+  //   w2: the resource's id: unique in the process, from 1; never reused
+  MP_RESOURCE_NEW = 0x60,  // 7 words; w3: address of the native data that it stands for, 0: none; w4: its
+                           // handle (napi_ref, napi_async_work, ...), 0: none; w5: value, below; w6: text id
+                           // of the JavaScript class (low 32 bits), 0: unknown
+  MP_RESOURCE_END = 0x61,  // 3 words; flags: MP_RESOURCE_END_*
+  MP_RESOURCE_CHANGE = 0x62,  // 4 words; w3: the new value (signed); id 0: of the environment as a whole
+};
+
+// The value of a resource: EXTERNAL_*, ARRAYBUFFER: bytes; REFERENCE, WRAP: the count of strong holds;
+// EXTERNAL_MEMORY: bytes that V8 was told of; otherwise 0.
+enum MpResource {
+  MP_RESOURCE_WRAP = 1,
+  MP_RESOURCE_REFERENCE = 2,
+  MP_RESOURCE_EXTERNAL = 3,
+  MP_RESOURCE_EXTERNAL_BUFFER = 4,
+  MP_RESOURCE_EXTERNAL_ARRAYBUFFER = 5,
+  MP_RESOURCE_ASYNC_WORK = 6,
+  MP_RESOURCE_THREADSAFE_FUNCTION = 7,
+  MP_RESOURCE_DEFERRED = 8,
+  MP_RESOURCE_CLEANUP_HOOK = 9,
+  MP_RESOURCE_ASYNC_CLEANUP_HOOK = 10,
+  MP_RESOURCE_INSTANCE_DATA = 11,
+  MP_RESOURCE_HANDLE_SCOPE = 12,
+  MP_RESOURCE_EXTERNAL_MEMORY = 13,  // one an environment and site; changed by the calls that tell V8
+  MP_RESOURCE_FINALIZER = 14,        // napi_add_finalizer, node_api_post_finalizer
+  MP_RESOURCE_PERSISTENT = 15,       // raw V8 and nan: v8::Global, v8::Persistent
+  MP_RESOURCE_ASYNC_CONTEXT = 16,
+};
+enum {
+  MP_RESOURCE_END_EXPLICIT = 0,   // the addon released it
+  MP_RESOURCE_END_FINALIZED = 1,  // its object was collected and its finalizer ran
+  MP_RESOURCE_END_TEARDOWN = 2,   // the environment's end took it
 };
 
 enum MpMark {
   MP_MARK_BEFORE_TEARDOWN = 1,  // the agent, in the exit event; value: exit code | MP_TEARDOWN_* << 32
   MP_MARK_MALLOC_TRIM = 2,      // value: the pad argument
   MP_MARK_USER = 3,
+  MP_MARK_CHECKPOINT = 4,  // value: its number. All other threads stand still while it is written
 };
 enum { MP_TEARDOWN_NATURAL = 0, MP_TEARDOWN_PROCESS_EXIT = 1, MP_TEARDOWN_UNCAUGHT = 2 };
 enum {
@@ -303,7 +349,158 @@ enum MpMeta {
 enum { MP_MODULE_EXECUTABLE = 1u << 0, MP_MODULE_VDSO = 1u << 1, MP_MODULE_SHIM = 1u << 2 };
 enum { MP_CODE_BYTECODE = 1, MP_CODE_JIT = 2, MP_CODE_BUILTIN = 3, MP_CODE_OTHER = 4 };
 
+// ---------------------------------------------------------------------------------------------
+// Checkpoints. In this order:
+//   1. The agent collects garbage, drains finalizers, and hands what JavaScript objects own to the shim. (In
+//      programs without an agent: nothing. The shim takes one by itself when they end.)
+//   2. The shim makes the checkpoint's file, stops the other threads, writes MP_MARK_CHECKPOINT, forks the
+//      scanner, and lets the threads go on. The scanner is a copy of the process at the mark.
+//   3. The reader comes to the mark, and makes the blocks' file of what is live there.
+//   4. The scanner waits for it, scans, writes its columns, stores state = MP_SCAN_DONE, and ends.
+// Whoever finds the other side dead gives up: what is missing is told as unknown.
+
+typedef struct CheckpointHeader {
+  uint64_t magic;             // 0
+  uint32_t abi;               // 8
+  uint32_t headerBytes;       // 12  MP_PAGE
+  uint32_t number;            // 16
+  uint32_t reason;            // 20  MP_CHECKPOINT_*
+  uint32_t scanState;         // 24  MP_SCAN_* (release store by the scanner)
+  uint32_t scannerPid;        // 28  0: could not be forked
+  uint32_t scanError;         // 32  errno of what failed, 0: nothing
+  uint32_t ownerState;        // 36  MP_OWNERS_*
+  uint32_t threadCount;       // 40  threads of the process but the one that took the checkpoint
+  uint32_t stoppedCount;      // 44  of them, those that stood still with their registers saved
+  uint32_t ownerCount;        // 48
+  uint32_t stringBytes;       // 52
+  uint64_t ownersOffset;      // 56  OwnerRow[ownerCount]
+  uint64_t stringsOffset;     // 64  UTF-8, each closed by NUL; OwnerRow.className is an offset in it
+  uint64_t collectNs;         // 72  time in garbage collection and finalizers
+  uint64_t ownersNs;          // 80  time in finding owners, the heap snapshot included
+  uint64_t pauseNs;           // 88  time that other threads stood still, the fork included
+  uint64_t forkNs;            // 96
+  uint64_t scanNs;            // 104  scanner's own, without its waiting for the reader
+  uint64_t scannedBytes;      // 112
+  uint64_t skippedBytes;      // 120  could not be read, or too large to be read
+  uint64_t heapUsedBytes;     // 128  V8: used_heap_size after the collection, all 0 where unknown
+  uint64_t heapTotalBytes;    // 136
+  uint64_t externalBytes;     // 144  V8: external memory as it was told
+  uint64_t uncollectedCount;  // 152  finalizers that still waited after draining (pending)
+} CheckpointHeader;
+
+enum {
+  MP_CHECKPOINT_EXIT = 1,      // before Node's teardown; in other programs, at exit
+  MP_CHECKPOINT_PROGRAM = 2,   // the program asked
+  MP_CHECKPOINT_DEMAND = 3,    // somebody outside asked
+  MP_CHECKPOINT_INTERVAL = 4,  // memprof-run asked, by the clock
+  MP_CHECKPOINT_SIGNAL = 5,    // a signal is about to end the process
+};
+enum { MP_SCAN_WAITING = 0, MP_SCAN_RUNNING = 1, MP_SCAN_DONE = 2, MP_SCAN_FAILED = 3, MP_SCAN_NONE = 4 };
+enum {
+  MP_OWNERS_NONE = 0,      // not asked: no agent
+  MP_OWNERS_COMPLETE = 1,  // all objects of the isolates that could be asked
+  MP_OWNERS_PARTIAL = 2,   // a Worker's isolate could not be asked
+  MP_OWNERS_FAILED = 3,
+};
+
+// One native address that one JavaScript object holds. An object with several has several rows.
+typedef struct OwnerRow {
+  uint64_t address;     // of the native memory
+  uint64_t sizeBytes;   // as JavaScript sees it (byteLength); 0: unknown
+  uint64_t snapshotId;  // the object's id in the heap snapshot; 0: none
+  uint32_t object;      // rows of one object have one number, dense from 0
+  uint32_t className;   // offset in the strings
+  uint32_t kind;        // MP_OWNER_*
+  uint32_t isolate;     // dense, as in MP_META_CODE
+} OwnerRow;
+enum MpOwner {
+  MP_OWNER_ARRAYBUFFER = 1,  // the backing store of an ArrayBuffer (a Buffer's, too)
+  MP_OWNER_SHARED_ARRAYBUFFER = 2,
+  MP_OWNER_WASM_MEMORY = 3,
+  MP_OWNER_WRAP = 4,            // napi_wrap
+  MP_OWNER_EXTERNAL = 5,        // napi_create_external, v8::External
+  MP_OWNER_INTERNAL_FIELD = 6,  // raw V8, nan, node::ObjectWrap, Node's own wrappers
+  MP_OWNER_HINT = 7,            // what goes with it until its finalizer runs
+};
+
+// The reader's list of live blocks, and room for the answers. Columns have blockCount rows, each column
+// begins at its offset (a multiple of 8). Blocks are sorted by address and do not overlap.
+typedef struct BlocksHeader {
+  uint64_t magic;          // 0
+  uint32_t abi;            // 8
+  uint32_t headerBytes;    // 12  MP_PAGE
+  uint32_t blockCount;     // 16
+  uint32_t rangeCount;     // 20
+  uint64_t addressOffset;  // 24   uint64  in
+  uint64_t sizeOffset;     // 32   uint64  in
+  uint64_t flagOffset;     // 40   uint8   in   MP_BLOCK_*
+  uint64_t rangeOffset;    // 48   ScanRange[rangeCount]  in: mappings that the recording knows
+  uint64_t reachOffset;    // 56   uint8   out  MP_REACH_*
+  uint64_t
+      referrerOffset;  // 64   uint64  out  address of the word that points to the block; 0: a register or
+                       //             an owner
+  uint64_t
+      referrerBlockOffset;  // 72   uint32  out  row of the block that holds that word; 0xffffffff: a root
+  uint64_t insideOffset;    // 80   uint32  out  where in the block the word points: 0 its start; saturates
+  uint64_t
+      rootOffset;  // 88   uint32  out  for a block held by a root itself: OWNER: row of the owner; REGISTER: the
+                   //             thread's kernel id; else the row of the region
+  uint64_t
+      firstWordOffset;  // 96   uint64  out  the block's first word, if it points into a module's image; else 0
+  uint64_t regionOffset;    // 104  ScanRegion[regionCapacity]  out
+  uint64_t frameOffset;     // 112  ScanFrame[frameCapacity]    out
+  uint32_t regionCapacity;  // 120
+  uint32_t frameCapacity;   // 124
+  uint32_t regionCount;     // 128  out
+  uint32_t frameCount;      // 132  out
+} BlocksHeader;
+
+enum {
+  MP_BLOCK_RUNTIME = 1u << 0,  // allocated by Node itself: owners are not followed through it
+  MP_BLOCK_OURS = 1u << 1,     // memprof's own agent
+};
+// How a block is reached. In this order of preference; a block behind another block has what that one has.
+enum MpReach {
+  MP_REACH_UNKNOWN = 0,
+  MP_REACH_OWNER = 1,   // a JavaScript object that the agent listed
+  MP_REACH_GLOBAL = 2,  // writable data of a module
+  MP_REACH_TLS = 3,
+  MP_REACH_STACK = 4,
+  MP_REACH_REGISTER = 5,
+  MP_REACH_MAPPING = 6,        // other writable memory
+  MP_REACH_V8 = 7,             // V8's heap, by an object that is not known
+  MP_REACH_LOST = 8,           // nothing points to it (of a cycle: its first block)
+  MP_REACH_LOST_INDIRECT = 9,  // only lost blocks do
+};
+typedef struct ScanRange {
+  uint64_t address, sizeBytes;
+  uint32_t kind;  // MP_RANGE_*
+  uint32_t pad;
+} ScanRange;
+enum { MP_RANGE_MAPPING = 1, MP_RANGE_V8 = 2, MP_RANGE_ALLOCATOR = 3 };
+// Where roots lie. id: GLOBAL: module id; TLS, STACK: kernel thread id; else 0.
+typedef struct ScanRegion {
+  uint64_t low, high;
+  uint32_t reach;  // MP_REACH_*
+  uint32_t id;
+} ScanRegion;
+// A frame of a stopped thread: [low, next frame's low) is its part of the stack.
+typedef struct ScanFrame {
+  uint64_t low;
+  uint64_t frame;  // as in StackNode
+  uint32_t tid;
+  uint32_t pad;
+} ScanFrame;
+
 #ifdef __cplusplus
+static_assert(offsetof(ProcessHeader, checkpointWanted) == 392, "wire");
+static_assert(offsetof(CheckpointHeader, ownersOffset) == 56, "wire");
+static_assert(offsetof(CheckpointHeader, uncollectedCount) == 152, "wire");
+static_assert(sizeof(OwnerRow) == 40 && sizeof(ScanRange) == 24 && sizeof(ScanRegion) == 24 &&
+                  sizeof(ScanFrame) == 24,
+              "wire");
+static_assert(offsetof(BlocksHeader, addressOffset) == 24, "wire");
+static_assert(offsetof(BlocksHeader, frameCount) == 132, "wire");
 static_assert(sizeof(StackNode) == 16, "wire");
 static_assert(offsetof(ProcessHeader, clockBase) == 40, "wire");
 static_assert(offsetof(ProcessHeader, ringCount) == 64, "wire");

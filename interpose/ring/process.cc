@@ -123,7 +123,7 @@ bool join_locked() {
   Process& process = g_process;
   process.pid = os::pid();
   process.ticketClock = !tsc_is_invariant() || environment("MEMPROF_TICKET_CLOCK") != nullptr;
-  process.fencedClock = (session.header->flags & MP_SESSION_SKIP_FENCE) == 0;
+  process.fencedClock = true;
   process.firstRingBytes = sane_power(session.header->firstRingBytes, 1u << 20);
   process.ringBytes = sane_power(session.header->ringBytes, 1u << 18);
   uint32_t metaBytes = sane_power(session.header->metaBytes, 1u << 18);

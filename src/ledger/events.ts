@@ -28,6 +28,9 @@ export const EventType = {
   fork: 0x51,
   exit: 0x52,
   lost: 0x53,
+  resourceNew: 0x60,
+  resourceEnd: 0x61,
+  resourceChange: 0x62,
   /**
    * Only in batches, not on the wire: a block that its own thread freed with MP_FREE as the very next
    * event of the whole process. The allocation's type is added; age[] holds the ticks it lived.
@@ -36,12 +39,13 @@ export const EventType = {
   pairLast: 0x9f,
 } as const;
 
-export const MarkKind = { beforeTeardown: 1, mallocTrim: 2, user: 3 } as const;
+export const MarkKind = { beforeTeardown: 1, mallocTrim: 2, user: 3, checkpoint: 4 } as const;
+export const ResourceEnd = { explicit: 0, finalized: 1, teardown: 2 } as const;
 export const Teardown = { natural: 0, processExit: 1, uncaught: 2 } as const;
 export const ExitKind = { exit: 1, underscore: 2, quick: 3, exec: 4, execFailed: 5 } as const;
 
-/** Words (8 bytes) after word 0 of the longest record that is not a block event: MP_REMAP. */
-export const maxRareWords = 5;
+/** Words (8 bytes) after word 0 of the longest record that is not a block event: MP_RESOURCE_NEW. */
+export const maxRareWords = 6;
 /** Ticks stay exact in a double and fit the ledger's slots. */
 export const tickLimit = 2 ** 53;
 /** Thread indexes share a 32-bit column with the entry point. */
@@ -69,6 +73,9 @@ function buildRecordWords(): Uint8Array {
   words[EventType.fork] = 2;
   words[EventType.exit] = 2;
   words[EventType.lost] = 2;
+  words[EventType.resourceNew] = 7;
+  words[EventType.resourceEnd] = 3;
+  words[EventType.resourceChange] = 4;
   return words;
 }
 

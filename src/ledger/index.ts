@@ -8,6 +8,7 @@ export {
   ExitKind,
   MarkKind,
   maxRareWords,
+  ResourceEnd,
   recordWords,
   Teardown,
   threadLimit,

@@ -42,6 +42,7 @@ const markKinds: ReadonlyMap<number, Mark['kind']> = new Map([
   [MarkKind.beforeTeardown, 'before-teardown'],
   [MarkKind.mallocTrim, 'malloc_trim'],
   [MarkKind.user, 'user'],
+  [MarkKind.checkpoint, 'checkpoint'],
 ]);
 
 /** The parts of a TraceModel that come from events. */

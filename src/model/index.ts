@@ -1,7 +1,10 @@
 // The model: what a trace holds once it is in memory, columnar. Everything else speaks in it: the
 // ledger fills it, trace/ stores and loads it, symbols/ names it, report/ and commands/ show it.
 //
-// Must not import anything: not from this project, not from Node.
+// Must not import anything but its own parts: not from this project, not from Node.
+import type { Checkpoint, ResourceLedger } from './checkpoint.js';
+
+export * from './checkpoint.js';
 
 /** An address of the traced process: never mix it with an index or a size. Exact up to 2^53. */
 export type Address = number & { readonly __brand: 'Address' };
@@ -198,7 +201,7 @@ export interface Mapping {
 }
 
 export interface Mark {
-  kind: 'before-teardown' | 'malloc_trim' | 'user';
+  kind: 'before-teardown' | 'malloc_trim' | 'user' | 'checkpoint';
   atNs: number;
   text: string;
   value: number;
@@ -228,6 +231,10 @@ export interface TraceModel {
   atEnd: Moment;
   mappings: Mapping[];
   marks: Mark[];
+  /** In order; absent where none was taken. */
+  checkpoints?: readonly Checkpoint[];
+  /** Absent where no addon was watched. */
+  resources?: ResourceLedger;
   hasEvents: boolean;
   /** False when the file ended before its last chunk: everything is as of the last whole chunk. */
   complete: boolean;

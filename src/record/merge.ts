@@ -217,9 +217,10 @@ function boundOf(ring: RingReader, now: number): number {
     : now;
 }
 
-/** Where a mapping's stack id lies in its words; -1: it has none. */
+/** Where the stack id lies in a rare record's words; -1: it has none. */
 function rareStackHalf(type: number): number {
   if (type === EventType.map || type === EventType.heapBreak) return 4;
+  if (type >= EventType.resourceNew && type <= EventType.resourceChange) return 1;
   return type === EventType.remap ? 8 : -1;
 }
 

@@ -2,7 +2,7 @@
 // compares every one of them with what the header's own dump program prints. Record types and mark
 // kinds are in ledger/, frame kinds and markers in model/: compared there too.
 
-export const wireAbi = 3;
+export const wireAbi = 4;
 export const pageBytes = 4096;
 export const stackChunkNodes = 65536;
 export const stackNodeBytes = 16;
@@ -12,6 +12,8 @@ export const Magic = {
   session: 0x5331464f52504d45n,
   process: 0x5031464f52504d45n,
   ring: 0x5231464f52504d45n,
+  checkpoint: 0x4b31464f52504d45n,
+  blocks: 0x4231464f52504d45n,
 } as const;
 
 export const SessionHeader = {
@@ -30,6 +32,7 @@ export const SessionHeader = {
   untracedErrno: 56,
 } as const;
 
+export const SessionFlag = { checkpointExit: 2, retainers: 4 } as const;
 export const Untraced = { none: 0, noSpace: 1, open: 2, abi: 3 } as const;
 
 export const ProcessHeader = {
@@ -68,6 +71,9 @@ export const ProcessHeader = {
   metaTail: 320,
   readerState: 384,
   readerPid: 388,
+  checkpointWanted: 392,
+  checkpointServed: 396,
+  checkpointCount: 400,
 } as const;
 
 export const State = { starting: 0, recording: 1, stopped: 2 } as const;

@@ -1,6 +1,14 @@
 import test from 'ava';
-import { EventType, ExitKind, MarkKind, recordWords, Teardown } from '../../src/ledger/index.js';
-import { FrameKind, Marker } from '../../src/model/index.js';
+import {
+  EventType,
+  ExitKind,
+  MarkKind,
+  ResourceEnd,
+  recordWords,
+  Teardown,
+} from '../../src/ledger/index.js';
+import { FrameKind, Marker, OwnerHold, Reach, ResourceKind } from '../../src/model/index.js';
+import * as checkpoint from '../../src/record/checkpoint-wire.js';
 import * as wire from '../../src/record/wire.js';
 import { buildWireDump } from './support.js';
 
@@ -18,7 +26,16 @@ const layout = dump.layout() as Layout;
 /** MP_ALLOC_POSIX_MEMALIGN is posixMemalign of EventType, and so on. */
 const groups: [prefix: string, names: Record<string, number>][] = [
   ['MP_ALLOC_', EventType],
-  ['MP_SESSION_', { skipFence: 1 }],
+  ['MP_SESSION_', wire.SessionFlag],
+  ['MP_CHECKPOINT_', checkpoint.CheckpointReason],
+  ['MP_SCAN_', checkpoint.ScanState],
+  ['MP_OWNERS_', checkpoint.OwnersState],
+  ['MP_OWNER_', OwnerHold],
+  ['MP_BLOCK_', checkpoint.BlockFlag],
+  ['MP_REACH_', Reach],
+  ['MP_RANGE_', checkpoint.RangeKind],
+  ['MP_RESOURCE_END_', ResourceEnd],
+  ['MP_RESOURCE_', ResourceKind],
   ['MP_UNTRACED_', wire.Untraced],
   ['MP_STATE_', wire.State],
   ['MP_STOP_', wire.StopReason],
@@ -44,6 +61,9 @@ const others: Record<string, number> = {
   MP_EXIT_UNDERSCORE: ExitKind.underscore,
   MP_EXIT: EventType.exit,
   MP_MARK: EventType.mark,
+  MP_RESOURCE_NEW: EventType.resourceNew,
+  MP_RESOURCE_END: EventType.resourceEnd,
+  MP_RESOURCE_CHANGE: EventType.resourceChange,
 };
 
 function camel(name: string): string {
@@ -63,6 +83,12 @@ test('every number of wire.h that the dump knows is the same here', (t) => {
     if (name !== 'end') t.is(numberHere(name), value, name);
   }
   t.is(layout.sizes['StackNode'], wire.stackNodeBytes);
+  t.is(layout.sizes['OwnerRow'], checkpoint.ownerRowBytes);
+  t.is(layout.sizes['ScanRange'], checkpoint.scanRangeBytes);
+  t.is(layout.sizes['ScanRegion'], checkpoint.scanRegionBytes);
+  t.is(layout.sizes['ScanFrame'], checkpoint.scanFrameBytes);
+  t.is(BigInt(`0x${layout.magics['MP_WIRE_MAGIC_CHECKPOINT']}`), wire.Magic.checkpoint);
+  t.is(BigInt(`0x${layout.magics['MP_WIRE_MAGIC_BLOCKS']}`), wire.Magic.blocks);
   t.is(BigInt(`0x${layout.magics['MP_WIRE_MAGIC_SESSION']}`), wire.Magic.session);
   t.is(BigInt(`0x${layout.magics['MP_WIRE_MAGIC_PROCESS']}`), wire.Magic.process);
   t.is(BigInt(`0x${layout.magics['MP_WIRE_MAGIC_RING']}`), wire.Magic.ring);
@@ -74,6 +100,12 @@ test('every field of wire.h has the same offset here, and none is missing', (t) 
     ProcessHeader: wire.ProcessHeader,
     RingHeader: wire.RingHeader,
     StackNode: wire.StackNode,
+    CheckpointHeader: checkpoint.CheckpointHeader,
+    OwnerRow: checkpoint.OwnerRow,
+    BlocksHeader: checkpoint.BlocksHeader,
+    ScanRange: checkpoint.ScanRange,
+    ScanRegion: checkpoint.ScanRegion,
+    ScanFrame: checkpoint.ScanFrame,
   };
   const here: Record<string, number> = {};
   for (const [struct, fields] of Object.entries(structs)) {
@@ -103,6 +135,9 @@ test('record lengths are those that wire.h gives in words', (t) => {
     [EventType.fork, 2],
     [EventType.exit, 2],
     [EventType.lost, 2],
+    [EventType.resourceNew, 7],
+    [EventType.resourceEnd, 3],
+    [EventType.resourceChange, 4],
   ];
   for (const [type, words] of expected) t.is(recordWords(type), words);
   for (const type of [0, 0x0a, 0x1f, 0x24, 0x2f, 0x34, 0x54, 0xff]) t.is(recordWords(type), 0);
