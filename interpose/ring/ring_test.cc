@@ -50,6 +50,8 @@ TEST(Ring, EveryRecordArrivesWholeAndInOrderWhileBothSidesRun) {
   });
   while (shared == nullptr) std::this_thread::yield();
   Consumer consumer(shared.load()->ring);
+  // Nobody drains yet: the ring fills, and its producer has to wait.
+  while (g_process.header->waitCount == 0) std::this_thread::yield();
   std::vector<uint64_t> pending;
   size_t at = 0;
   uint64_t expected = 0;

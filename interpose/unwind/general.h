@@ -1,0 +1,24 @@
+// The general walk: any stack, any code. Goes on where the common walk (walk.cc) met something that it
+// does not know. For this folder only.
+#ifndef MEMPROF_UNWIND_GENERAL_H
+#define MEMPROF_UNWIND_GENERAL_H
+
+#include "buffers.h"
+
+namespace mp::unwind {
+
+// A walk that was begun: `count` fresh frames are there, `registers` are those of the next one, whose
+// rbp was read at rbpSlot.
+struct Begun {
+  Registers registers;
+  uint32_t count;
+  const uintptr_t* rbpSlot;
+};
+uint32_t walk_on(Walker& walker, const Begun& begun);
+
+// From the beginning, without cache of rows or kept stack.
+uint32_t walk_slowly(Walker& walker, const Registers& registers);
+
+}  // namespace mp::unwind
+
+#endif
