@@ -1,0 +1,353 @@
+// A verdict for every live block of a checkpoint. Pure but for the memory that it is given.
+//
+// In words: what JavaScript reaches is held by it; what globals, threads and mappings reach is held by native
+// code; a block whose object is known to be gone is orphaned, whatever stale word still points to it; what
+// Node allocated for itself is the runtime's as long as it is reached.
+import {
+  type Checkpoint,
+  type CheckpointDetail,
+  type LiveSet,
+  OwnerHold,
+  type OwnerTable,
+  Reach,
+  type Reachability,
+  ResourceKind,
+  type ResourceTable,
+  type StackId,
+  type Tally,
+  type Verdict,
+} from '../model/index.js';
+import { BlockIndex } from './block-index.js';
+import { findRoots, type Roots } from './chains.js';
+import type { OwnerMemory } from './owner-memory.js';
+
+/** As MP_BLOCK_* in interpose/wire.h. */
+export const BlockFlag = { runtime: 1, ours: 2 } as const;
+
+/** Resources whose object was collected, or whose environment ended: their data should have been freed. */
+export type EndedResources = Pick<
+  ResourceTable,
+  'count' | 'kind' | 'createdNs' | 'data' | 'classIndex' | 'classNames'
+>;
+
+export interface JudgeInput {
+  number: number;
+  live: LiveSet;
+  /** bornNs and createdNs divided by it are ticks. */
+  nsPerTick: number;
+  /** Of each row of `live`: BlockFlag. */
+  flags: Uint8Array;
+  owners: OwnerTable;
+  /** False: an object that is not in `owners` may exist all the same. */
+  ownersComplete: boolean;
+  reachability: Reachability | null;
+  pendingFinalizerCount: number;
+  outstanding?: ResourceTable;
+  /** Without those that the addon released itself. */
+  ended?: EndedResources;
+}
+
+export interface Judgement {
+  tallies: Tally[];
+  classes: Checkpoint['classes'];
+  detail: CheckpointDetail;
+}
+
+interface Gone {
+  className: string;
+  lastSeen: number;
+  /** Its resource has not ended: the finalizer may still wait. */
+  isOutstanding: boolean;
+  /** That the object is gone is told, not concluded from its absence alone. */
+  isCertain: boolean;
+}
+
+/** Resources that stand for a JavaScript object which holds native data. */
+const ofObjects: ReadonlySet<number> = new Set([
+  ResourceKind.wrap,
+  ResourceKind.external,
+  ResourceKind.externalBuffer,
+  ResourceKind.externalArraybuffer,
+  ResourceKind.finalizer,
+]);
+/** Holds by a pointer to an object, which may be a base class inside of the block. */
+const mayPointInside: ReadonlySet<number> = new Set([OwnerHold.wrap, OwnerHold.internalField]);
+/** Memory that JavaScript itself asked for: its object holds it, whoever called malloc. */
+const isStore = (hold: number): boolean =>
+  hold === OwnerHold.arraybuffer ||
+  hold === OwnerHold.sharedArraybuffer ||
+  hold === OwnerHold.wasmMemory;
+
+export function judge(input: JudgeInput, memory: OwnerMemory): Judgement {
+  return new Judge(input, memory).judgement();
+}
+
+class Judge {
+  private readonly input: JudgeInput;
+  private readonly memory: OwnerMemory;
+  private readonly index: BlockIndex;
+  private readonly roots: Roots | null;
+  /** Of blocks that an object itself holds: its row in the owner table. */
+  private readonly directOwner: Int32Array;
+  private readonly stackId: Uint32Array;
+  /** 1: a handle that Node-API made for an addon. */
+  private readonly isHandle: Uint8Array;
+  private readonly gone = new Map<number, Gone>();
+  private readonly verdict: Verdict[] = [];
+
+  constructor(input: JudgeInput, memory: OwnerMemory) {
+    this.input = input;
+    this.memory = memory;
+    this.index = new BlockIndex(input.live);
+    this.roots = input.reachability === null ? null : findRoots(input.reachability.referrerBlock);
+    this.directOwner = new Int32Array(input.live.count).fill(-1);
+    this.stackId = input.live.stackId.slice();
+    this.isHandle = new Uint8Array(input.live.count);
+  }
+
+  judgement(): Judgement {
+    const { input } = this;
+    this.joinOwners();
+    this.giveHandlesToAddons();
+    this.findGone();
+    const ownerRow = this.ownerRows();
+    const orphans = this.decide(ownerRow);
+    this.remember();
+    return {
+      tallies: this.tally(),
+      classes: classesOf(input.owners, input.live, ownerRow),
+      detail: {
+        live: { ...input.live, stackId: this.stackId },
+        verdict: this.verdict,
+        owners: input.owners,
+        reachability: input.reachability,
+        ownerRow,
+        orphans,
+      },
+    };
+  }
+
+  private joinOwners(): void {
+    const { owners } = this.input;
+    for (let row = 0; row < owners.count; row++) {
+      const block = this.blockHeld(owners.address[row], mayPointInside.has(owners.hold[row]));
+      if (block >= 0 && this.directOwner[block] < 0) this.directOwner[block] = row;
+    }
+  }
+
+  private blockHeld(address: number, mayBeInside: boolean): number {
+    if (address === 0) return -1;
+    const block = this.index.rowAt(address);
+    return block >= 0 && (mayBeInside || this.input.live.address[block] === address) ? block : -1;
+  }
+
+  private giveHandlesToAddons(): void {
+    const { outstanding } = this.input;
+    if (outstanding === undefined) return;
+    for (let at = 0; at < outstanding.count; at++) {
+      const block = this.blockHeld(outstanding.handle[at], false);
+      if (block < 0) continue;
+      this.stackId[block] = outstanding.stackId[at];
+      this.isHandle[block] = 1;
+    }
+  }
+
+  private isRuntime(row: number): boolean {
+    return this.input.flags[row] !== 0 && this.isHandle[row] === 0;
+  }
+
+  private bornTick(row: number): number {
+    return Math.round(this.input.live.bornNs[row] / this.input.nsPerTick);
+  }
+
+  private findGone(): void {
+    const { live, outstanding, ended, ownersComplete } = this.input;
+    if (ownersComplete) {
+      for (let row = 0; row < live.count; row++) {
+        if (this.directOwner[row] >= 0 || this.isRuntime(row)) continue;
+        const seen = this.memory.seen(live.address[row], this.bornTick(row));
+        if (seen !== null) this.gone.set(row, { ...seen, isOutstanding: false, isCertain: true });
+      }
+    }
+    // First those that are over: a block may have been handed from one object to another.
+    if (ended !== undefined) this.addGone(ended, false);
+    if (outstanding !== undefined && ownersComplete) this.addGone(outstanding, true);
+  }
+
+  private addGone(resources: EndedResources, isOutstanding: boolean): void {
+    const { live } = this.input;
+    for (let at = 0; at < resources.count; at++) {
+      const kind = resources.kind[at];
+      if (!ofObjects.has(kind)) continue;
+      const row = this.blockHeld(resources.data[at], kind === ResourceKind.wrap);
+      if (row < 0 || this.directOwner[row] >= 0 || this.isRuntime(row)) continue;
+      // Younger than the resource: another block, at the address of the one that it had.
+      if (live.bornNs[row] > resources.createdNs[at]) continue;
+      const known = this.gone.get(row);
+      const className = resources.classNames[resources.classIndex[at]] ?? '';
+      this.gone.set(row, {
+        className: known?.className || className,
+        lastSeen: known?.lastSeen ?? 0,
+        isOutstanding,
+        isCertain: !isOutstanding || known?.isCertain === true,
+      });
+    }
+  }
+
+  /** The owner that each block hangs from, directly or behind other blocks. */
+  private ownerRows(): Int32Array {
+    const { reachability } = this.input;
+    const ownerRow = this.directOwner.slice();
+    if (reachability === null || this.roots === null) return ownerRow;
+    const { head } = this.roots;
+    for (let row = 0; row < ownerRow.length; row++) {
+      if (ownerRow[row] >= 0 || reachability.reach[row] !== Reach.owner) continue;
+      const root = head[row] < 0 ? -1 : reachability.root[head[row]];
+      if (root >= 0 && root < this.input.owners.count) ownerRow[row] = root;
+    }
+    return ownerRow;
+  }
+
+  private decide(ownerRow: Int32Array): CheckpointDetail['orphans'] {
+    const { live, owners, reachability, pendingFinalizerCount } = this.input;
+    const { verdict, gone } = this;
+    const reachOf = (row: number) =>
+      reachability === null ? Reach.unknown : reachability.reach[row];
+    for (let row = 0; row < live.count; row++) {
+      const direct = this.directOwner[row];
+      const isHeldStore = direct >= 0 && isStore(owners.hold[direct]);
+      verdict.push(
+        this.isOurs(row)
+          ? 'runtime'
+          : plainVerdict(reachOf(row), this.isRuntime(row), isHeldStore, direct >= 0),
+      );
+    }
+    const waiting = [...gone].filter(([, one]) => one.isOutstanding).length;
+    // More objects gone than finalizers waiting: which of them wait is not known, and most do not.
+    const mayWait = waiting <= pendingFinalizerCount;
+    const orphans: CheckpointDetail['orphans'] = [];
+    for (const [row, one] of gone) {
+      const reach = reachOf(row);
+      if (reach === Reach.owner || reach === Reach.unknown) continue;
+      // A dead object's words stay in V8's pages until they are overwritten: a word there holds nothing that
+      // is known to be gone.
+      if (reach === Reach.v8 && !one.isCertain) continue;
+      if (one.isOutstanding && mayWait) {
+        verdict[row] = 'pending';
+        continue;
+      }
+      verdict[row] = 'orphaned';
+      orphans.push({ block: row, className: one.className, lastSeen: one.lastSeen });
+    }
+    if (orphans.length > 0) this.followOrphans(ownerRow);
+    return orphans.sort((a, b) => a.block - b.block);
+  }
+
+  private isOurs(row: number): boolean {
+    return (this.input.flags[row] & BlockFlag.ours) !== 0;
+  }
+
+  /** What hangs from an orphaned block goes with it, as far as it is not Node's. */
+  private followOrphans(ownerRow: Int32Array): void {
+    const { reachability } = this.input;
+    if (reachability === null || this.roots === null) return;
+    const { verdict } = this;
+    const isBehind = new Uint8Array(verdict.length);
+    for (const row of this.roots.order) {
+      const holder = reachability.referrerBlock[row];
+      if (holder < 0 || holder >= verdict.length || this.isRuntime(row)) continue;
+      if (verdict[holder] !== 'orphaned' && isBehind[holder] === 0) continue;
+      if (ownerRow[row] >= 0) continue;
+      isBehind[row] = 1;
+      if (verdict[row] !== 'orphaned' && verdict[row] !== 'pending') verdict[row] = 'lost-indirect';
+    }
+  }
+
+  private remember(): void {
+    const { live, owners, number } = this.input;
+    this.memory.keepOnly((address, bornTick) => {
+      const row = this.index.rowAt(address);
+      return row >= 0 && live.address[row] === address && this.bornTick(row) === bornTick;
+    });
+    for (let row = 0; row < live.count; row++) {
+      const owner = this.directOwner[row];
+      if (owner < 0 || this.isRuntime(row)) continue;
+      const className = owners.classNames[owners.classIndex[owner]] ?? '';
+      this.memory.note(live.address[row], this.bornTick(row), className, number);
+    }
+  }
+
+  private tally(): Tally[] {
+    const { live } = this.input;
+    const byStack = new Map<number, Map<Verdict, Tally>>();
+    const tallies: Tally[] = [];
+    for (let row = 0; row < live.count; row++) {
+      const stackId = this.stackId[row];
+      const verdict = this.verdict[row];
+      let ofStack = byStack.get(stackId);
+      if (ofStack === undefined) byStack.set(stackId, (ofStack = new Map()));
+      let tally = ofStack.get(verdict);
+      if (tally === undefined) {
+        tally = { stackId: stackId as StackId, verdict, blockCount: 0, sizeBytes: 0 };
+        ofStack.set(verdict, tally);
+        tallies.push(tally);
+      }
+      tally.blockCount++;
+      tally.sizeBytes += live.sizeBytes[row];
+    }
+    return tallies;
+  }
+}
+
+function plainVerdict(
+  reach: number,
+  isRuntime: boolean,
+  isHeldStore: boolean,
+  hasOwner: boolean,
+): Verdict {
+  switch (reach) {
+    case Reach.lost:
+      // The scan may have followed no owner to it, but one was listed.
+      return hasOwner ? 'held-by-js' : 'lost';
+    case Reach.lostIndirect:
+      return hasOwner ? 'held-by-js' : 'lost-indirect';
+    case Reach.owner:
+    case Reach.v8:
+      return isRuntime && !isHeldStore ? 'runtime' : 'held-by-js';
+    case Reach.global:
+    case Reach.tls:
+    case Reach.stack:
+    case Reach.register:
+    case Reach.mapping:
+      if (isHeldStore) return 'held-by-js';
+      return isRuntime ? 'runtime' : 'held-by-native';
+    default:
+      return hasOwner && (isHeldStore || !isRuntime) ? 'held-by-js' : 'unknown';
+  }
+}
+
+function classesOf(owners: OwnerTable, live: LiveSet, ownerRow: Int32Array): Checkpoint['classes'] {
+  const classes = new Map<number, Checkpoint['classes'][number]>();
+  const objects = new Map<number, Set<number>>();
+  for (let row = 0; row < owners.count; row++) {
+    const index = owners.classIndex[row];
+    let ofClass = objects.get(index);
+    if (ofClass === undefined) {
+      objects.set(index, (ofClass = new Set()));
+      const className = owners.classNames[index] ?? '';
+      classes.set(index, { className, objectCount: 0, blockCount: 0, sizeBytes: 0 });
+    }
+    ofClass.add(owners.object[row]);
+  }
+  for (const [index, one] of classes) one.objectCount = objects.get(index)?.size ?? 0;
+  for (let row = 0; row < live.count; row++) {
+    if (ownerRow[row] < 0) continue;
+    const one = classes.get(owners.classIndex[ownerRow[row]]);
+    if (one === undefined) continue;
+    one.blockCount++;
+    one.sizeBytes += live.sizeBytes[row];
+  }
+  return [...classes.values()].sort(
+    (a, b) => b.sizeBytes - a.sizeBytes || (a.className < b.className ? -1 : 1),
+  );
+}
