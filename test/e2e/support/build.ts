@@ -3,8 +3,8 @@
 import { execFile } from 'node:child_process';
 import { createHash, randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, readFile, rename } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { copyFile, mkdir, readdir, readFile, rename } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { packageRoot } from '../../../src/paths.js';
 
@@ -60,7 +60,8 @@ export function buildLibrary(source: string, name: string): Promise<string> {
 /** Builds test/fixtures/addons/SOURCE against the headers in node_modules; runs on every Node. */
 export function buildAddon(source: string, extraFlags: readonly string[] = []): Promise<string> {
   const modules = join(packageRoot, 'node_modules');
-  return compile(join(fixturesFolder, 'addons', source), source.replace(/\.[^.]*$/, '.node'), [
+  const output = basename(source).replace(/\.[^.]*$/, '.node');
+  return compile(join(fixturesFolder, 'addons', source), output, [
     ...commonFlags,
     '-std=c++17',
     '-O2',
@@ -71,4 +72,13 @@ export function buildAddon(source: string, extraFlags: readonly string[] = []): 
     `-I${join(modules, 'node-api-headers', 'include')}`,
     ...extraFlags,
   ]);
+}
+
+/** Builds test/fixtures/addons/NAME/NAME.cc (C++ with node-addon-api), beside it the package.json that names it. */
+export async function buildAddonPackage(name: string): Promise<string> {
+  const built = await buildAddon(join(name, `${name}.cc`), ['-DNAPI_DISABLE_CPP_EXCEPTIONS']);
+  const described = join(dirname(built), 'package.json');
+  if (!existsSync(described))
+    await copyFile(join(fixturesFolder, 'addons', name, 'package.json'), described);
+  return built;
 }
