@@ -35,7 +35,7 @@ export async function unwinderAlone(): Promise<Outcome<WalkFigure[]>> {
 
 /** bench/NAME.ts, which prints JSON. */
 export async function programAlone(
-  name: 'reader' | 'symbols' | 'stacks',
+  name: 'reader' | 'symbols' | 'stacks' | 'checkpoint',
 ): Promise<Outcome<unknown>> {
   const path = join(packageRoot, 'dist', 'bench', `${name}.js`);
   if (!existsSync(path)) return { figures: null, skipped: `there is no bench/${name}.ts` };

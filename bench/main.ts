@@ -26,7 +26,7 @@ import { distinctCommand, type Workload, workloads } from './workloads.js';
 
 const benchFolder = join(packageRoot, 'bench');
 const resultsPath = join(benchFolder, 'RESULTS.md');
-const parts = ['unwinder', 'reader', 'symbols', 'stacks'] as const;
+const parts = ['unwinder', 'reader', 'symbols', 'stacks', 'checkpoint'] as const;
 const usualRounds = 5;
 const leastRounds = 3;
 /** All workloads together stay below ten minutes, also where a machine is slow. */
@@ -184,6 +184,7 @@ async function run(options: Options): Promise<Results> {
       reader: await partAlone('reader', () => programAlone('reader')),
       symbols: await partAlone('symbols', () => programAlone('symbols')),
       stacks: await partAlone('stacks', () => programAlone('stacks')),
+      checkpoint: await partAlone('checkpoint', () => programAlone('checkpoint')),
     };
     return {
       schema: resultsVersion,

@@ -2,6 +2,7 @@
 import {
   addedNs,
   type Measured,
+  ofCheckpoint,
   type ReaderRow,
   type Results,
   readerAims,
@@ -228,6 +229,16 @@ function stacksTable(figures: unknown): string[] {
   );
 }
 
+function checkpointTable(figures: unknown): string[] {
+  const withAims = ofCheckpoint(figures).map(({ id, unit, aim, value, isFloor }) => [
+    id.replace('checkpoint: ', ''),
+    `${isFloor ? '≥' : '≤'} ${aim} ${unit}`,
+    `${value.toFixed(2)} ${unit}`,
+  ]);
+  const others = flatten(figures).map(([name, value]) => [name, nothing, value]);
+  return table(['figure', 'aim', 'value'], [...withAims, ...others]);
+}
+
 function alone<T>(
   title: string,
   { figures, skipped }: { figures: T | null; skipped: string | null },
@@ -258,6 +269,9 @@ export function tables(results: Results): string[] {
     ),
     ...alone('Symbols alone', results.alone.symbols, flatTable),
     ...alone('Stacks that reach their root', results.alone.stacks, stacksTable),
+    ...(results.alone.checkpoint === undefined
+      ? []
+      : alone('A checkpoint', results.alone.checkpoint, checkpointTable)),
     '## Each workload',
     '',
     'Peak RSS, other: the largest process beside the program. End to report: from the end of the program',

@@ -49,6 +49,8 @@ export interface Results {
     reader: Outcome<unknown>;
     symbols: Outcome<unknown>;
     stacks: Outcome<unknown>;
+    /** Absent in results from before there were checkpoints. */
+    checkpoint?: Outcome<unknown>;
   };
 }
 
@@ -98,7 +100,15 @@ export function addedNs(measured: Measured, variant: Variant): Spread | null {
 export interface Figure {
   /** As a heading in NOTES.md. */
   id: string;
-  unit: 'ns an event' | 'x native' | 'ns a stack' | 'million events a second' | 's' | '% of stacks';
+  unit:
+    | 'ns an event'
+    | 'x native'
+    | 'ns a stack'
+    | 'million events a second'
+    | 's'
+    | '% of stacks'
+    | 'GiB a second'
+    | 'MiB';
   aim: number;
   value: number;
   /** Whether more is better. */
@@ -229,6 +239,31 @@ const ofStacks = (figures: unknown): Figure[] =>
     isFloor: true,
   }));
 
+/** Of bench/checkpoint.ts: what a checkpoint of 100,000 wrapped objects costs, without retainer paths. */
+export function ofCheckpoint(figures: unknown): Figure[] {
+  const figure = (
+    id: string,
+    unit: Figure['unit'],
+    aim: number,
+    values: readonly (number | null)[],
+  ): Figure[] => {
+    if (values.includes(null)) return [];
+    const value = values.reduce<number>((sum, each) => sum + (each ?? 0), 0);
+    return [{ id: `checkpoint: ${id}`, unit, aim, value, isFloor: unit === 'GiB a second' }];
+  };
+  const of = (unit: number, ...keys: string[]): number | null => {
+    const value = numberAt(figures, ...keys);
+    return value === null ? null : value / unit;
+  };
+  const times = [of(1e9, 'programNs'), of(1e9, 'scanNs')];
+  const memory = [of(2 ** 20, 'agentBytes'), of(2 ** 20, 'readerBytes')];
+  return [
+    ...figure('100,000 wrapped objects, scan included', 's', 2, times),
+    ...figure('memory of agent and reader for them', 'MiB', 300, memory),
+    ...figure('scan', 'GiB a second', 1, [of(2 ** 30, 'scan', 'bytesPerSecond')]),
+  ];
+}
+
 /** Every figure that has an aim and was measured. */
 export function figuresOf({ measured, alone }: Results): Figure[] {
   return [
@@ -237,5 +272,6 @@ export function figuresOf({ measured, alone }: Results): Figure[] {
     ...ofReader(alone.reader.figures),
     ...ofSymbols(alone.symbols.figures),
     ...ofStacks(alone.stacks.figures),
+    ...ofCheckpoint(alone.checkpoint?.figures),
   ];
 }

@@ -186,3 +186,25 @@ test('ratios of one round each still have a median', (t) => {
     '20.0 1.14',
   );
 });
+
+test('a checkpoint’s figures are summed and measured against their aims', (t) => {
+  const figures = {
+    ...{ programNs: 1.2e9, scanNs: 0.3e9, agentBytes: 2 ** 27, readerBytes: 2 ** 27 },
+    scan: { bytesPerSecond: 2 ** 29 },
+  };
+  const alone = { ...resultsOf().alone, checkpoint: { figures, skipped: null } };
+  const results = resultsOf({ alone });
+  const found = figuresOf(results).filter(({ id }) => id.startsWith('checkpoint: '));
+  t.deepEqual(
+    found.map((figure) => [figure.value, figure.unit, isReached(figure)]),
+    [
+      [1.5, 's', true],
+      [256, 'MiB', true],
+      [0.5, 'GiB a second', false],
+    ],
+  );
+  t.regex(
+    renderResults(results, ''),
+    /## A checkpoint\n[\s\S]*≥ 1 GiB a second \| 0\.50 GiB a second/,
+  );
+});
