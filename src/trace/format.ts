@@ -3,7 +3,7 @@
 import { MemprofError } from '../errors.js';
 import { TraceDamage } from './damage.js';
 
-export const formatVersion = 1;
+export const formatVersion = 2;
 export const fileHeaderBytes = 16;
 export const chunkHeaderBytes = 28;
 
@@ -18,6 +18,12 @@ export const ChunkKind = {
   /** Everything as of one moment: each replaces the one before. */
   checkpoint: 5,
   end: 6,
+  /** Facts and sums of a checkpoint of the program: appended, one each. */
+  verdicts: 7,
+  /** Every block at the last checkpoint. */
+  blockVerdicts: 8,
+  /** Node-API and V8 resources: each replaces the one before. */
+  resources: 9,
 } as const;
 
 /** Compressing and checking are done by the caller's libraries, so that this folder stays pure. */

@@ -10,11 +10,13 @@ import type {
   ModuleInfo,
   Moment,
   ProcessInfo,
+  StackId,
   StackTotals,
   TraceModel,
 } from '../model/index.js';
 import { ByteReader } from './bytes.js';
 import { type Checkpoint, decodeCheckpoint, isObject } from './checkpoint.js';
+import { CheckpointsRead } from './checkpoints.js';
 import { loadCodeLines } from './code-lines.js';
 import { TraceDamage } from './damage.js';
 import { EventDecoder } from './event-decoder.js';
@@ -157,6 +159,7 @@ class OpenState {
   private process: ProcessInfo | null = null;
   private beforeTeardown: Moment | null = null;
   private checkpoint: Checkpoint | null = null;
+  private readonly checkpoints = new CheckpointsRead();
 
   take({ header }: Chunk, reader: ByteReader): void {
     switch (header.kind) {
@@ -180,7 +183,8 @@ class OpenState {
         this.isEnded = this.checkpoint !== null;
         break;
       default:
-        throw new TraceDamage(`is of kind ${header.kind}, which format 1 does not have`);
+        if (!this.checkpoints.take(header.kind, reader))
+          throw new TraceDamage(`is of kind ${header.kind}, which this format does not have`);
     }
   }
 
@@ -191,6 +195,7 @@ class OpenState {
       formatVersion,
       codes: this.codes,
       codeLines: this.codeLines,
+      ...this.checkpoints.parts(this.stacks.count, stackNotTaken as StackId),
       hasEvents: this.hasEvents,
       complete: this.isEnded,
     };

@@ -1,6 +1,7 @@
 // Writes a trace: chunks in order, each compressed and handed to the sink whole.
 import type { EventBatch, StackTableBuilder } from '../ledger/index.js';
 import type {
+  Checkpoint,
   CodeInfo,
   CodeLines,
   LiveSet,
@@ -8,8 +9,10 @@ import type {
   ProcessInfo,
   TraceModel,
 } from '../model/index.js';
+import { encodeBlockVerdicts } from './block-verdicts.js';
 import { ByteWriter } from './bytes.js';
 import { encodeCheckpoint } from './checkpoint.js';
+import { encodeCheckpointVerdicts } from './checkpoint-verdicts.js';
 import { type StoredCodeLines, storeCodeLines } from './code-lines.js';
 import { EventEncoder } from './event-encoder.js';
 import {
@@ -19,6 +22,7 @@ import {
   encodeChunkHeader,
   encodeFileHeader,
 } from './format.js';
+import { encodeResources } from './resources.js';
 import { encodeLiveSet, encodeStacks } from './tables.js';
 
 export interface TraceWriterOptions {
@@ -68,6 +72,7 @@ export class TraceWriter {
   private writtenCodeLines = 0;
   private writtenTexts = 0;
   private writtenStacks = 1;
+  private writtenVerdicts = 0;
   private writtenModules = '';
 
   constructor(options: TraceWriterOptions, sources: TraceSources) {
@@ -105,6 +110,14 @@ export class TraceWriter {
     this.writeChunk(ChunkKind.teardown, out.written(), 0);
   }
 
+  /** Facts and sums of a checkpoint of the program; not again what was written before. */
+  verdicts(checkpoint: Checkpoint): void {
+    if (checkpoint.number <= this.writtenVerdicts) return;
+    this.writtenVerdicts = checkpoint.number;
+    this.appendKnown();
+    this.writeEncoded(ChunkKind.verdicts, (out) => encodeCheckpointVerdicts(checkpoint, out));
+  }
+
   checkpoint(model: TraceModel): void {
     this.flushEvents();
     const out = new ByteWriter(1 << 16);
@@ -116,6 +129,7 @@ export class TraceWriter {
   async end(model: TraceModel): Promise<void> {
     if (model.beforeTeardown !== null)
       this.teardown(model.beforeTeardown.atNs, model.beforeTeardown.live);
+    this.checkpoints(model);
     this.checkpoint(model);
     const out = new ByteWriter(16);
     out.varint(this.eventCount);
@@ -127,6 +141,24 @@ export class TraceWriter {
   async idle(): Promise<void> {
     await this.last;
     if (this.failure !== null) throw this.failure.error;
+  }
+
+  private checkpoints({ checkpoints = [], resources }: TraceModel): void {
+    for (const one of checkpoints) this.verdicts(one);
+    const last = checkpoints.at(-1);
+    const detail = last?.detail ?? null;
+    if (last !== undefined && detail !== null)
+      this.writeEncoded(ChunkKind.blockVerdicts, (out) =>
+        encodeBlockVerdicts(last.number, detail, out),
+      );
+    if (resources !== undefined)
+      this.writeEncoded(ChunkKind.resources, (out) => encodeResources(resources, out));
+  }
+
+  private writeEncoded(kind: number, encode: (out: ByteWriter) => void): void {
+    const out = new ByteWriter(1 << 16);
+    encode(out);
+    this.writeChunk(kind, out.written(), 0);
   }
 
   private appendKnown(): void {

@@ -11,7 +11,7 @@ import {
   StackTableBuilder,
 } from '../../src/ledger/index.js';
 import { FrameKind, type TraceModel } from '../../src/model/index.js';
-import { type Codec, TraceWriter } from '../../src/trace/index.js';
+import { type Codec, formatVersion, TraceWriter } from '../../src/trace/index.js';
 
 /** A stand-in for zstd where the native part is not what is tested. */
 export const plainCodec: Codec = {
@@ -120,6 +120,8 @@ export interface WriteOptions {
   /** A chunk ends after every batch, as when the flush timer fires. */
   flushEachBatch?: boolean;
   nsPerTick?: number;
+  /** Added to the model that the writer ends with. */
+  more?: Pick<TraceModel, 'checkpoints' | 'resources'>;
 }
 
 /** Records the steps as a process would, writes its trace and tells what was written. */
@@ -129,6 +131,7 @@ export async function writeTrace(steps: Step[], options: WriteOptions = {}): Pro
     batchSize = 64,
     flushEachBatch = false,
     nsPerTick = 0.5,
+    more = {},
   } = options;
   const stacks = new StackTableBuilder();
   stacks.pushReadyMade();
@@ -140,7 +143,7 @@ export async function writeTrace(steps: Step[], options: WriteOptions = {}): Pro
   const bytes = Uint8Array.of(3, 0x8c, 1, 5, 9, 0x41, 8, 10);
   const codeLines = [{ codeId: 3, scriptId: 77, entryCount: 2, runCount: 1, bytes }];
   const model = (complete: boolean): TraceModel => ({
-    formatVersion: 1,
+    formatVersion,
     process: processInfo(recording.lastTick * nsPerTick),
     modules: [],
     codes,
@@ -219,7 +222,7 @@ export async function writeTrace(steps: Step[], options: WriteOptions = {}): Pro
     if (batch.count === batchSize) flush();
   }
   flush();
-  const final = model(true);
+  const final = { ...model(true), ...more };
   await writer.end(final);
   return { bytes: Buffer.concat(parts), model: final, events: written, ticks };
 }

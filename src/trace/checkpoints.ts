@@ -1,0 +1,69 @@
+// What a reader of a trace has met of checkpoints and resources, chunk by chunk.
+import type {
+  Checkpoint,
+  CheckpointDetail,
+  ResourceLedger,
+  StackId,
+  TraceModel,
+} from '../model/index.js';
+import { decodeBlockVerdicts } from './block-verdicts.js';
+import type { ByteReader } from './bytes.js';
+import { decodeCheckpointVerdicts } from './checkpoint-verdicts.js';
+import { TraceDamage } from './damage.js';
+import { ChunkKind } from './format.js';
+import { decodeResources } from './resources.js';
+
+export class CheckpointsRead {
+  private readonly checkpoints: Checkpoint[] = [];
+  private latest: { checkpointNumber: number; detail: CheckpointDetail } | null = null;
+  private resources: ResourceLedger | null = null;
+
+  /** Returns whether the chunk is of a kind that this is about. */
+  take(kind: number, reader: ByteReader): boolean {
+    switch (kind) {
+      case ChunkKind.verdicts: {
+        const one = decodeCheckpointVerdicts(reader);
+        if (one.number <= (this.checkpoints.at(-1)?.number ?? 0))
+          throw new TraceDamage(`has checkpoint ${one.number} out of order`);
+        this.checkpoints.push(one);
+        return true;
+      }
+      case ChunkKind.blockVerdicts:
+        this.latest = decodeBlockVerdicts(reader);
+        return true;
+      case ChunkKind.resources:
+        this.resources = decodeResources(reader);
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  /** Stacks that the file was cut before are those that were not taken. */
+  parts(stackCount: number, notTaken: StackId): Pick<TraceModel, 'checkpoints' | 'resources'> {
+    const known = (id: number) => (id < stackCount ? id : notTaken) as StackId;
+    const { latest, resources } = this;
+    if (latest !== null) clamp(latest.detail.live.stackId, known);
+    if (resources !== null) clamp(resources.outstanding.stackId, known);
+    const checkpoints = this.checkpoints.map((one) => ({
+      ...one,
+      tallies: one.tallies.map((tally) => ({ ...tally, stackId: known(tally.stackId) })),
+      detail: one.number === latest?.checkpointNumber ? latest.detail : null,
+    }));
+    return {
+      ...(checkpoints.length === 0 ? {} : { checkpoints }),
+      ...(resources === null
+        ? {}
+        : {
+            resources: {
+              ...resources,
+              totals: resources.totals.map((one) => ({ ...one, stackId: known(one.stackId) })),
+            },
+          }),
+    };
+  }
+}
+
+function clamp(stackIds: Uint32Array, known: (id: number) => StackId): void {
+  for (let row = 0; row < stackIds.length; row++) stackIds[row] = known(stackIds[row]);
+}
