@@ -2,9 +2,11 @@ import test from 'ava';
 import fc from 'fast-check';
 import { MemprofError } from '../../src/errors.js';
 import type {
+  Address,
   Checkpoint,
   CheckpointDetail,
   ResourceLedger,
+  StackId,
   TraceModel,
   Verdict,
 } from '../../src/model/index.js';
