@@ -4,6 +4,8 @@
 
 namespace mp {
 
+std::atomic<uint32_t> g_changes{1};
+
 void SpinLock::lock() {
   for (int spins = 0; !try_lock(); ++spins) {
     if (spins < 64) {

@@ -37,6 +37,11 @@ struct ReturnAddress {
 void* map_pages(size_t bytes);
 void unmap_pages(void* address, size_t bytes);
 
+// Raised by whatever may void a kept stack or a cached row: one word to ask at every walk, before those
+// who know more are asked.
+extern std::atomic<uint32_t> g_changes;
+inline void note_change() { g_changes.fetch_add(1, std::memory_order_acq_rel); }
+
 inline size_t round_up(size_t value, size_t to) { return (value + to - 1) / to * to; }
 
 // Held for a few hundred instructions at most and never while waiting for the reader, the real

@@ -145,6 +145,7 @@ void CodeMap::give_back(uint32_t number) {
 
 void CodeMap::remove_slot(uint32_t number) {
   epoch_.fetch_add(1, release);
+  note_change();
   Slot* s = slot(number);
   uintptr_t start = s->start.load(relaxed);
   each_granule(start, start + s->lengthBytes.load(relaxed), [number](Granule& granule) {
@@ -214,6 +215,7 @@ void CodeMap::forget(uintptr_t low, uintptr_t high) {
 
 void CodeMap::hide(uintptr_t low, uintptr_t high) {
   epoch_.fetch_add(1, release);
+  note_change();
   each_granule(low, high, [](Granule& granule) {
     if (granule.load(relaxed) != 0) granule.store(0, relaxed);
     return true;

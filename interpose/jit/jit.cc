@@ -60,6 +60,11 @@ State state;
 Announce announce = meta::code;
 AnnounceLines announceLines = meta::code_lines;
 
+void note_named() {
+  state.namedCount.fetch_add(1, release);
+  note_change();
+}
+
 // FNV-1a: tells a second announcement of the same object from a new one.
 uint32_t hash_of(const char* text, size_t bytes) {
   uint32_t hash = 0x811c9dc5;
@@ -180,7 +185,7 @@ uint32_t add_code(const JitCodeEvent& event) {
 void on_added(const JitCodeEvent& event) {
   LineTable* table = state.lines.take(event.codeStart);
   uint32_t id = add_code(event);
-  if (state.enumerating.load(relaxed) != 0) state.namedCount.fetch_add(1, release);
+  if (state.enumerating.load(relaxed) != 0) note_named();
   if (table == nullptr) return;
   if (id != 0) send_lines(event, id, table);
   state.lines.give_back(table);
@@ -280,6 +285,7 @@ bool remember_isolate(Isolate* isolate) {
   }
   state.attached[count % kAttachedCount] = {isolate, tid};
   state.attachedCount = count + 1;
+  note_change();
   return true;
 }
 
@@ -355,7 +361,7 @@ void attach_current_isolate() {
       isolate, kEnumExisting, on_event);
   state.enumerating.fetch_sub(1, relaxed);
   learn_text_copy(isolate);
-  state.namedCount.fetch_add(1, release);
+  note_named();
 }
 
 void forget_range(uintptr_t start, size_t bytes) {

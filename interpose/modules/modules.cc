@@ -321,6 +321,9 @@ void expect_new() { g_expectNew.store(true, std::memory_order_relaxed); }
 bool has_v8() { return g_v8 != 0; }
 
 uint32_t generation() { return g_generation.load(std::memory_order_acquire); }
-void raise_generation() { g_generation.fetch_add(1, std::memory_order_acq_rel); }
+void raise_generation() {
+  g_generation.fetch_add(1, std::memory_order_acq_rel);
+  note_change();
+}
 
 }  // namespace mp::modules

@@ -122,14 +122,15 @@ bool join_locked() {
 
   Process& process = g_process;
   process.pid = os::pid();
-  process.ticketClock = !tsc_is_invariant() || environment("MEMPROF_TICKET_CLOCK") != nullptr;
-  process.fencedClock = true;
+  const bool isTicket = !tsc_is_invariant() || environment("MEMPROF_TICKET_CLOCK") != nullptr;
   process.firstRingBytes = sane_power(session.header->firstRingBytes, 1u << 20);
   process.ringBytes = sane_power(session.header->ringBytes, 1u << 18);
   uint32_t metaBytes = sane_power(session.header->metaBytes, 1u << 18);
   uint32_t frames = session.header->maxFrames;
   process.maxFrames = frames >= 1 && frames <= MP_MAX_FRAMES ? frames : MP_MAX_FRAMES;
   process.storeFence = !os::register_for_barriers();
+  // Without membarrier the horizon rests on the busy word's own fence, and that orders no loose rdtsc.
+  process.clock.store(isTicket ? Clock::kTicket : process.storeFence ? Clock::kOrdered : Clock::kAlone);
 
   uint32_t generation = 0;
   for (;; ++generation) {
@@ -161,8 +162,8 @@ bool join_locked() {
   header->generation = generation;
   header->ppid = static_cast<uint32_t>(os::ppid());
   header->state = MP_STATE_STARTING;
-  header->clockMode = process.ticketClock ? MP_CLOCK_TICKET : MP_CLOCK_TSC;
-  process.clockBase = process.ticketClock ? 0 : __rdtsc();
+  header->clockMode = isTicket ? MP_CLOCK_TICKET : MP_CLOCK_TSC;
+  process.clockBase = isTicket ? 0 : __rdtsc();
   header->startMonotonicNs = os::monotonic_ns();
   header->startRealtimeNs = os::realtime_ns();
   header->clockBase = process.clockBase;

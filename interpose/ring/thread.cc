@@ -48,6 +48,7 @@ ThreadState* create_state() {
   state->ringBytes = MP_PAGE + wanted;
   state->data = reinterpret_cast<uint64_t*>(reinterpret_cast<char*>(ring) + MP_PAGE);
   state->mask = wanted / 8 - 1;
+  state->limit = state->mask + 1;
   if (!publish_part('r', number)) {
     os::unmap(ring, state->ringBytes);
     unmap_pages(state, sizeof(ThreadState));
@@ -121,6 +122,7 @@ ThreadState* adopt(ThreadState* state) {
   state->destructorRounds = 0;
   state->nestedCount = 0;
   state->inside = 0;
+  if (state->threadIndex != 0) order_clock();
   unwind::begin_thread(state->walker, reinterpret_cast<uintptr_t>(state->handle));
   write_begin(state);
   return state;
@@ -211,8 +213,8 @@ bool wait_for_room(ThreadState* state, uint32_t words) {
   uint32_t capacity = state->mask + 1;
   auto fits = [&] {
     // Acquire: the reader has copied the words out before it moved the tail.
-    state->tailSeen = __atomic_load_n(&ring->tail, __ATOMIC_ACQUIRE);
-    return state->head + words - state->tailSeen <= capacity;
+    state->limit = __atomic_load_n(&ring->tail, __ATOMIC_ACQUIRE) + capacity;
+    return state->limit - state->head >= words;
   };
   if (fits()) return true;
   count(&ProcessHeader::waitCount);

@@ -24,9 +24,9 @@ struct ThreadState {
   // The ring, this thread's side.
   RingHeader* ring;
   uint64_t* data;
-  uint32_t mask;      // words - 1
-  uint32_t head;      // ours; published by a store to ring->head
-  uint32_t tailSeen;  // the reader's tail when we last looked
+  uint32_t mask;   // words - 1
+  uint32_t head;   // ours; published by a store to ring->head
+  uint32_t limit;  // as far as head may go: the reader's tail when we last looked, a lap on
   // != 0 while a hook works on this state: a second entry comes from a signal handler.
   volatile uint32_t inside;
   volatile uint32_t nestedCount;
@@ -83,7 +83,7 @@ namespace ring {
 bool wait_for_room(ThreadState* state, uint32_t words);
 
 MP_INLINE bool room(ThreadState* state, uint32_t words) {
-  if (MP_LIKELY(state->head + words - state->tailSeen <= state->mask + 1)) return true;
+  if (MP_LIKELY(state->limit - state->head >= words)) return true;
   return wait_for_room(state, words);
 }
 

@@ -99,6 +99,20 @@ void drop_rows(Walker& walker) {
   walker.buffers->first = MP_MAX_FRAMES;
 }
 
+MP_NOINLINE void note_changes(Walker& walker, uint32_t changes) {
+  walker.changes = changes;
+  uint32_t generation = modules::generation();
+  if (generation != walker.generation) {
+    walker.generation = generation;
+    drop_rows(walker);
+  }
+  uint32_t epoch = jit::epoch();
+  if (epoch != walker.codeEpoch) {
+    walker.codeEpoch = epoch;
+    walker.buffers->first = MP_MAX_FRAMES;
+  }
+}
+
 }  // namespace
 
 bool prepare(Walker& walker) {
@@ -137,16 +151,8 @@ void set_queued_from(Walker& walker, uint32_t stack) {
 }
 
 uint32_t take(Walker& walker, Entry entry) {
-  uint32_t generation = modules::generation();
-  if (MP_UNLIKELY(generation != walker.generation)) {
-    walker.generation = generation;
-    drop_rows(walker);
-  }
-  uint32_t epoch = jit::epoch();
-  if (MP_UNLIKELY(epoch != walker.codeEpoch)) {
-    walker.codeEpoch = epoch;
-    walker.buffers->first = MP_MAX_FRAMES;
-  }
+  uint32_t changes = g_changes.load(std::memory_order_acquire);
+  if (MP_UNLIKELY(changes != walker.changes)) note_changes(walker, changes);
   return walk(walker, entry);
 }
 

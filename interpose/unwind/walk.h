@@ -33,6 +33,7 @@ struct Walker {
   uint32_t root;  // the node that this thread's stacks hang from: 0, or the stack that queued its work
   Range other[kOtherStacks];  // signal and coroutine stacks met before
   uint32_t otherNext;
+  uint32_t changes;     // of everything: the two below are asked only when it has changed
   uint32_t generation;  // of modules: rows and kept stack are void when it changes
   uint32_t codeEpoch;   // of jit: the kept stack is void when an address may name other code
   // Not yet added to the process's counters: a shared counter in every walk would be felt.
