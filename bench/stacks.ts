@@ -6,7 +6,7 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { FrameKind, Marker, type TraceModel } from '../src/model/index.js';
-import { packageRoot } from '../src/paths.js';
+import { memprofRunBinPath } from '../src/paths.js';
 import { readTraceFile } from '../src/record/index.js';
 import { buildWithNodeGyp, installed } from '../test/e2e/support/npm.js';
 
@@ -158,9 +158,8 @@ function countStacks(model: TraceModel): { counted: Counted; ends: Place[] } {
 }
 
 async function runTraced(argv: readonly string[], folder: string): Promise<void> {
-  const bin = join(packageRoot, 'dist', 'src', 'bin', 'memprof-run.js');
   await new Promise<void>((resolve, reject) => {
-    const child = spawn(process.execPath, [bin, ...argv], {
+    const child = spawn(process.execPath, [memprofRunBinPath, ...argv], {
       cwd: folder,
       stdio: ['ignore', 'ignore', 'pipe'],
     });

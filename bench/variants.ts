@@ -4,13 +4,11 @@ import { readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { MemprofError } from '../src/errors.js';
-import { packageRoot } from '../src/paths.js';
+import { memprofBinPath, memprofRunBinPath } from '../src/paths.js';
 import { parseSummary, type TraceFigures } from './support/parse.js';
 import { type Bench, type Cost, failureOf, measure } from './support/run.js';
 
 const execute = promisify(execFile);
-const runBin = join(packageRoot, 'dist', 'src', 'bin', 'memprof-run.js');
-const memprofBin = join(packageRoot, 'dist', 'src', 'bin', 'memprof.js');
 
 /** `recording`: memprof-run without trace and report. */
 export type Variant = 'native' | 'memprof' | 'recording' | 'heaptrack';
@@ -68,7 +66,7 @@ export function runVariant(
   variant: Variant,
   program: readonly string[],
 ): Promise<Run> {
-  const memprof = [process.execPath, runBin];
+  const memprof = [process.execPath, memprofRunBinPath];
   switch (variant) {
     case 'native':
       return single(bench, 'native', program, []);
@@ -87,7 +85,7 @@ export function runVariant(
 /** What the trace of the last run says. */
 export async function traceFigures(bench: Bench): Promise<TraceFigures & { traceBytes: number }> {
   const path = tracePath(bench);
-  const { stdout } = await execute(process.execPath, [memprofBin, 'summary', '--json', path], {
+  const { stdout } = await execute(process.execPath, [memprofBinPath, 'summary', '--json', path], {
     maxBuffer: 64 << 20,
   });
   return { ...parseSummary(stdout), traceBytes: (await stat(path)).size };

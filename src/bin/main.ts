@@ -18,7 +18,9 @@ export async function main(
       return;
     }
     // A bug of ours: the stack is what a report of it needs.
-    const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    const { withSourceLines } = await import('./own-stack.js');
+    const detail =
+      error instanceof Error ? withSourceLines(error.stack ?? error.message) : String(error);
     say(`internal error. Please report it with this text:\n${detail}`);
     process.exitCode = 125;
   }

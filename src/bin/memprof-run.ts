@@ -2,4 +2,4 @@
 import { memprofRunProgram } from '../commands/index.js';
 import { main } from './main.js';
 
-await main('memprof-run', () => memprofRunProgram(process.argv.slice(2)));
+void main('memprof-run', () => memprofRunProgram(process.argv.slice(2)));

@@ -2,4 +2,4 @@
 import { memprofProgram } from '../commands/index.js';
 import { main } from './main.js';
 
-await main('memprof', (warn) => memprofProgram(process.argv.slice(2), warn));
+void main('memprof', (warn) => memprofProgram(process.argv.slice(2), warn));

@@ -1,8 +1,14 @@
 // Symbols for a model, from this machine's files.
+import { realpathSync } from 'node:fs';
 import type { StackId, TraceModel } from '../model/index.js';
-import { Symbolizer } from '../native/index.js';
+import { inspectExecutable, Symbolizer } from '../native/index.js';
 import { escapeText } from '../report/index.js';
-import { type SymbolizedStacks, symbolize } from '../symbols/index.js';
+import {
+  type StackOwners,
+  type SymbolizedStacks,
+  stackOwners,
+  symbolize,
+} from '../symbols/index.js';
 import { Debuginfod, debuginfodOptions } from './debuginfod.js';
 import { packageFiles } from './package-files.js';
 import { progressOn } from './progress.js';
@@ -13,36 +19,62 @@ import { withDebuginfod } from './symbol-sources.js';
 export type NameStacks = (
   model: TraceModel,
   stackIds: Iterable<StackId>,
+  /** Where known already. */
+  owners?: StackOwners,
 ) => Promise<SymbolizedStacks>;
 
+export interface StackNamer {
+  nameStacks: NameStacks;
+  /** Much cheaper than names. */
+  findOwners(model: TraceModel, stackIds: Iterable<StackId>): Promise<StackOwners>;
+  /** Opens a program, or the Node that probably runs a script, on another thread. */
+  warm(programFile: string): void;
+}
+
 /** One symbolizer for all models of a run: they share most modules. */
-export function stackNamer(stderr: NodeJS.WriteStream, quiet = false): NameStacks {
+export function stackNamer(stderr: NodeJS.WriteStream, quiet = false): StackNamer {
   const symbolizer = new Symbolizer({});
   const options = debuginfodOptions(process.env);
   const debuginfod = options === null ? null : new Debuginfod(options);
   const uncached = debuginfod === null ? symbolizer : withDebuginfod(symbolizer, debuginfod);
   const cacheFolder = symbolCacheFolder(process.env);
   const cache = cacheFolder === null ? null : new SymbolCache(uncached, cacheFolder);
+  const resolver = cache ?? uncached;
   const packageOf = packageFiles();
-  return async (model, stackIds) => {
-    const progress = progressOn(stderr, 'memprof: reading symbols', quiet);
-    const sourceMaps = sourceMapperFor(model);
-    try {
-      return await symbolize(model, stackIds, cache ?? uncached, {
-        packageOf,
-        sourceMaps,
-        onProgress: progress.say,
-      });
-    } finally {
-      progress.end();
-      await cache?.save();
-      for (const problem of sourceMaps.problems) {
-        const text = mapProblemText(problem);
-        if (text !== null && !quiet) stderr.write(`memprof: ${escapeText(text)}\n`);
+  return {
+    warm(programFile) {
+      try {
+        const { kind } = inspectExecutable(programFile);
+        const path = realpathSync(kind === 'elf' ? programFile : process.execPath);
+        const { buildId } = inspectExecutable(path);
+        // What fails now will fail again, and be told, when names are asked for.
+        symbolizer.resolve(path, buildId ?? '', new Float64Array()).catch(() => undefined);
+      } catch {
+        // Gone, or not for us to read: names will be missing, which the report says.
       }
-      for (const warning of debuginfod?.warnings.splice(0) ?? []) {
-        stderr.write(`memprof: ${escapeText(warning)}\n`);
+    },
+    findOwners: (model, stackIds) => stackOwners(model, stackIds, resolver, packageOf),
+    async nameStacks(model, stackIds, owners) {
+      const progress = progressOn(stderr, 'memprof: reading symbols', quiet);
+      const sourceMaps = sourceMapperFor(model);
+      try {
+        return await symbolize(model, stackIds, resolver, {
+          ...(owners === undefined ? {} : { owners }),
+          packageOf,
+          sourceMaps,
+          onProgress: progress.say,
+        });
+      } finally {
+        progress.end();
+        await cache?.save();
+        for (const problem of sourceMaps.problems) {
+          const text = mapProblemText(problem);
+          if (text !== null && !quiet) stderr.write(`memprof: ${escapeText(text)}\n`);
+        }
+        for (const warning of debuginfod?.warnings.splice(0) ?? []) {
+          stderr.write(`memprof: ${escapeText(warning)}\n`);
+        }
       }
-    }
+    },
   };
 }

@@ -1,7 +1,7 @@
 // How the user can run `memprof` from where they are: the report ends with a line to copy.
 import { accessSync, constants, realpathSync } from 'node:fs';
 import { join } from 'node:path';
-import { packageRoot } from '../paths.js';
+import { memprofBinPath, packageRoot } from '../paths.js';
 import { shellQuote } from '../report/index.js';
 
 export function ownCommand(searchPath: string | undefined, cwd: string): string {
@@ -9,7 +9,7 @@ export function ownCommand(searchPath: string | undefined, cwd: string): string 
     if (folder !== '' && isOurs(join(folder, 'memprof'))) return 'memprof';
   }
   if (isOurs(join(cwd, 'node_modules', '.bin', 'memprof'))) return 'npx memprof';
-  return `node ${shellQuote(join(packageRoot, 'dist', 'src', 'bin', 'memprof.js'))}`;
+  return `node ${shellQuote(memprofBinPath)}`;
 }
 
 function isOurs(path: string): boolean {

@@ -115,7 +115,7 @@ function openTraceCommand(tracePath: string, warn: (sentence: string) => void): 
   return {
     model,
     tracePath,
-    nameStacks: stackNamer(process.stderr),
+    nameStacks: stackNamer(process.stderr).nameStacks,
     columns: terminal.columns,
     style: terminal.style,
     memprofCommand: ownCommand(process.env['PATH'], process.cwd()),

@@ -1,6 +1,5 @@
 // What memprof-run does once the program has ended: names, and the report.
-import { renameSync } from 'node:fs';
-import type { TraceModel } from '../model/index.js';
+import type { StackId, TraceModel } from '../model/index.js';
 import type { RecordedProcess } from '../record/index.js';
 import {
   collectOwners,
@@ -11,61 +10,44 @@ import {
   renderExitReport,
   renderTable,
   shellQuote,
+  usersStackIds,
 } from '../report/index.js';
-import type { SymbolizedStacks } from '../symbols/index.js';
-import { type NameStacks, stackNamer } from './naming.js';
+import type { StackOwners } from '../symbols/index.js';
+import { type StackNamer, stackNamer } from './naming.js';
 import { type Terminal, terminalOf, writeLines } from './output.js';
 import { ownCommand } from './own-command.js';
 
-/**
- * The first image of the root process is often only a doorway (env, sh -c, a script's interpreter) that
- * another program replaced; FILE of -o is for the program that stayed.
- */
-export function giveRootItsName(
-  recorded: RecordedProcess[],
-  rootPid: number,
-  output: string | undefined,
-): void {
-  if (output === undefined || output.includes('%p')) return;
-  const images = recorded.filter(
-    (one) => one.model.process.pid === rootPid && one.tracePath !== null,
-  );
-  const first = images.find((one) => one.model.process.generation === 0);
-  const last = images.reduce<RecordedProcess | undefined>(
-    (latest, one) =>
-      latest === undefined || one.model.process.generation > latest.model.process.generation
-        ? one
-        : latest,
-    undefined,
-  );
-  if (first === undefined || last === undefined || first === last) return;
-  const [firstPath, lastPath] = [first.tracePath as string, last.tracePath as string];
-  const aside = `${lastPath}.swap`;
-  renameSync(firstPath, aside);
-  renameSync(lastPath, firstPath);
-  renameSync(aside, lastPath);
-  first.tracePath = lastPath;
-  last.tracePath = firstPath;
-}
-
-interface NamedProcess {
+interface OwnedProcess {
   recorded: RecordedProcess;
-  symbols: SymbolizedStacks;
+  /** Of all live blocks. */
+  stackIds: StackId[];
+  owners: StackOwners;
 }
 
-export async function printReport(
-  recorded: readonly RecordedProcess[],
-  rootPid: number,
-  stderr: NodeJS.WriteStream,
-): Promise<void> {
-  const terminal = terminalOf(stderr, process.env);
-  await writeLines(stderr, await reportLines(recorded, rootPid, stackNamer(stderr), terminal));
+export class ExitReport {
+  readonly #stderr: NodeJS.WriteStream;
+  readonly #namer: StackNamer;
+
+  constructor(stderr: NodeJS.WriteStream) {
+    this.#stderr = stderr;
+    this.#namer = stackNamer(stderr);
+  }
+
+  /** Reads a program's symbols in the background. Only saves time: names do not depend on it. */
+  warm(programFile: string): void {
+    this.#namer.warm(programFile);
+  }
+
+  async print(recorded: readonly RecordedProcess[], rootPid: number): Promise<void> {
+    const terminal = terminalOf(this.#stderr, process.env);
+    await writeLines(this.#stderr, await reportLines(recorded, rootPid, this.#namer, terminal));
+  }
 }
 
 async function reportLines(
   recorded: readonly RecordedProcess[],
   rootPid: number,
-  nameStacks: NameStacks,
+  namer: StackNamer,
   terminal: Terminal,
 ): Promise<string[]> {
   if (recorded.length === 0) {
@@ -73,15 +55,21 @@ async function reportLines(
       'memprof-run: the program ran, but the recorder never joined it, so nothing is known. It may drop LD_PRELOAD, or have file capabilities (getcap).',
     ];
   }
-  const named: NamedProcess[] = [];
-  for (const one of recorded)
-    named.push({ recorded: one, symbols: await nameStacks(one.model, liveStackIds(one.model)) });
-  const root = rootOf(named, rootPid);
-  const chosen = mostAddonMemory(named, root);
+  const owned: OwnedProcess[] = [];
+  for (const one of recorded) {
+    const stackIds = liveStackIds(one.model);
+    owned.push({ recorded: one, stackIds, owners: await namer.findOwners(one.model, stackIds) });
+  }
+  const root = rootOf(owned, rootPid);
+  const chosen = owned.length === 1 ? root : mostAddonMemory(owned, root);
+  const { model } = chosen.recorded;
+  // Node's own stacks, which are most, are counted in the report, but not shown.
+  const shown = usersStackIds(chosen.stackIds, chosen.owners);
+  const symbols = await namer.nameStacks(model, shown, chosen.owners);
   const { style, columns } = terminal;
   const lines = [''];
   lines.push(
-    ...renderExitReport(chosen.recorded.model, chosen.symbols, {
+    ...renderExitReport(model, symbols, {
       columns,
       style,
       tracePath: chosen.recorded.tracePath,
@@ -92,27 +80,27 @@ async function reportLines(
       .trimEnd()
       .split('\n'),
   );
-  if (named.length > 1) {
+  if (owned.length > 1) {
     const why =
       chosen === root
         ? 'above: the program that was started'
         : 'above: the one whose packages hold most memory';
-    lines.push('', style.heading(`${formatCount(named.length)} processes ran; ${why}`));
-    lines.push(...processTable(named, chosen, terminal));
+    lines.push('', style.heading(`${formatCount(owned.length)} processes ran; ${why}`));
+    lines.push(...processTable(owned, chosen, terminal));
   }
   return lines;
 }
 
-function rootOf(named: readonly NamedProcess[], rootPid: number): NamedProcess {
-  const images = named.filter((one) => one.recorded.model.process.pid === rootPid);
-  return images.at(-1) ?? named.find((one) => one.recorded.isRoot) ?? named[0];
+function rootOf(owned: readonly OwnedProcess[], rootPid: number): OwnedProcess {
+  const images = owned.filter((one) => one.recorded.model.process.pid === rootPid);
+  return images.at(-1) ?? owned.find((one) => one.recorded.isRoot) ?? owned[0];
 }
 
 /** The root, unless packages of another process hold more than the root's. */
-function mostAddonMemory(named: readonly NamedProcess[], root: NamedProcess): NamedProcess {
+function mostAddonMemory(owned: readonly OwnedProcess[], root: OwnedProcess): OwnedProcess {
   let chosen = root;
   let most = packageBytes(root);
-  for (const one of named) {
+  for (const one of owned) {
     const bytes = packageBytes(one);
     if (bytes > most) {
       most = bytes;
@@ -122,18 +110,18 @@ function mostAddonMemory(named: readonly NamedProcess[], root: NamedProcess): Na
   return chosen;
 }
 
-function packageBytes({ recorded, symbols }: NamedProcess): number {
-  return collectOwners(recorded.model, symbols)
+function packageBytes({ recorded, owners }: OwnedProcess): number {
+  return collectOwners(recorded.model, owners)
     .filter((one) => one.owner.kind === 'package')
     .reduce((sum, one) => sum + (one.beforeTeardown ?? one.atEnd).sizeBytes, 0);
 }
 
 function processTable(
-  named: readonly NamedProcess[],
-  chosen: NamedProcess,
+  owned: readonly OwnedProcess[],
+  chosen: OwnedProcess,
   { columns, style }: Terminal,
 ): string[] {
-  const rows = named.map((one) => {
+  const rows = owned.map((one) => {
     const { model, tracePath } = one.recorded;
     return [
       one === chosen ? '>' : '',

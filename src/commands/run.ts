@@ -13,6 +13,8 @@ import {
   tracedEnvironment,
 } from '../record/launch.js';
 import { startSession } from '../record/session.js';
+import { giveRootItsName } from './root-name.js';
+import type { ExitReport } from './run-report.js';
 import { traceNames } from './trace-names.js';
 
 export interface RunOptions {
@@ -42,6 +44,7 @@ export async function run(
     tracePathFor: (traced) => names.pathFor(traced),
   });
   let end: ProgramEnd;
+  let report: ExitReport | null = null;
   try {
     const environment = tracedEnvironment(process.env, {
       shimPath,
@@ -52,21 +55,26 @@ export async function run(
         ...(options.exactLines === true ? exactLinesEnvironment : {}),
       },
     });
-    const program = await spawnProgram(command, environment, descriptors);
-    session.rootPid = program.pid;
+    const program = spawnProgram(command, environment, descriptors);
+    session.rootPid = program.pid ?? null;
+    await program.started;
     // Loaded while the program runs.
-    const [ended] = await Promise.all([program.ended, import('./run-report.js')]);
-    end = ended;
+    if (options.quiet !== true) {
+      const { ExitReport } = await import('./run-report.js');
+      report = new ExitReport(stderr);
+    }
+    end = await program.ended;
     // From here on a signal is for us: the program is gone, and a second Ctrl-C ends the report.
     program.stopForwarding();
   } catch (error) {
     await session.abort();
     throw error;
   }
+  // Not while the program runs: it may need all cores. Now one of them is free.
+  report?.warm(command.file);
   const recorded = await session.finish(end);
-  const { giveRootItsName, printReport } = await import('./run-report.js');
   giveRootItsName(recorded, end.pid, options.output);
-  if (options.quiet !== true) await printReport(recorded, end.pid, stderr);
+  await report?.print(recorded, end.pid);
   return end;
 }
 

@@ -20,7 +20,10 @@ export interface ProgramEnd {
 }
 
 export interface RunningProgram {
-  pid: number;
+  /** Known at once, so that the recorder that finds the process knows whose it is; undefined: not started. */
+  pid: number | undefined;
+  /** Rejects with a MemprofError when the program could not be started. */
+  started: Promise<void>;
   ended: Promise<ProgramEnd>;
   /** Gives the signals back their default meaning. */
   stopForwarding(): void;
@@ -29,36 +32,37 @@ export interface RunningProgram {
 const terminalSignals = ['SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGWINCH'] as const;
 const otherSignals = ['SIGTERM', 'SIGUSR1', 'SIGUSR2'] as const;
 
-export async function spawnProgram(
+export function spawnProgram(
   command: Command,
   environment: NodeJS.ProcessEnv,
   stdio: InheritedDescriptors,
-): Promise<RunningProgram> {
+): RunningProgram {
   // Before the program is there: a busy machine may run it for a while before it runs us again, and a
   // signal that came then would end us and leave it alone.
   const forwarding = forwardSignals();
   const { stopForwarding } = forwarding;
-  const child = spawn(command.file, command.args, {
-    argv0: command.name,
-    env: environment,
-    stdio,
-  });
+  let child: ChildProcess;
+  try {
+    child = spawn(command.file, command.args, { argv0: command.name, env: environment, stdio });
+  } catch (error) {
+    // Some errors (E2BIG) are thrown, others (ENOENT) come as an event.
+    stopForwarding();
+    throw startError(command, error as NodeJS.ErrnoException);
+  }
   forwarding.begin(child);
   const ended = new Promise<ProgramEnd>((done) => {
     child.once('exit', (code, signal) => done({ pid: child.pid as number, code, signal }));
   });
-  try {
-    await new Promise<void>((started, failed) => {
-      child.once('spawn', started);
-      child.once('error', failed);
+  const started = new Promise<void>((done, failed) => {
+    child.once('spawn', done);
+    // Later errors of the child object are failed kills: the program was gone already.
+    child.on('error', (error: NodeJS.ErrnoException) => {
+      if (child.pid !== undefined) return;
+      stopForwarding();
+      failed(startError(command, error));
     });
-  } catch (error) {
-    stopForwarding();
-    throw startError(command, error as NodeJS.ErrnoException);
-  }
-  // Later errors of the child object are failed kills: the program was gone already.
-  child.on('error', () => {});
-  return { pid: child.pid as number, ended, stopForwarding };
+  });
+  return { pid: child.pid, started, ended, stopForwarding };
 }
 
 function startError(command: Command, error: NodeJS.ErrnoException): MemprofError {

@@ -19,6 +19,7 @@ export {
   type OwnerTotals,
   placedText,
   type Site,
+  usersStackIds,
 } from './sites.js';
 export {
   foldFrames,

@@ -1,7 +1,7 @@
 // Blocks added up: by site (stacks that display equal) and by owner (package, Node's runtime, module).
 // Pure: columns in, values out.
 import type { LiveSet, Moment, StackId, TraceModel } from '../model/index.js';
-import type { NamedStack, Owner, SymbolizedStacks } from '../symbols/index.js';
+import type { NamedStack, Owner, StackOwners, SymbolizedStacks } from '../symbols/index.js';
 import type { Alike } from './alike.js';
 import { formatCount } from './units.js';
 
@@ -35,16 +35,27 @@ export function momentNamed(model: TraceModel, name: Moment['name']): Moment | n
 
 /** Stacks with live blocks at any moment; with `all`, every stack that ever allocated. */
 export function liveStackIds(model: TraceModel, all = false): StackId[] {
-  const wanted = new Set<number>();
+  const seen = new Uint8Array(model.stacks.count);
+  const wanted: number[] = [];
+  // Beyond the table: of a damaged trace, where they are empty stacks.
+  const beyond = new Set<number>();
+  const add = (id: number) => {
+    if (id >= seen.length) beyond.add(id);
+    else if (seen[id] === 0) {
+      seen[id] = 1;
+      wanted.push(id);
+    }
+  };
   for (const moment of [model.beforeTeardown, model.atEnd]) {
     if (moment === null) continue;
-    for (let row = 0; row < moment.live.count; row++) wanted.add(moment.live.stackId[row]);
+    const { stackId, count } = moment.live;
+    for (let row = 0; row < count; row++) add(stackId[row]);
   }
   if (all) {
     const { allocationCount } = model.stackTotals;
-    for (let id = 0; id < allocationCount.length; id++) if (allocationCount[id] > 0) wanted.add(id);
+    for (let id = 0; id < allocationCount.length; id++) if (allocationCount[id] > 0) add(id);
   }
-  return [...wanted] as StackId[];
+  return [...wanted, ...beyond] as StackId[];
 }
 
 /**
@@ -177,13 +188,18 @@ export function isUsers(owner: Owner): boolean {
   return owner.kind !== 'node' && owner.kind !== 'memprof';
 }
 
+/** Of these stacks, those that are users'. */
+export function usersStackIds(stackIds: Iterable<StackId>, stacks: StackOwners): StackId[] {
+  return [...stackIds].filter((id) => isUsers(stacks.owner(id)));
+}
+
 /** Live memory by owner at both moments, largest first, Node's runtime last. */
-export function collectOwners(model: TraceModel, symbols: SymbolizedStacks): OwnerTotals[] {
+export function collectOwners(model: TraceModel, stacks: StackOwners): OwnerTotals[] {
   const owners = new Map<string, OwnerTotals>();
   const add = (moment: Moment, column: (totals: OwnerTotals) => Amount | null) => {
     const { live } = moment;
     for (let row = 0; row < live.count; row++) {
-      const { owner } = symbols.stack(live.stackId[row] as StackId);
+      const owner = stacks.owner(live.stackId[row] as StackId);
       let totals = owners.get(owner.key);
       if (totals === undefined) {
         const none = () => ({ blockCount: 0, sizeBytes: 0 });
@@ -195,7 +211,9 @@ export function collectOwners(model: TraceModel, symbols: SymbolizedStacks): Own
         owners.set(owner.key, totals);
       }
       const amount = column(totals);
-      if (amount !== null) addAmounts(amount, { blockCount: 1, sizeBytes: live.sizeBytes[row] });
+      if (amount === null) continue;
+      amount.blockCount++;
+      amount.sizeBytes += live.sizeBytes[row];
     }
   };
   if (model.beforeTeardown !== null) add(model.beforeTeardown, (totals) => totals.beforeTeardown);

@@ -1,5 +1,5 @@
 // The exit report: what one run held, readable at 80 columns. Pure: model and names in, one string out.
-import type { Moment, TraceModel } from '../model/index.js';
+import type { Moment, StackId, TraceModel } from '../model/index.js';
 import { isNodeProcess, type SymbolizedStacks } from '../symbols/index.js';
 import { alikeStacks } from './alike.js';
 import { escapeText, shellQuote } from './escape.js';
@@ -7,6 +7,7 @@ import { describeEnd, lossLines } from './facts.js';
 import {
   type Amount,
   addAmounts,
+  type BlockFilter,
   collectOwners,
   collectSites,
   isUsers,
@@ -33,6 +34,7 @@ export interface ReportOptions {
   packageCount?: number;
 }
 
+/** Of the live stacks, only the users' need names; of the others `symbols` need only know the owners. */
 export function renderExitReport(
   model: TraceModel,
   symbols: SymbolizedStacks,
@@ -217,8 +219,8 @@ function siteLines(
     executable: model.process.executable,
     cwd: model.process.cwd,
   };
-  const usersSites = (at: Moment) =>
-    collectSites(model, symbols, at).filter((site) => isUsers(site.stack.owner));
+  const filter: BlockFilter = (live, row) => isUsers(symbols.owner(live.stackId[row] as StackId));
+  const usersSites = (at: Moment) => collectSites(model, symbols, at, { filter });
   const [before, after] = [usersSites(moment), usersSites(model.atEnd)];
   // One likeness for both moments: a site is the same site before and after teardown.
   const alike = alikeStacks(

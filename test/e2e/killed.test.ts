@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { buildProgram } from './support/build.js';
 import { unfreed } from './support/report.js';
-import { onlyTrace, run, runBin, runTraced, scratchFolder } from './support/run.js';
+import { memprofBin, onlyTrace, run, runTraced, scratchFolder } from './support/run.js';
 import { readTrace } from './support/trace.js';
 
 /** Counters that the program kept in a file: what it had begun and finished when it died. */
@@ -144,13 +144,7 @@ test('a trace cut at any byte opens up to its last whole chunk or says what it i
   for (const share of [0.02, 0.3, 0.5, 0.77, 0.95, 0.999]) {
     const cut = join(folder, `cut-${share}`);
     await writeFile(cut, bytes.subarray(0, Math.floor(bytes.length * share)));
-    const outcome = await run([
-      process.execPath,
-      runBin.replace(/-run\.js$/, '.js'),
-      'summary',
-      '--json',
-      cut,
-    ]);
+    const outcome = await run([process.execPath, memprofBin, 'summary', '--json', cut]);
     if (outcome.code === 0) t.notThrows(() => JSON.parse(outcome.stdout));
     else t.regex(outcome.stderr, /^[^\n]+\n$/, 'one clear line');
   }

@@ -5,8 +5,9 @@ import {
   type ReportOptions,
   renderExitReport,
   textWidth,
+  usersStackIds,
 } from '../../src/report/index.js';
-import { symbolize } from '../../src/symbols/index.js';
+import { stackOwners, symbolize } from '../../src/symbols/index.js';
 import { ModelBuilder } from '../model-builder.js';
 
 const packageOf = (path: string) => {
@@ -22,14 +23,15 @@ async function report(
   const model = m.build();
   change(model);
   const symbols = await symbolize(model, liveStackIds(model), m.resolver(), { packageOf });
-  return renderExitReport(model, symbols, {
-    columns: 80,
-    tracePath: 'memprof-app.4242.mprof',
-    traceBytes: 4096,
-    memprofCommand: 'memprof',
-    ...options,
-  });
+  return renderExitReport(model, symbols, { ...reportOptions, ...options });
 }
+
+const reportOptions: ReportOptions = {
+  columns: 80,
+  tracePath: 'memprof-app.4242.mprof',
+  traceBytes: 4096,
+  memprofCommand: 'memprof',
+};
 
 function leaky(): ModelBuilder {
   const m = new ModelBuilder();
@@ -56,6 +58,16 @@ function leaky(): ModelBuilder {
   m.live('both', runtime, 100_000, 4);
   return m;
 }
+
+test('the report is the same when only stacks of users are named', async (t) => {
+  const model = leaky().build();
+  const ids = liveStackIds(model);
+  const owners = await stackOwners(model, ids, leaky().resolver(), packageOf);
+  const users = usersStackIds(ids, owners);
+  t.is(users.length, ids.length - 1, "all but the runtime's");
+  const symbols = await symbolize(model, users, leaky().resolver(), { packageOf, owners });
+  t.is(renderExitReport(model, symbols, reportOptions), await report(leaky()));
+});
 
 test('the report of a leaky program, at 80 columns', async (t) => {
   const text = await report(leaky());

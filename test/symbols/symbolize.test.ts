@@ -1,10 +1,12 @@
 import test from 'ava';
 import type { StackId } from '../../src/model/index.js';
 import {
+  type FrameResolver,
   type NamedStack,
   noSymbols,
   type PackageLookup,
   placeText,
+  stackOwners,
   symbolize,
 } from '../../src/symbols/index.js';
 import { ModelBuilder } from '../model-builder.js';
@@ -46,6 +48,38 @@ test('native, inlined, JavaScript and builtin frames stand in one list, leaf fir
     'builtin ArrayMap',
     'native node::Start(int, char**)',
     'native __libc_start_main',
+  ]);
+});
+
+test('owners ask for names of node’s own code only, and only down to what settles them', async (t) => {
+  const m = new ModelBuilder();
+  const copied = m.stack(`
+    libc.so.6 malloc
+    node std::vector<int>::_M_realloc_insert(int&&)
+    node std::vector<int>::push_back(int&&)
+    /app/node_modules/leaky/leaky.node Leak
+    node node::Start(int, char**)
+  `);
+  const own = m.stack(`
+    libstdc++.so.6 operator new(unsigned long)
+    node v8::internal::Foo(std::vector<int>)
+    node node::Start(int, char**)
+  `);
+  const model = m.build();
+  const asked: [string, number][] = [];
+  const resolver: FrameResolver = {
+    resolve(path, buildId, addresses) {
+      asked.push([path, addresses.length]);
+      return m.resolver().resolve(path, buildId, addresses);
+    },
+  };
+  const found = await stackOwners(model, [copied, own], resolver, packages);
+  t.is(found.owner(copied).key, 'package leaky 1.0.0');
+  t.is(found.owner(own).key, 'node');
+  const node = model.modules.find((module) => module.isExecutable)?.path ?? '';
+  t.deepEqual(asked, [
+    [node, 2],
+    [node, 1],
   ]);
 });
 

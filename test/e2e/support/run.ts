@@ -1,13 +1,27 @@
 // Runs commands, plainly and under memprof-run, and reads the traces with `memprof ... --json`.
 import { type ChildProcess, spawn } from 'node:child_process';
+import { readdirSync, statSync } from 'node:fs';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
-import { packageRoot } from '../../../src/paths.js';
+import { memprofBinPath, memprofRunBinPath, packageRoot } from '../../../src/paths.js';
 
-export const runBin: string = join(packageRoot, 'dist', 'src', 'bin', 'memprof-run.js');
-export const memprofBin: string = join(packageRoot, 'dist', 'src', 'bin', 'memprof.js');
+/** What the package ships: the bundle. */
+export const runBin: string = memprofRunBinPath;
+export const memprofBin: string = memprofBinPath;
+assertBundleIsNew();
+
+/** tsc alone leaves the old bundle behind, and tests of that would say nothing. */
+function assertBundleIsNew(): void {
+  const timeOf = (path: string) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  const sources = join(packageRoot, 'dist', 'src');
+  const newest = readdirSync(sources, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.js'))
+    .reduce((latest, name) => Math.max(latest, timeOf(join(sources, name))), 0);
+  if (timeOf(runBin) < newest)
+    throw new Error('dist/bin is older than dist/src. Bundle it: node scripts/bundle.mjs');
+}
 
 export interface Outcome {
   code: number | null;

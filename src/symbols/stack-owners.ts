@@ -1,0 +1,134 @@
+// The owner of each of many stacks. Most are settled by modules alone; only where code of node itself is
+// met, its function's name is asked for (owners.ts says why), all such addresses at once. So the owners of
+// thousands of stacks cost a few hundred names instead of all.
+// Pure but for the injected resolver.
+import type { ModuleInfo, StackId, StackTable, TraceModel } from '../model/index.js';
+import { isNativeKind, lookupAddress } from './addresses.js';
+import {
+  isCppRuntimeName,
+  isNodeProcess,
+  type Owner,
+  OwnerFinder,
+  type OwnerFrames,
+} from './owners.js';
+import type { PackageLookup } from './packages.js';
+import { batchSize, type FrameResolver, Quality } from './resolver.js';
+
+export interface StackOwners {
+  /** Of any stack that was asked for; others are a programming error and throw. */
+  owner(id: StackId): Owner;
+}
+
+export async function stackOwners(
+  model: TraceModel,
+  stackIds: Iterable<StackId>,
+  resolver: FrameResolver,
+  packageOf: PackageLookup,
+): Promise<StackOwners> {
+  const owners: (Owner | undefined)[] = [];
+  const functions = new RuntimeFunctions(resolver);
+  const frames = new StackCursor(model, functions);
+  const finder = new OwnerFinder(isNodeProcess(model.process), packageOf);
+  let waiting = [...new Set(stackIds)];
+  while (waiting.length > 0) {
+    const left: StackId[] = [];
+    for (const id of waiting) {
+      frames.start(id);
+      const owner = finder.find(frames);
+      if (owner === null) left.push(id);
+      else owners[id] = owner;
+    }
+    // Each round names the frame at which each of them waits, so it ends with the deepest stack.
+    await functions.resolveAsked();
+    waiting = left;
+  }
+  return {
+    owner(id) {
+      const found = owners[id];
+      if (found === undefined) throw new RangeError(`the owner of stack ${id} was not looked for`);
+      return found;
+    },
+  };
+}
+
+class StackCursor implements OwnerFrames {
+  kind = 0;
+  module: ModuleInfo | null = null;
+  readonly #stacks: StackTable;
+  readonly #modules: ReadonlyMap<number, ModuleInfo>;
+  readonly #functions: RuntimeFunctions;
+  #node = 0;
+  #above = 0;
+
+  constructor({ stacks, modules }: TraceModel, functions: RuntimeFunctions) {
+    this.#stacks = stacks;
+    this.#modules = new Map(modules.map((module) => [module.id, module]));
+    this.#functions = functions;
+  }
+
+  start(id: StackId): void {
+    this.#above = id;
+  }
+
+  next(): boolean {
+    const node = this.#above;
+    const { count, parent, kind, index } = this.#stacks;
+    // A damaged trace may name a stack that is not there: it is an empty stack.
+    if (node <= 0 || node >= count) return false;
+    this.#node = node;
+    this.#above = parent[node];
+    this.kind = kind[node];
+    this.module = isNativeKind(this.kind) ? (this.#modules.get(index[node]) ?? null) : null;
+    return true;
+  }
+
+  isCppRuntime(): boolean | null {
+    if (this.module === null) return false;
+    const address = lookupAddress(this.kind, this.#stacks.offset[this.#node]);
+    return this.#functions.has(this.module, address);
+  }
+}
+
+/** Which addresses are in functions of the C++ library. */
+class RuntimeFunctions {
+  readonly #resolver: FrameResolver;
+  readonly #known = new Map<ModuleInfo, Map<number, boolean>>();
+  readonly #asked = new Map<ModuleInfo, Set<number>>();
+
+  constructor(resolver: FrameResolver) {
+    this.#resolver = resolver;
+  }
+
+  /** null: not known yet, but after resolveAsked(). */
+  has(module: ModuleInfo, address: number): boolean | null {
+    const known = this.#known.get(module)?.get(address);
+    if (known !== undefined) return known;
+    const asked = this.#asked.get(module);
+    if (asked === undefined) this.#asked.set(module, new Set([address]));
+    else asked.add(address);
+    return null;
+  }
+
+  async resolveAsked(): Promise<void> {
+    for (const [module, asked] of this.#asked) {
+      let known = this.#known.get(module);
+      if (known === undefined) this.#known.set(module, (known = new Map()));
+      const all = Float64Array.from(asked);
+      for (let from = 0; from < all.length; from += batchSize) {
+        const addresses = all.slice(from, from + batchSize);
+        const { quality, functionName, start } = await this.#resolver.resolve(
+          module.path,
+          module.buildId,
+          addresses,
+        );
+        for (const [at, address] of addresses.entries()) {
+          // The function itself, not what was inlined into it; and no guess.
+          const isNamed = quality[at] >= Quality.symbol && start[at + 1] > start[at];
+          const name = isNamed ? functionName[start[at + 1] - 1] : null;
+          known.set(address, name !== null && isCppRuntimeName(name));
+        }
+      }
+    }
+    this.#asked.clear();
+  }
+}
