@@ -192,7 +192,7 @@ export class HeapSnapshotParser {
     for (; at < bytes.length; at++) {
       const byte = bytes[at]!;
       if (isDigit(byte)) {
-        number = (number < 0 ? 0 : number) * 10 + (byte - 0x30);
+        number = Math.max(number, 0) * 10 + (byte - 0x30);
         continue;
       }
       if (number >= 0) {

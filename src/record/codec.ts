@@ -3,7 +3,13 @@ import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { MemprofError } from '../errors.js';
 import type { TraceModel } from '../model/index.js';
 import * as native from '../native/index.js';
-import { type Codec, eventsOf, openTrace, type TraceSource } from '../trace/index.js';
+import {
+  type Codec,
+  eventsOf,
+  heapSnapshotPieces,
+  openTrace,
+  type TraceSource,
+} from '../trace/index.js';
 
 export const zstdLevel = 3;
 
@@ -23,6 +29,16 @@ export function* readTraceEvents(path: string): ReturnType<typeof eventsOf> {
   const file = openSource(path);
   try {
     yield* eventsOf(file.source, nativeCodec);
+  } finally {
+    file.close();
+  }
+}
+
+/** V8's heap snapshot of a checkpoint, piece by piece; nothing: the trace has none. */
+export function* readHeapSnapshot(path: string, checkpointNumber: number): Generator<Uint8Array> {
+  const file = openSource(path);
+  try {
+    yield* heapSnapshotPieces(file.source, nativeCodec, checkpointNumber);
   } finally {
     file.close();
   }

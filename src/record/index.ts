@@ -2,7 +2,7 @@
 // disk. The edge where the project meets processes, files and clocks.
 //
 // Must not import: commands/, report/, symbols/.
-export { nativeCodec, readTraceEvents, readTraceFile } from './codec.js';
+export { nativeCodec, readHeapSnapshot, readTraceEvents, readTraceFile } from './codec.js';
 export type { RootStatus } from './ended.js';
 export * from './launch.js';
 export type { ProcessSummary, RecordedProcess } from './recorded.js';

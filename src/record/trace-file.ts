@@ -1,6 +1,6 @@
 // A trace being written to disk. A full disk or a broken one ends the trace, never the recording: the
 // report is made from memory.
-import { closeSync, openSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readSync, writeSync } from 'node:fs';
 import { MemprofError } from '../errors.js';
 import type { EventBatch } from '../ledger/index.js';
 import type { TraceModel } from '../model/index.js';
@@ -11,6 +11,7 @@ import { nativeCodec, zstdLevel } from './codec.js';
 const flushIntervalMs = 1000;
 /** A checkpoint may take one part in this many of the time. */
 const checkpointShare = 30;
+const heapSnapshotPieceBytes = 4 << 20;
 
 export class TraceFile {
   readonly path: string;
@@ -79,6 +80,23 @@ export class TraceFile {
       await this.writer.idle();
     } catch (error) {
       this.fail(error);
+    }
+  }
+
+  /** Takes V8's heap snapshot of a checkpoint in; a file that cannot be read is a snapshot less. */
+  async addHeapSnapshot(checkpointNumber: number, path: string): Promise<void> {
+    if (this.failure !== null) return;
+    const piece = new Uint8Array(heapSnapshotPieceBytes);
+    const descriptor = openSync(path, 'r');
+    try {
+      for (;;) {
+        const length = readSync(descriptor, piece);
+        if (length === 0) break;
+        this.writer.heapSnapshotPiece(checkpointNumber, piece.slice(0, length));
+        await this.idle();
+      }
+    } finally {
+      closeSync(descriptor);
     }
   }
 

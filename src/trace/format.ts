@@ -24,6 +24,8 @@ export const ChunkKind = {
   blockVerdicts: 8,
   /** Node-API and V8 resources: each replaces the one before. */
   resources: 9,
+  /** A piece of V8's heap snapshot of a checkpoint: appended. */
+  heapSnapshot: 10,
 } as const;
 
 /** Compressing and checking are done by the caller's libraries, so that this folder stays pure. */

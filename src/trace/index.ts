@@ -7,5 +7,6 @@ export { TraceDamage } from './damage.js';
 export { EventDecoder } from './event-decoder.js';
 export { EventEncoder, rowsPerChunk } from './event-encoder.js';
 export { type Codec, formatVersion } from './format.js';
+export { heapSnapshotPieces } from './heap-snapshot.js';
 export { eventsOf, openTrace, sourceOf, type TraceSource, unknownProcess } from './open.js';
 export { type TraceSources, TraceWriter, type TraceWriterOptions } from './writer.js';

@@ -17,19 +17,11 @@ import type {
 import { ByteReader } from './bytes.js';
 import { type Checkpoint, decodeCheckpoint, isObject } from './checkpoint.js';
 import { CheckpointsRead } from './checkpoints.js';
+import { type Chunk, chunksOf, contentOf } from './chunks.js';
 import { loadCodeLines } from './code-lines.js';
 import { TraceDamage } from './damage.js';
 import { EventDecoder } from './event-decoder.js';
-import {
-  type ChunkHeader,
-  ChunkKind,
-  type Codec,
-  checkFileHeader,
-  chunkHeaderBytes,
-  decodeChunkHeader,
-  decodePayload,
-  fileHeaderBytes,
-} from './format.js';
+import { ChunkKind, type Codec, checkFileHeader, fileHeaderBytes } from './format.js';
 import { decodeLiveSet, decodeStacks } from './tables.js';
 import type { MetaContent } from './writer.js';
 
@@ -50,41 +42,6 @@ export function sourceOf(bytes: Uint8Array, name = 'the trace'): TraceSource {
   };
 }
 
-interface Chunk {
-  header: ChunkHeader;
-  offset: number;
-}
-
-type Damaged = { offset: number; reason: string };
-
-/** The whole chunks, in order; ends before the first that is damaged or cut. */
-function* chunksOf(
-  source: TraceSource,
-  codec: Codec,
-  onDamage: (damage: Damaged) => void,
-): Generator<Chunk> {
-  let offset = fileHeaderBytes;
-  for (let sequence = 0; offset < source.sizeBytes; sequence++) {
-    let header: ChunkHeader;
-    try {
-      header = decodeChunkHeader(source.read(offset, chunkHeaderBytes), sequence, codec.crc32);
-      if (offset + chunkHeaderBytes + header.storedBytes > source.sizeBytes)
-        throw new TraceDamage('is cut within its content');
-    } catch (error) {
-      if (!(error instanceof TraceDamage)) throw error;
-      onDamage({ offset, reason: error.message });
-      return;
-    }
-    yield { header, offset };
-    if (header.kind === ChunkKind.end) return;
-    offset += chunkHeaderBytes + header.storedBytes;
-  }
-}
-
-function contentOf(source: TraceSource, { header, offset }: Chunk, codec: Codec): Uint8Array {
-  return decodePayload(header, source.read(offset + chunkHeaderBytes, header.storedBytes), codec);
-}
-
 export function openTrace(source: TraceSource, codec: Codec): TraceModel {
   const formatVersion = checkFileHeader(source.read(0, fileHeaderBytes), source.name);
   const state = new OpenState();
@@ -93,6 +50,8 @@ export function openTrace(source: TraceSource, codec: Codec): TraceModel {
       state.eventChunks.push(chunk);
       continue;
     }
+    // Asked for by heapSnapshotPieces() alone: it may be larger than all the rest.
+    if (chunk.header.kind === ChunkKind.heapSnapshot) continue;
     try {
       state.take(chunk, new ByteReader(contentOf(source, chunk, codec)));
     } catch (error) {

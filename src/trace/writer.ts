@@ -118,6 +118,14 @@ export class TraceWriter {
     this.writeEncoded(ChunkKind.verdicts, (out) => encodeCheckpointVerdicts(checkpoint, out));
   }
 
+  /** One piece of the file that V8 wrote for a checkpoint. */
+  heapSnapshotPiece(checkpointNumber: number, bytes: Uint8Array): void {
+    this.writeEncoded(ChunkKind.heapSnapshot, (out) => {
+      out.varint(checkpointNumber);
+      out.section(bytes);
+    });
+  }
+
   checkpoint(model: TraceModel): void {
     this.flushEvents();
     const out = new ByteWriter(1 << 16);

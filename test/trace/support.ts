@@ -122,6 +122,7 @@ export interface WriteOptions {
   nsPerTick?: number;
   /** Added to the model that the writer ends with. */
   more?: Pick<TraceModel, 'checkpoints' | 'resources'>;
+  heapSnapshot?: { checkpointNumber: number; pieces: Uint8Array[] };
 }
 
 /** Records the steps as a process would, writes its trace and tells what was written. */
@@ -223,6 +224,8 @@ export async function writeTrace(steps: Step[], options: WriteOptions = {}): Pro
   }
   flush();
   const final = { ...model(true), ...more };
+  for (const piece of options.heapSnapshot?.pieces ?? [])
+    writer.heapSnapshotPiece(options.heapSnapshot!.checkpointNumber, piece);
   await writer.end(final);
   return { bytes: Buffer.concat(parts), model: final, events: written, ticks };
 }
