@@ -3,12 +3,16 @@ import type { TraceModel } from '../model/index.js';
 import type { StackContext, Style } from '../report/index.js';
 import { isNodeProcess } from '../symbols/index.js';
 import type { NameStacks } from './naming.js';
+import type { NameData, RetainersOf } from './root-names.js';
 
 export interface TraceCommand {
   model: TraceModel;
   /** As the user typed it. */
   tracePath: string;
   nameStacks: NameStacks;
+  nameData: NameData;
+  /** Given where the checkpoint's heap snapshot is at hand. */
+  retainersOf?: RetainersOf;
   columns: number;
   style: Style;
   memprofCommand: string;

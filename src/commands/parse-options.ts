@@ -63,6 +63,12 @@ export function parseCount(text: string): number {
   return Number(text);
 }
 
+/** Of a checkpoint: from 1. */
+export function parseNumber(text: string): number {
+  if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError('Expected a number from 1.');
+  return Number(text);
+}
+
 export function parsePercent(text: string): number {
   const value = Number(text.replace(/%$/, ''));
   if (!(value >= 0 && value <= 100))

@@ -5,13 +5,17 @@ import { readTraceFile } from '../record/index.js';
 import { blocks } from './blocks.js';
 import { parseWith, quietCommander } from './commander-errors.js';
 import type { TraceCommand } from './context.js';
+import { nameData } from './data-names.js';
+import { type LeaksOptions, leaks } from './leaks.js';
 import { stackNamer } from './naming.js';
 import { terminalOf, writeLines } from './output.js';
 import { ownCommand } from './own-command.js';
+import { owners } from './owners.js';
 import {
   parseAgeRange,
   parseCount,
   parseMoment,
+  parseNumber,
   parsePercent,
   parseSizeRange,
 } from './parse-options.js';
@@ -20,6 +24,7 @@ import { summary } from './summary.js';
 import { tree } from './tree.js';
 import { unfreed } from './unfreed.js';
 import { ownVersion } from './version.js';
+import { type WhyOptions, why } from './why.js';
 
 type Run<Options> = (command: TraceCommand, options: Options) => AsyncIterable<string>;
 
@@ -81,6 +86,38 @@ export async function memprofProgram(
     .option('--limit <count>', 'sites shown at each moment, or all', parseCount, 10)
     .option('--json', 'as JSON with all sites (memprof.unfreed/1)');
 
+  on<LeaksOptions>(
+    'leaks',
+    'what is lost, orphaned or grows, by package and site, worst first',
+    leaks,
+  )
+    .option('--at <checkpoint>', 'at this checkpoint (default: the last)', parseNumber)
+    .option('--all', "every site, Node's own and what is merely held as well")
+    .option('--package <name>', 'only memory of this package (name or name@version)')
+    .option('--module <file>', 'only stacks through this module (path or file name)')
+    .option('--function <text>', 'only stacks with this text in a function name')
+    .option('--limit <count>', 'sites shown, or all', parseCount, 10)
+    .option('--json', 'as JSON with all of these sites (memprof.leaks/1)');
+  on('owners', 'native memory by class of the JavaScript objects that hold it', owners)
+    .option('--at <checkpoint>', 'at this checkpoint (default: the last)', parseNumber)
+    .option('--all', 'classes without a block, too')
+    .option('--limit <count>', 'classes shown, or all', parseCount, 20)
+    .option('--json', 'as JSON with all classes (memprof.owners/1)');
+  quietCommander(program.command('why'))
+    .description('what holds a block, or why nobody freed it, at the last checkpoint')
+    .argument('<trace>', 'a .mprof file')
+    .argument(
+      '<block>',
+      "an address (0x...), a site's number in leaks, or part of a function's name",
+    )
+    .helpOption('-h, --help', 'print this help')
+    .option('--limit <count>', 'ways shown, or all', parseCount, 3)
+    .option('--json', 'as JSON (memprof.why/1)')
+    .action(async (tracePath: string, question: string, options: WhyOptions) => {
+      const command = openTraceCommand(tracePath, warn);
+      await writeLines(process.stdout, why(command, options, question));
+    });
+
   await parseWith(program, argv.length === 0 ? ['--help'] : argv, ExitCode.usage);
   return 0;
 }
@@ -116,6 +153,7 @@ function openTraceCommand(tracePath: string, warn: (sentence: string) => void): 
     model,
     tracePath,
     nameStacks: stackNamer(process.stderr).nameStacks,
+    nameData,
     columns: terminal.columns,
     style: terminal.style,
     memprofCommand: ownCommand(process.env['PATH'], process.cwd()),

@@ -63,6 +63,14 @@ export interface SymbolizerOptions {
   debugFolders?: string[];
 }
 
+/** An address each. */
+export interface ResolvedData {
+  /** The symbol of the object (a global, a vtable) that holds it, demangled; null: none does. */
+  symbol: (string | null)[];
+  /** Bytes from the symbol's start. */
+  offset: Float64Array;
+}
+
 interface NativeSymbolizer {
   useDebugFile(buildId: string, path: string): void;
   resolve(path: string, expectedBuildId: string, addresses: Float64Array): Promise<ResolvedModule>;
@@ -86,6 +94,13 @@ interface Native {
   crc32(data: Uint8Array, seed?: number): number;
   inspectExecutable(path: string): Inspection;
   Symbolizer: new (debugFolders: string[]) => NativeSymbolizer;
+  resolveData(
+    path: string,
+    expectedBuildId: string,
+    debugFolders: string[],
+    addresses: Float64Array,
+  ): Promise<ResolvedData>;
+  findSymbols(path: string, wanted: string[]): Promise<boolean[]>;
 }
 
 const binaryPath = join(packageRoot, 'src', 'native', 'memprof.node');
@@ -185,3 +200,15 @@ export class Symbolizer {
     return this.#native.resolve(path, expectedBuildId, addresses);
   }
 }
+
+/** Names of data by image-relative address (ELF virtual address). expectedBuildId: hex; '' takes any file. */
+export const resolveData = (
+  path: string,
+  expectedBuildId: string,
+  addresses: Float64Array,
+): Promise<ResolvedData> =>
+  binding().resolveData(path, expectedBuildId, ['/usr/lib/debug'], addresses);
+
+/** Whether the file defines each symbol; of a word in double quotes, whether it stands among its constants. */
+export const findSymbols = (path: string, wanted: readonly string[]): Promise<boolean[]> =>
+  binding().findSymbols(path, [...wanted]);

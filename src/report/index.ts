@@ -7,6 +7,18 @@ export { type Alike, alikeStacks } from './alike.js';
 export { escapeText, shellQuote } from './escape.js';
 export { describeEnd, lossLines } from './facts.js';
 export {
+  checkpointStackIds,
+  collectLeaks,
+  everyStack,
+  isLeak,
+  isToActOn,
+  type LeakReport,
+  type LeakSite,
+  type StackGroups,
+} from './leaks.js';
+export { renderLeaks, shownSites } from './leaks-text.js';
+export { type ClassRow, classRows } from './owners.js';
+export {
   type Amount,
   addAmounts,
   type BlockFilter,
@@ -43,3 +55,19 @@ export {
 export { type ReportOptions, renderExitReport, renderSummary } from './terminal.js';
 export { buildTree, renderTree, type TreeNode } from './tree.js';
 export { formatBytes, formatCount, formatDuration, formatPercent } from './units.js';
+export {
+  addressText,
+  classText,
+  type DataName,
+  noRootNames,
+  type RootNames,
+  rootText,
+} from './verdict-words.js';
+export {
+  type Explained,
+  groupPaths,
+  type PathGroup,
+  renderWhy,
+  siteText,
+  whyText,
+} from './why.js';

@@ -20,6 +20,7 @@ import { ownerText, type StackContext, stackLines } from './stack-text.js';
 import { plainStyle, type Style } from './style.js';
 import { type Column, renderTable, truncateEnd } from './table.js';
 import { formatBytes, formatCount, formatDuration, formatPercent } from './units.js';
+import { wrap } from './wrap.js';
 
 export interface ReportOptions {
   columns: number;
@@ -314,22 +315,6 @@ const blocks = (count: number): string =>
 function warningLines(model: TraceModel, options: Drawing, style: Style): string[] {
   const all = [...lossLines(model, 'brief'), ...(options.warnings ?? []).map(escapeText)];
   return all.flatMap((line) => wrap(line, options.columns, '! ', '  ')).map(style.warning);
-}
-
-function wrap(text: string, columns: number, first: string, next: string): string[] {
-  const lines: string[] = [];
-  let line = '';
-  for (const word of text.split(' ')) {
-    const room = columns - (lines.length === 0 ? first : next).length;
-    if (line !== '' && line.length + 1 + word.length > room) {
-      lines.push((lines.length === 0 ? first : next) + line);
-      line = word;
-    } else {
-      line = line === '' ? word : `${line} ${word}`;
-    }
-  }
-  lines.push((lines.length === 0 ? first : next) + line);
-  return lines;
 }
 
 function nextLines(options: ReportOptions, style: Style): string[] {

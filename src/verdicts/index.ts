@@ -24,4 +24,4 @@ export { type BlockGrowth, growthOf, type StackVerdict } from './growth.js';
 export { BlockFlag, type EndedResources, type JudgeInput, type Judgement, judge } from './judge.js';
 export { leadersOf } from './leaders.js';
 export { OwnerMemory } from './owner-memory.js';
-export { type BlockPath, type PathHop, type PathRoot, pathOf } from './paths.js';
+export { type BlockPath, type PathFrame, type PathHop, type PathRoot, pathOf } from './paths.js';

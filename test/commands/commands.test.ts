@@ -46,6 +46,7 @@ function commandOf(m: ModelBuilder): TraceCommand {
     model: m.build(),
     tracePath: 'x.mprof',
     nameStacks: (model, ids) => symbolize(model, ids, m.resolver(), { packageOf }),
+    nameData: () => Promise.resolve([]),
     columns: 80,
     style: plainStyle,
     memprofCommand: 'memprof',

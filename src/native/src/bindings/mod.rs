@@ -1,5 +1,6 @@
 //! The boundary to JavaScript: conversions only, no logic.
 
+mod data;
 mod functions;
 mod memory;
 mod symbols;

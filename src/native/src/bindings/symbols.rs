@@ -134,7 +134,7 @@ fn to_columns(answers: Answers) -> ResolvedModule {
     }
 }
 
-fn build_id_of(hex: &str) -> Result<Vec<u8>, Thrown> {
+pub fn build_id_of(hex: &str) -> Result<Vec<u8>, Thrown> {
     parse_hex(hex)
         .ok_or_else(|| thrown(Failure::new("EINVAL", format!("{hex:?} is not a build id in hex"))))
 }

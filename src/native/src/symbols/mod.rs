@@ -2,6 +2,7 @@
 //! damaged: no claim in them is trusted, and what cannot be known stays unknown.
 
 mod bytes;
+pub mod data;
 mod demangle;
 mod dwarf;
 mod guard;

@@ -1,0 +1,124 @@
+// memprof leaks: what is lost, orphaned, or grows; by package and site, worst first.
+import type { CheckpointDetail } from '../model/index.js';
+import {
+  alikeStacks,
+  checkpointStackIds,
+  collectLeaks,
+  everyStack,
+  isToActOn,
+  type LeakReport,
+  type LeakSite,
+  noRootNames,
+  type RootNames,
+  renderLeaks,
+  rootText,
+  type StackGroups,
+  shownSites,
+} from '../report/index.js';
+import type { SymbolizedStacks } from '../symbols/index.js';
+import { checkpointJson, chooseCheckpoint } from './checkpoints.js';
+import { stackContext, type TraceCommand } from './context.js';
+import { type FilterOptions, stackFilter } from './filters.js';
+import { jsonLines, processJson, stackJson } from './json.js';
+import { nameRoots } from './root-names.js';
+
+export interface LeaksOptions extends Pick<FilterOptions, 'package' | 'module' | 'function'> {
+  at?: number;
+  all?: boolean;
+  limit: number;
+  json?: boolean;
+}
+
+export async function* leaks(command: TraceCommand, options: LeaksOptions): AsyncGenerator<string> {
+  const { model } = command;
+  const checkpoint = chooseCheckpoint(model, options.at);
+  const all = options.all === true;
+  const checkpoints = model.checkpoints ?? [];
+  const symbols = await command.nameStacks(model, checkpointStackIds(checkpoints));
+  const passes = stackFilter(options) ?? (() => true);
+  if (options.json === true) {
+    const report = collectLeaks(checkpoints, checkpoint, symbols, {
+      groups: everyStack,
+      foldIndirect: false,
+    });
+    const sites = report.sites.filter((site) => passes(site.stack) && (all || isToActOn(site)));
+    const names = await namesOf(command, checkpoint.detail, sites);
+    yield* jsonLines(
+      {
+        schema: 'memprof.leaks/1',
+        process: processJson(model),
+        checkpoint: checkpointJson(checkpoint),
+        checkpointCount: report.checkpointCount,
+        totals: Object.fromEntries(report.users),
+        runtimeTotals: Object.fromEntries(report.runtime),
+        all,
+      },
+      { sites: sites.map((site) => leakJson(command, site, checkpoint.detail, names)) },
+    );
+    return;
+  }
+  const report = readableLeaks(command, symbols, checkpoint.number);
+  report.sites = report.sites.filter((site) => passes(site.stack));
+  const shown = shownSites(report, all).slice(0, options.limit);
+  yield* renderLeaks(model, report, {
+    columns: command.columns,
+    style: command.style,
+    context: stackContext(model),
+    names: await namesOf(command, checkpoint.detail, shown),
+    limit: options.limit,
+    all,
+  });
+}
+
+/** As people see it: stacks that look alike are one, and what is lost behind others comes with those. */
+export function readableLeaks(
+  command: Pick<TraceCommand, 'model'>,
+  symbols: SymbolizedStacks,
+  number: number,
+): LeakReport {
+  const { model } = command;
+  const checkpoint = chooseCheckpoint(model, number);
+  const checkpoints = model.checkpoints ?? [];
+  const alike = alikeStacks(
+    checkpointStackIds(checkpoints).map((id) => symbols.stack(id)),
+    stackContext(model),
+  );
+  const groups: StackGroups = {
+    keyOf: (stack) => alike.keyOf(stack),
+    shown: (key) => alike.shown(key),
+  };
+  return collectLeaks(checkpoints, checkpoint, symbols, { groups, foldIndirect: true });
+}
+
+function namesOf(
+  command: TraceCommand,
+  detail: CheckpointDetail | null,
+  sites: readonly LeakSite[],
+): Promise<RootNames> {
+  const roots = sites.flatMap((site) => (site.root === null ? [] : [site.root]));
+  return roots.length === 0 ? Promise.resolve(noRootNames) : nameRoots(command, detail, roots);
+}
+
+function leakJson(
+  { model }: TraceCommand,
+  site: LeakSite,
+  detail: CheckpointDetail | null,
+  names: RootNames,
+) {
+  const { owner: memoryOf, ...stack } = stackJson(site.stack);
+  const { root, owner, growth } = site;
+  return {
+    verdict: site.verdict,
+    blockCount: site.live.blockCount,
+    sizeBytes: site.live.sizeBytes,
+    behind: site.behind,
+    owner,
+    heldBy:
+      root === null || detail === null
+        ? null
+        : { kind: root.kind, text: rootText(root, detail, model, names, stackContext(model)) },
+    growth,
+    memoryOf,
+    ...stack,
+  };
+}

@@ -1,0 +1,254 @@
+// `memprof leaks` for people. Pure: a report in, lines out.
+import type { Checkpoint, TraceModel, Verdict } from '../model/index.js';
+import { escapeText } from './escape.js';
+import { isLeak, isToActOn, type LeakReport, type LeakSite } from './leaks.js';
+import { type Amount, addAmounts, isUsers } from './sites.js';
+import { ownerText, type StackContext, stackLines } from './stack-text.js';
+import type { Style } from './style.js';
+import { type Column, renderTable, truncateEnd } from './table.js';
+import { formatBytes, formatCount, formatDuration } from './units.js';
+import {
+  classText,
+  orphanText,
+  type RootNames,
+  rootText,
+  verdictOrder,
+  verdictText,
+} from './verdict-words.js';
+import { wrap } from './wrap.js';
+
+export interface LeaksDrawing {
+  columns: number;
+  style: Style;
+  context: StackContext;
+  names: RootNames;
+  limit: number;
+  /** Every site, Node's own and those that are merely held as well. */
+  all: boolean;
+}
+
+export const blocksText = (count: number): string =>
+  `${formatCount(count)} ${count === 1 ? 'block' : 'blocks'}`;
+export const amountText = ({ sizeBytes, blockCount }: Amount): string =>
+  `${formatBytes(sizeBytes)} in ${blocksText(blockCount)}`;
+
+const reasons: Readonly<Record<Checkpoint['reason'], string>> = {
+  exit: 'before the end',
+  program: 'asked for by the program',
+  demand: 'asked for from outside',
+  interval: 'by the clock',
+  signal: 'before a signal ended the program',
+};
+
+/** Sites in the order in which `memprof leaks` numbers them. */
+export function shownSites(report: LeakReport, all: boolean): LeakSite[] {
+  const kept = report.sites.filter((site) => all || isToActOn(site));
+  const sums = new Map<string, number>();
+  for (const site of kept) {
+    const { key } = site.stack.owner;
+    const bytes = isLeak(site.verdict) ? site.live.sizeBytes + site.behind.sizeBytes : 0;
+    sums.set(key, (sums.get(key) ?? 0) + bytes);
+  }
+  const weight = (site: LeakSite) => sums.get(site.stack.owner.key) ?? 0;
+  // Stable: within a package the order of the report.
+  return kept.sort(
+    (a, b) =>
+      Number(isUsers(b.stack.owner)) - Number(isUsers(a.stack.owner)) ||
+      weight(b) - weight(a) ||
+      (a.stack.owner.key === b.stack.owner.key
+        ? 0
+        : a.stack.owner.key < b.stack.owner.key
+          ? -1
+          : 1),
+  );
+}
+
+export function* renderLeaks(
+  model: TraceModel,
+  report: LeakReport,
+  drawing: LeaksDrawing,
+): Iterable<string> {
+  const { style, columns, all, limit } = drawing;
+  yield* checkpointLines(model, report.checkpoint, drawing);
+  yield '';
+  yield* sumLines(report, drawing);
+  const sites = shownSites(report, all);
+  if (sites.length === 0) {
+    yield '';
+    const isScanned = report.checkpoint.scanFailure === null;
+    yield isScanned ? noneText(report) : 'Nothing to act on is known.';
+    return;
+  }
+  let ownerKey = '';
+  for (const [at, site] of sites.slice(0, limit).entries()) {
+    yield '';
+    const { owner } = site.stack;
+    if (owner.key !== ownerKey) {
+      ownerKey = owner.key;
+      const sum: Amount = { blockCount: 0, sizeBytes: 0 };
+      for (const one of sites)
+        if (one.stack.owner.key === ownerKey) {
+          addAmounts(sum, one.live);
+          addAmounts(sum, one.behind);
+        }
+      yield style.heading(
+        truncateEnd(`${ownerText(owner)}: ${amountText(sum)}${all ? '' : ' to act on'}`, columns),
+      );
+    }
+    yield* siteLines(model, report, site, at + 1, drawing);
+  }
+  if (sites.length > limit) {
+    const rest: Amount = { blockCount: 0, sizeBytes: 0 };
+    for (const site of sites.slice(limit)) addAmounts(rest, site.live);
+    yield '';
+    yield style.faint(
+      `${formatCount(sites.length - limit)} more sites: ${amountText(rest)} (--limit all)`,
+    );
+  }
+}
+
+/** What there is to say where nothing is to act on. */
+export function noneText(report: LeakReport): string {
+  const growing =
+    report.checkpointCount < 2
+      ? ''
+      : `, and nothing grew over ${report.checkpointCount} checkpoints`;
+  return `Nothing is lost or orphaned${growing}.`;
+}
+
+function* checkpointLines(
+  model: TraceModel,
+  checkpoint: Checkpoint,
+  { style, columns }: LeaksDrawing,
+): Iterable<string> {
+  const { number, reason, atNs, liveBytes, liveCount } = checkpoint;
+  const count = model.checkpoints?.length ?? 0;
+  const title = `Checkpoint ${number}${count > 1 ? ` of ${count}` : ''}, ${reasons[reason] ?? 'taken'}, after ${formatDuration(atNs)}: ${amountText({ sizeBytes: liveBytes, blockCount: liveCount })}`;
+  yield* wrap(title, columns, '', '  ').map(style.heading);
+  yield* wrap(scanText(checkpoint), columns, '  ', '  ').map(style.faint);
+  for (const doubt of doubts(checkpoint))
+    yield* wrap(doubt, columns, '! ', '  ').map(style.warning);
+}
+
+/** What the checkpoint cost, and what was looked at. */
+export function scanText(checkpoint: Checkpoint): string {
+  const { collectNs, ownersNs, pauseNs, scanNs, scannedBytes } = checkpoint;
+  const parts: string[] = [];
+  if (collectNs > 0) parts.push(`garbage collected in ${formatDuration(collectNs)}`);
+  if (ownersNs > 0) parts.push(`owners found in ${formatDuration(ownersNs)}`);
+  parts.push(`threads stood still for ${formatDuration(pauseNs)}`);
+  if (checkpoint.scanFailure === null)
+    parts.push(
+      `${formatBytes(scannedBytes)} scanned beside the program in ${formatDuration(scanNs)}`,
+    );
+  return parts.join(', ');
+}
+
+function doubts(checkpoint: Checkpoint): string[] {
+  const found: string[] = [];
+  if (checkpoint.scanFailure !== null)
+    found.push(`not scanned, so most verdicts are unknown: ${escapeText(checkpoint.scanFailure)}`);
+  if (checkpoint.owners === 'partial')
+    found.push(
+      'a Worker could not be asked for its objects: what only they hold may be called held by native code',
+    );
+  if (checkpoint.owners === 'failed')
+    found.push('the JavaScript objects could not be listed: owners are unknown');
+  const running = checkpoint.threadCount - checkpoint.stoppedCount;
+  if (running > 0)
+    found.push(
+      `${formatCount(running)} of ${formatCount(checkpoint.threadCount)} threads could not be stopped: what only their registers hold may be called lost`,
+    );
+  if (checkpoint.skippedBytes > 0)
+    found.push(`${formatBytes(checkpoint.skippedBytes)} of memory could not be read`);
+  return found;
+}
+
+/** Rows that add up to everything that was live. */
+function sumLines(report: LeakReport, { columns, style, all }: LeaksDrawing): string[] {
+  const rows: string[][] = [];
+  const total: Amount = { blockCount: 0, sizeBytes: 0 };
+  const row = (name: string, amount: Amount, note = '') =>
+    rows.push([name, formatBytes(amount.sizeBytes), formatCount(amount.blockCount), note]);
+  for (const verdict of verdictOrder) {
+    const amount = report.users.get(verdict);
+    if (amount === undefined) continue;
+    addAmounts(total, amount);
+    row(verdictText[verdict], amount);
+  }
+  const runtime: Amount = { blockCount: 0, sizeBytes: 0 };
+  for (const amount of report.runtime.values()) addAmounts(runtime, amount);
+  if (runtime.blockCount > 0) {
+    addAmounts(total, runtime);
+    row("Node's own", runtime, runtimeNote(report, all));
+  }
+  row('total', total);
+  const shape: Column[] = [
+    { title: '', align: 'left' },
+    { title: 'bytes', align: 'right', paint: style.bytes },
+    { title: 'blocks', align: 'right' },
+    { title: '', align: 'left', flexible: true, paint: style.faint },
+  ];
+  return renderTable(shape, rows, { columns, indent: 2, heading: style.faint });
+}
+
+function runtimeNote(report: LeakReport, all: boolean): string {
+  const lost: Amount = { blockCount: 0, sizeBytes: 0 };
+  for (const [verdict, amount] of report.runtime) if (isLeak(verdict)) addAmounts(lost, amount);
+  const more = all ? '' : '; --all shows its sites';
+  return `of it ${lost.blockCount === 0 ? 'nothing' : amountText(lost)} lost${more}`;
+}
+
+function* siteLines(
+  model: TraceModel,
+  report: LeakReport,
+  site: LeakSite,
+  rank: number,
+  drawing: LeaksDrawing,
+): Iterable<string> {
+  const { columns, style, context } = drawing;
+  const what = `${String(rank).padStart(3)}. ${verdictText[site.verdict]}: ${amountText(site.live)}`;
+  yield style.strong(truncateEnd(what, columns));
+  for (const remark of remarks(model, report, site, drawing))
+    yield* wrap(remark, columns, '     ', '       ');
+  yield* stackLines(site.stack, context, { columns, indent: 7, maxLines: 12, style });
+}
+
+function remarks(
+  model: TraceModel,
+  { checkpoint }: LeakReport,
+  site: LeakSite,
+  { names, context }: LeaksDrawing,
+): string[] {
+  const found: string[] = [];
+  const { owner, root, behind, growth, verdict } = site;
+  if (verdict === 'orphaned')
+    found.push(orphanText(owner?.className ?? '', owner?.lastSeen ?? 0, checkpoint.number));
+  else if (owner !== null) found.push(`held by ${escapeText(classText(owner.className))} (JS)`);
+  if (
+    verdict === 'orphaned' &&
+    root !== null &&
+    root.kind !== 'nothing' &&
+    root.kind !== 'v8' &&
+    checkpoint.detail !== null
+  )
+    found.push(`still pointed to by ${rootText(root, checkpoint.detail, model, names, context)}`);
+  if (owner === null && root !== null && isHeldVerdict(verdict) && checkpoint.detail !== null)
+    found.push(`held by ${rootText(root, checkpoint.detail, model, names, context)}`);
+  if (behind.blockCount > 0) found.push(`and behind it ${amountText(behind)}`);
+  if (growth !== null)
+    found.push(
+      `grows by ${perCheckpoint(growth.blocksPerCheckpoint)} blocks, ${formatBytes(Math.round(growth.bytesPerCheckpoint))} a checkpoint: from ${formatCount(growth.firstBlockCount)} to ${formatCount(growth.lastBlockCount)} blocks over ${growth.checkpointCount} checkpoints`,
+    );
+  return found;
+}
+
+const isHeldVerdict = (verdict: Verdict): boolean =>
+  verdict === 'held-by-js' || verdict === 'held-by-native';
+
+function perCheckpoint(slope: number): string {
+  const rounded = Math.round(slope * 10) / 10;
+  return Number.isInteger(rounded)
+    ? formatCount(rounded)
+    : `${formatCount(Math.trunc(rounded))}.${Math.round(Math.abs(rounded % 1) * 10)}`;
+}

@@ -1,0 +1,258 @@
+// What a checkpoint says, site by site: blocks of one stack with one verdict and one class of owner. Pure.
+import type { Checkpoint, CheckpointDetail, StackId, Verdict } from '../model/index.js';
+import type { NamedStack, SymbolizedStacks } from '../symbols/index.js';
+import {
+  type BlockGrowth,
+  findRoots,
+  growthOf,
+  leadersOf,
+  type PathRoot,
+  pathOf,
+} from '../verdicts/index.js';
+import { type Amount, addAmounts, isUsers } from './sites.js';
+import { verdictOrder } from './verdict-words.js';
+
+export interface LeakOwner {
+  className: string;
+  /** Of an orphaned block: the last checkpoint that saw its object, 0: none did; else null. */
+  lastSeen: number | null;
+}
+
+export interface LeakSite {
+  stack: NamedStack;
+  verdict: Verdict;
+  live: Amount;
+  /** Lost with these blocks, behind them. They are counted under their own verdict, too. */
+  behind: Amount;
+  owner: LeakOwner | null;
+  /** What holds most of the site's bytes, where native code or nobody that is known does. */
+  root: PathRoot | null;
+  growth: BlockGrowth | null;
+  /** Rows of the checkpoint's blocks; empty where they were not kept. */
+  rows: number[];
+}
+
+export interface LeakReport {
+  checkpoint: Checkpoint;
+  /** How many were taken up to this one. */
+  checkpointCount: number;
+  /** Worst first. */
+  sites: LeakSite[];
+  /** By verdict, of addons and the program's own code. */
+  users: Map<Verdict, Amount>;
+  /** By verdict, of Node and memprof. */
+  runtime: Map<Verdict, Amount>;
+}
+
+/** How stacks are told apart: by what a machine or a person sees. */
+export interface StackGroups {
+  keyOf(stack: NamedStack): string;
+  shown(key: string, stack: NamedStack): NamedStack;
+}
+
+export const everyStack: StackGroups = {
+  keyOf: (stack) => stack.key,
+  shown: (_key, stack) => stack,
+};
+
+/** All stacks that verdicts of these checkpoints name. */
+export function checkpointStackIds(checkpoints: readonly Checkpoint[]): StackId[] {
+  const ids = new Set<StackId>();
+  for (const { tallies } of checkpoints) for (const { stackId } of tallies) ids.add(stackId);
+  return [...ids];
+}
+
+export const isLeak = (verdict: Verdict): boolean =>
+  verdict === 'lost' ||
+  verdict === 'lost-indirect' ||
+  verdict === 'orphaned' ||
+  verdict === 'pending';
+
+const isHeld = (verdict: Verdict): boolean =>
+  verdict === 'held-by-js' || verdict === 'held-by-native';
+
+/** What an addon's author should act on. Blocks that are lost behind others come with those. */
+export function isToActOn(site: LeakSite): boolean {
+  if (!isUsers(site.stack.owner)) return false;
+  return isLeak(site.verdict) || (site.growth !== null && isHeld(site.verdict));
+}
+
+export interface LeakOptions {
+  groups: StackGroups;
+  /** What is lost behind others is counted with those alone. */
+  foldIndirect: boolean;
+  /** Node's own stacks need no names, and make no sites. */
+  usersOnly?: boolean;
+}
+
+export function collectLeaks(
+  checkpoints: readonly Checkpoint[],
+  checkpoint: Checkpoint,
+  symbols: SymbolizedStacks,
+  options: LeakOptions,
+): LeakReport {
+  const { groups } = options;
+  const upTo = checkpoints.filter((one) => one.number <= checkpoint.number);
+  const isLeftOut = (stackId: StackId) =>
+    options.usersOnly === true && !isUsers(symbols.owner(stackId));
+  const sites = new Sites(symbols, groups, isLeftOut);
+  if (checkpoint.detail === null) {
+    for (const tally of checkpoint.tallies)
+      if (!isLeftOut(tally.stackId))
+        addAmounts(sites.of(tally.stackId, tally.verdict, null).live, tally);
+  } else {
+    addBlocks(sites, checkpoint.detail, options.foldIndirect);
+  }
+  const growth = growthOf(upTo, ({ stackId, verdict }) =>
+    isHeld(verdict) && symbols.has(stackId) && !isLeftOut(stackId)
+      ? growthKey(groups.keyOf(symbols.stack(stackId)), verdict)
+      : null,
+  );
+  for (const site of sites.all())
+    site.growth = growth.get(growthKey(groups.keyOf(site.stack), site.verdict)) ?? null;
+  const [users, runtime] = [new Map<Verdict, Amount>(), new Map<Verdict, Amount>()];
+  for (const tally of checkpoint.tallies) {
+    const into = isUsers(symbols.owner(tally.stackId)) ? users : runtime;
+    const sum = into.get(tally.verdict) ?? { blockCount: 0, sizeBytes: 0 };
+    addAmounts(sum, tally);
+    into.set(tally.verdict, sum);
+  }
+  return {
+    checkpoint,
+    checkpointCount: upTo.length,
+    sites: sites.all().sort(worstFirst),
+    users,
+    runtime,
+  };
+}
+
+const growthKey = (key: string, verdict: Verdict): string => `${verdict} ${key}`;
+
+class Sites {
+  private readonly symbols: SymbolizedStacks;
+  private readonly groups: StackGroups;
+  readonly isLeftOut: (stackId: StackId) => boolean;
+  private readonly byKey = new Map<string, LeakSite>();
+  /** Blocks of one stack come one after the other by the thousand. */
+  private readonly keys = new Map<StackId, string>();
+
+  constructor(
+    symbols: SymbolizedStacks,
+    groups: StackGroups,
+    isLeftOut: (stackId: StackId) => boolean,
+  ) {
+    this.symbols = symbols;
+    this.groups = groups;
+    this.isLeftOut = isLeftOut;
+  }
+
+  of(stackId: StackId, verdict: Verdict, owner: LeakOwner | null): LeakSite {
+    const stack = this.symbols.stack(stackId);
+    let key = this.keys.get(stackId);
+    if (key === undefined) this.keys.set(stackId, (key = this.groups.keyOf(stack)));
+    const full = `${verdict}\0${owner?.className ?? '\0'}\0${owner?.lastSeen ?? ''}\0${key}`;
+    let site = this.byKey.get(full);
+    if (site === undefined) {
+      site = {
+        stack: this.groups.shown(key, stack),
+        verdict,
+        live: { blockCount: 0, sizeBytes: 0 },
+        behind: { blockCount: 0, sizeBytes: 0 },
+        owner,
+        root: null,
+        growth: null,
+        rows: [],
+      };
+      this.byKey.set(full, site);
+    }
+    return site;
+  }
+
+  all(): LeakSite[] {
+    return [...this.byKey.values()].filter((site) => site.live.blockCount > 0);
+  }
+
+  isUsersStack(stackId: number): boolean {
+    return isUsers(this.symbols.owner(stackId as StackId));
+  }
+}
+
+function addBlocks(sites: Sites, detail: CheckpointDetail, foldIndirect: boolean): void {
+  const { live, verdict } = detail;
+  const leaders = leadersOf(detail);
+  const ownerOf = owners(detail);
+  const siteOf = (row: number) =>
+    sites.of(live.stackId[row] as StackId, verdict[row], ownerOf(row));
+  for (let row = 0; row < live.count; row++) {
+    const amount = { blockCount: 1, sizeBytes: live.sizeBytes[row] };
+    const leader = leaders[row];
+    // A block that hangs from one that Node lost is nobody else's to find.
+    const isBehind =
+      verdict[row] === 'lost-indirect' && leader >= 0 && sites.isUsersStack(live.stackId[leader]);
+    if (isBehind) addAmounts(siteOf(leader).behind, amount);
+    if ((isBehind && foldIndirect) || sites.isLeftOut(live.stackId[row] as StackId)) continue;
+    const site = siteOf(row);
+    addAmounts(site.live, amount);
+    site.rows.push(row);
+  }
+  findHolders(sites, detail);
+}
+
+function owners(detail: CheckpointDetail): (row: number) => LeakOwner | null {
+  const orphans = new Map(detail.orphans.map((one) => [one.block, one]));
+  const { owners, ownerRow } = detail;
+  const known = owners.classNames.map((className): LeakOwner => ({ className, lastSeen: null }));
+  return (row) => {
+    const orphan = orphans.get(row);
+    if (orphan !== undefined) return { className: orphan.className, lastSeen: orphan.lastSeen };
+    const owner = ownerRow[row];
+    return owner < 0 ? null : (known[owners.classIndex[owner]] ?? null);
+  };
+}
+
+/** What the bytes of a site hang from, for the most part. */
+function findHolders(sites: Sites, detail: CheckpointDetail): void {
+  const { reachability, live } = detail;
+  if (reachability === null) return;
+  const { head } = findRoots(reachability.referrerBlock);
+  const roots = new Map<number, { key: string; root: PathRoot }>();
+  const rootAt = (row: number) => {
+    let found = roots.get(row);
+    if (found === undefined) {
+      const { root } = pathOf(detail, row);
+      roots.set(row, (found = { root, key: JSON.stringify(root) }));
+    }
+    return found;
+  };
+  for (const site of sites.all()) {
+    // Its class is told already, and thousands of objects have it.
+    if (site.verdict === 'held-by-js' && site.owner !== null) continue;
+    const sums = new Map<string, { root: PathRoot; sizeBytes: number }>();
+    for (const row of site.rows) {
+      if (head[row] < 0) continue;
+      const { key, root } = rootAt(head[row]);
+      const sum = sums.get(key) ?? { root, sizeBytes: 0 };
+      sum.sizeBytes += Math.max(live.sizeBytes[row], 1);
+      sums.set(key, sum);
+    }
+    let most = 0;
+    for (const { root, sizeBytes } of sums.values()) {
+      if (sizeBytes <= most) continue;
+      most = sizeBytes;
+      site.root = root;
+    }
+  }
+}
+
+/** Leaks before what only grows, then by bytes. */
+function worstFirst(a: LeakSite, b: LeakSite): number {
+  const weight = (site: LeakSite) => site.live.sizeBytes + site.behind.sizeBytes;
+  return (
+    Number(isToActOn(b)) - Number(isToActOn(a)) ||
+    Number(isLeak(b.verdict)) - Number(isLeak(a.verdict)) ||
+    weight(b) - weight(a) ||
+    b.live.blockCount - a.live.blockCount ||
+    verdictOrder.indexOf(a.verdict) - verdictOrder.indexOf(b.verdict) ||
+    (a.stack.key < b.stack.key ? -1 : 1)
+  );
+}

@@ -1,0 +1,202 @@
+// Why a block is still there: the way from it to its root, and the blocks of a site by the ways they go. Pure.
+import {
+  type Checkpoint,
+  type CheckpointDetail,
+  Reach,
+  type StackId,
+  type TraceModel,
+} from '../model/index.js';
+import type { SymbolizedStacks } from '../symbols/index.js';
+import { type BlockPath, findRoots, leadersOf, pathOf } from '../verdicts/index.js';
+import { amountText } from './leaks-text.js';
+import type { Amount } from './sites.js';
+import {
+  frameText,
+  ownerText,
+  type StackContext,
+  shortPlaceOf,
+  siteFrame,
+  stackLines,
+} from './stack-text.js';
+import type { Style } from './style.js';
+import { type Column, renderTable } from './table.js';
+import { formatBytes, formatCount } from './units.js';
+import { addressText, orphanText, type RootNames, rootText, verdictText } from './verdict-words.js';
+import { wrap } from './wrap.js';
+
+/** A checkpoint with its blocks. */
+export interface Explained {
+  model: TraceModel;
+  checkpoint: Checkpoint;
+  detail: CheckpointDetail;
+}
+
+/** Blocks whose ways to their root look the same, as one of them shows. */
+export interface PathGroup {
+  row: number;
+  amount: Amount;
+}
+
+/** Further hops than these do not tell ways apart: a list of thousands is one way. */
+const toldApartHops = 8;
+
+/** Most bytes first. */
+export function groupPaths({ detail }: Explained, rows: readonly number[]): PathGroup[] {
+  const { live, reachability } = detail;
+  const roots = reachability === null ? null : findRoots(reachability.referrerBlock);
+  const groups = new Map<string, PathGroup>();
+  for (const row of rows) {
+    const shape = shapeOf(detail, row, roots?.head ?? null);
+    let group = groups.get(shape);
+    if (group === undefined)
+      groups.set(shape, (group = { row, amount: { blockCount: 0, sizeBytes: 0 } }));
+    group.amount.blockCount++;
+    group.amount.sizeBytes += live.sizeBytes[row];
+  }
+  return [...groups.values()].sort(
+    (a, b) => b.amount.sizeBytes - a.amount.sizeBytes || b.amount.blockCount - a.amount.blockCount,
+  );
+}
+
+function shapeOf(detail: CheckpointDetail, row: number, head: Int32Array | null): string {
+  const { live, reachability, owners, ownerRow } = detail;
+  const parts: (string | number)[] = [detail.verdict[row]];
+  let at = row;
+  for (let hop = 0; hop < toldApartHops && reachability !== null; hop++) {
+    const holder = reachability.referrerBlock[at];
+    if (holder < 0 || holder >= live.count) break;
+    parts.push(live.stackId[holder], reachability.referrer[at] - live.address[holder]);
+    at = holder;
+  }
+  const top = head === null ? row : head[row];
+  const owner = ownerRow[row];
+  if (owner >= 0) parts.push(owners.classNames[owners.classIndex[owner]] ?? '');
+  else if (reachability !== null && top >= 0)
+    parts.push(reachability.reach[top], reachability.root[top], isFixed(detail, top));
+  return parts.join(' ');
+}
+
+/** Of a global the address counts, of a stack's slot it is chance. */
+function isFixed({ reachability }: CheckpointDetail, row: number): number {
+  return reachability?.reach[row] === Reach.global ? reachability.referrer[row] : 0;
+}
+
+/** One sentence: what holds the block, or why nothing does. */
+export function whyText(
+  { model, checkpoint, detail }: Explained,
+  row: number,
+  path: BlockPath,
+  names: RootNames,
+  context: StackContext,
+): string {
+  const orphan = detail.orphans.find((one) => one.block === row);
+  const leader = leadersOf(detail)[row];
+  const root = () => rootText(path.root, detail, model, names, context);
+  const isStillPointedTo = path.root.kind !== 'nothing' && path.root.kind !== 'unknown';
+  switch (detail.verdict[row]) {
+    case 'orphaned': {
+      const sentence = `orphaned: ${orphanText(orphan?.className ?? '', orphan?.lastSeen ?? 0, checkpoint.number)}`;
+      return isStillPointedTo ? `${sentence}; still pointed to by ${root()}` : sentence;
+    }
+    case 'pending':
+      return 'pending: its object was collected, its finalizer waits to run';
+    case 'lost':
+      return 'lost: nothing points to it';
+    case 'lost-indirect': {
+      if (leader < 0) return 'lost: only lost blocks point to it';
+      const { address, sizeBytes } = detail.live;
+      const first = `${addressText(address[leader])} (${formatBytes(sizeBytes[leader])})`;
+      const why = detail.orphans.find((one) => one.block === leader);
+      return why === undefined
+        ? `lost with ${first}, to which nothing points`
+        : `lost behind ${first}: ${orphanText(why.className, why.lastSeen, checkpoint.number)}`;
+    }
+    case 'unknown':
+      return 'not known: the checkpoint was not scanned';
+    default:
+      return `held by ${root()}`;
+  }
+}
+
+export interface WhyDrawing {
+  columns: number;
+  style: Style;
+  context: StackContext;
+  names: RootNames;
+  symbols: SymbolizedStacks;
+}
+
+export function* renderWhy(
+  explained: Explained,
+  group: PathGroup,
+  drawing: WhyDrawing,
+): Iterable<string> {
+  const { detail } = explained;
+  const { columns, style, context, names, symbols } = drawing;
+  const { row, amount } = group;
+  const path = pathOf(detail, row);
+  const { live } = detail;
+  const block = `${addressText(live.address[row])}: ${formatBytes(live.sizeBytes[row])}, ${verdictText[detail.verdict[row]]}`;
+  const others =
+    amount.blockCount === 1 ? '' : `  (one of ${amountText(amount)} that are reached the same way)`;
+  yield* wrap(`${block}${others}`, columns, '', '  ').map(style.strong);
+  yield* wrap(whyText(explained, row, path, names, context), columns, '  ', '    ');
+  if (path.hops.length > 1) {
+    yield '';
+    yield* pathLines(explained, path, drawing);
+  }
+  yield '';
+  const stack = symbols.stack(live.stackId[row] as StackId);
+  yield style.faint(`  allocated by ${ownerText(stack.owner)}`);
+  yield* stackLines(stack, context, { columns, indent: 4, style });
+}
+
+const headHops = 8;
+const tailHops = 3;
+
+function* pathLines(
+  { model, detail }: Explained,
+  path: BlockPath,
+  { columns, style, context, names, symbols }: WhyDrawing,
+): Iterable<string> {
+  const { hops, root } = path;
+  const { live } = detail;
+  const rows = hops.slice(1).map((hop, at) => {
+    const below = hops[at];
+    const to = below.insideBytes === 0 ? '' : `, into +0x${below.insideBytes.toString(16)}`;
+    return [
+      `${addressText(live.address[hop.row])}+0x${(below.holderOffset ?? 0).toString(16)}`,
+      formatBytes(live.sizeBytes[hop.row]),
+      `${siteText(symbols, live.stackId[hop.row] as StackId, context)}${to}`,
+    ];
+  });
+  const shape: Column[] = [
+    { title: '', align: 'left' },
+    { title: '', align: 'right', paint: style.bytes },
+    { title: '', align: 'left', flexible: true },
+  ];
+  const lines = renderTable(shape, rows, { columns, indent: 4, titles: false });
+  const hidden = lines.length - headHops - tailHops;
+  yield style.faint('  pointed to by the word at');
+  if (hidden > 1) {
+    yield* lines.slice(0, headHops);
+    yield style.faint(`    ... ${formatCount(hidden)} blocks more`);
+    yield* lines.slice(-tailHops);
+  } else {
+    yield* lines;
+  }
+  yield* wrap(rootText(root, detail, model, names, context), columns, '    ', '      ');
+}
+
+/** What allocated a block, in one line. */
+export function siteText(
+  symbols: SymbolizedStacks,
+  stackId: StackId,
+  context: StackContext,
+): string {
+  const stack = symbols.stack(stackId);
+  const frame = siteFrame(stack, context);
+  if (frame === null) return ownerText(stack.owner);
+  const place = shortPlaceOf(frame, context);
+  return place === '' ? frameText(frame, 60) : `${frameText(frame, 60)} ${place}`;
+}
