@@ -1,6 +1,3 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { Ajv2020 } from 'ajv/dist/2020.js';
 import test, { type ExecutionContext } from 'ava';
 import { blocks } from '../../src/commands/blocks.js';
 import type { TraceCommand } from '../../src/commands/context.js';
@@ -8,10 +5,10 @@ import { type SitesOptions, sites } from '../../src/commands/sites.js';
 import { summary } from '../../src/commands/summary.js';
 import { tree } from '../../src/commands/tree.js';
 import { unfreed } from '../../src/commands/unfreed.js';
-import { packageRoot } from '../../src/paths.js';
 import { plainStyle, textWidth } from '../../src/report/index.js';
 import { symbolize } from '../../src/symbols/index.js';
 import { ModelBuilder } from '../model-builder.js';
+import { textOf, validJson as validOutput } from './support.js';
 
 function example(): { m: ModelBuilder; command: TraceCommand } {
   const m = new ModelBuilder();
@@ -53,12 +50,6 @@ function commandOf(m: ModelBuilder): TraceCommand {
   };
 }
 
-async function textOf(lines: AsyncIterable<string>): Promise<string> {
-  const all: string[] = [];
-  for await (const line of lines) all.push(line);
-  return all.join('\n');
-}
-
 /** The parts of the outputs that the tests below look at. */
 interface Output {
   totals: unknown;
@@ -80,29 +71,11 @@ interface Output {
 const sitesDefaults: SitesOptions = { sort: 'bytes', limit: 20 };
 const all = Number.POSITIVE_INFINITY;
 
-async function validJson(
+const validJson = async (
   t: ExecutionContext,
   name: string,
   lines: AsyncIterable<string>,
-): Promise<Output> {
-  const schema = JSON.parse(
-    readFileSync(join(packageRoot, 'docs', 'schema', `${name}.schema.json`), 'utf8'),
-  );
-  // Nothing may be in the output that the schema does not tell about.
-  const closed = JSON.parse(JSON.stringify(schema), (_key, value) =>
-    value !== null &&
-    typeof value === 'object' &&
-    value.type === 'object' &&
-    value.additionalProperties === undefined
-      ? { ...value, additionalProperties: false }
-      : value,
-  );
-  const validate = new Ajv2020({ allErrors: true, strict: false }).compile(closed);
-  const parsed = JSON.parse(await textOf(lines));
-  validate(parsed);
-  t.deepEqual(validate.errors ?? [], []);
-  return parsed;
-}
+): Promise<Output> => (await validOutput(t, name, lines)) as Output;
 
 test('every command draws within 80 columns', async (t) => {
   const { command } = example();
