@@ -49,7 +49,6 @@ struct State {
   std::atomic<uintptr_t> trampolineStart, trampolineBytes;
   // The builtins in .text and what leads from there to the announced copy.
   std::atomic<uintptr_t> textLow, textHigh, textToAnnounced, knownTwin;
-  std::atomic<int> arrayOffset, bytecodeOffset;  // from fp
   Attached attached[kAttachedCount];
   uint32_t attachedCount;
   // While an isolate tells what code it has, frames that had no name get one: each time counts as an
@@ -310,32 +309,32 @@ bool find_bytecode(uintptr_t array, uintptr_t offsetWord, CodeRange* code, uint3
   return false;
 }
 
-uint64_t bytecode_frame(uintptr_t pc, uintptr_t fp) {
-  uintptr_t array = word_at(fp, state.arrayOffset.load(relaxed));
-  uintptr_t offsetWord = word_at(fp, state.bytecodeOffset.load(relaxed));
-  CodeRange code;
-  uint32_t offset;
-  if ((array & 1) == 1 && (offsetWord & 0xffffffff) == 0 &&
-      find_bytecode(array, offsetWord, &code, &offset)) {
-    return encode(MP_FRAME_JS_BYTECODE, code.id, offset);
-  }
-  return uint64_t{MP_FRAME_V8_UNNAMED} << 60 | (pc & 0xffffffffffff);
-}
-
 }  // namespace
 
-uint64_t frame(uintptr_t pc, uintptr_t fp) {
+CodeAt code_at(uintptr_t pc) {
   CodeRange code;
-  uintptr_t at = pc;
-  if (!find_code(&at, &code)) return 0;
+  if (!find_code(&pc, &code)) return {0, false};
+  uint32_t kind = code.kind & kWireKindMask;
+  if (kind == MP_CODE_BYTECODE) return {0, false};  // nobody returns into bytecode
+  return {encode(kind == MP_CODE_BUILTIN ? MP_FRAME_BUILTIN : MP_FRAME_JS_CODE, code.id, pc - code.start),
+          (code.kind & kRunsBytecode) != 0};
+}
+
+uint64_t bytecode_frame(uintptr_t array, uintptr_t offsetWord) {
+  CodeRange code;
+  uint32_t offset;
+  if ((array & 1) == 0 || (offsetWord & 0xffffffff) != 0 || !find_bytecode(array, offsetWord, &code, &offset))
+    return 0;
+  return encode(MP_FRAME_JS_BYTECODE, code.id, offset);
+}
+
+uint64_t frame(uintptr_t pc, uintptr_t fp) {
+  CodeAt code = code_at(pc);
   // The word under fp is the context (a heap object, its low bit set) in a JavaScript frame, and a
   // frame type (low bit clear) where a handler has made a frame of its own above the bytecode's.
-  if (MP_UNLIKELY((code.kind & kRunsBytecode) != 0) && fp != 0 && (word_at(fp, -8) & 1) == 1) {
-    return bytecode_frame(pc, fp);
-  }
-  uint32_t kind = code.kind & kWireKindMask;
-  if (kind == MP_CODE_BYTECODE) return 0;  // nobody returns into bytecode
-  return encode(kind == MP_CODE_BUILTIN ? MP_FRAME_BUILTIN : MP_FRAME_JS_CODE, code.id, at - code.start);
+  if (!code.runsBytecode || fp == 0 || (word_at(fp, -8) & 1) == 0) return code.frame;
+  uint64_t named = bytecode_frame(word_at(fp, kArrayFromFrame), word_at(fp, kOffsetFromFrame));
+  return named != 0 ? named : uint64_t{MP_FRAME_V8_UNNAMED} << 60 | (pc & 0xffffffffffff);
 }
 
 bool is_interpreter_trampoline(uintptr_t pc) {
@@ -350,12 +349,10 @@ void attach_current_isolate() {
   }
   Isolate* isolate = _ZN2v87Isolate13TryGetCurrentEv();
   if (isolate == nullptr || !remember_isolate(isolate)) return;
-  // -0x20 and -0x28 in every Node from 20 to 26; frame() may read no further than -0x30.
-  int array = &v8dbg_off_fp_bytecode_array != nullptr ? v8dbg_off_fp_bytecode_array : -0x20;
-  int offset = &v8dbg_off_fp_bytecode_offset != nullptr ? v8dbg_off_fp_bytecode_offset : -0x28;
-  if (array < -0x30 || array > -8 || offset < -0x30 || offset > -8) return;
-  state.arrayOffset.store(array, relaxed);
-  state.bytecodeOffset.store(offset, relaxed);
+  // So in every Node from 20 to 26. Elsewhere nothing is known of V8's frames.
+  if ((&v8dbg_off_fp_bytecode_array != nullptr && v8dbg_off_fp_bytecode_array != kArrayFromFrame) ||
+      (&v8dbg_off_fp_bytecode_offset != nullptr && v8dbg_off_fp_bytecode_offset != kOffsetFromFrame))
+    return;
   state.enumerating.fetch_add(1, relaxed);
   _ZN2v87Isolate22SetJitCodeEventHandlerENS_19JitCodeEventOptionsEPFvPKNS_12JitCodeEventEE(
       isolate, kEnumExisting, on_event);

@@ -20,6 +20,19 @@ uint64_t frame(uintptr_t pc, uintptr_t fp);
 // depends on the words at fp-8, fp-0x20 and fp-0x28 too. The same rules as for frame().
 bool is_interpreter_trampoline(uintptr_t pc);
 
+// The same in parts, for those who remember them: what pc alone says (frame 0: no announced code covers
+// it), and what the words at fp-0x20 and fp-0x28 say where the code runs bytecode and the word at fp-8 is
+// odd (0: not known, and frame() says that it has no name). Each answer holds until the epoch changes;
+// "not known" is no answer.
+struct CodeAt {
+  uint64_t frame;
+  bool runsBytecode;
+};
+CodeAt code_at(uintptr_t pc);
+uint64_t bytecode_frame(uintptr_t array, uintptr_t offsetWord);
+constexpr intptr_t kArrayFromFrame = -0x20;
+constexpr intptr_t kOffsetFromFrame = -0x28;
+
 // Installs the handler for the thread's current isolate, once per isolate; nothing without V8 or
 // without an isolate. Runs inside V8 (walks its heap) and allocates there: the caller keeps those
 // allocations out of the recording, and never calls from an allocation hook.

@@ -9,67 +9,99 @@
 namespace mp::unwind {
 
 constexpr uint32_t kSets = 2048;
-constexpr uint32_t kMemos = 512;
+constexpr uint32_t kCodeRows = 1024;
+constexpr uint32_t kBytecodeRows = 1024;
 constexpr uint32_t kCodeRanges = 8;
-constexpr uint32_t kMaxExtras = MP_MAX_FRAMES * 4;
+constexpr uint32_t kMaxPairs = MP_MAX_FRAMES * 2;
+constexpr uint32_t kMaxSingles = MP_MAX_FRAMES * 4;
 
 enum RowFlags : uint8_t {
   kNoRow = 1,      // no rows and none to be recovered: the stack ends here
   kV8 = 2,         // V8's code: its frame may be a JavaScript one
   kRecovered = 4,  // found by reading the code: what it leads to is tested at every use
   kAfterCall = 8,  // a return address that follows a call instruction, in a module's code
+  kUsesRbp = 16,   // rbp matters here or further up: not where the row finds all by rsp
+};
+
+// The last answer of the stack table for a frame: it nearly always has the same caller.
+struct Memo {
+  uint64_t frame;
+  uint32_t parent;
+  uint32_t node;  // 0: none yet
 };
 
 // Two ways a set: with one, two hot addresses that collide cost a parse at every walk.
 struct CachedRow {
   uintptr_t key;  // pc, with the top bit set for an interrupted instruction
-  uint64_t frame;
   Row row;
-  // The last answer of the stack table for this frame: it nearly always has the same caller.
-  uint32_t parent;
-  uint32_t node;
+  Memo memo;
 };
 static_assert(sizeof(CachedRow) == 32);
 
-// The same memory for frames whose value is not the row's own: JavaScript.
-struct Memo {
-  uint64_t frame;
-  uint32_t parent;
-  uint32_t node;
+// What the code map said of a return address in V8's code; void when its epoch has passed.
+struct CodeRow {
+  uintptr_t pc;
+  uint32_t epoch;
+  uint32_t runsBytecode;  // the words of the frame say which function it is
+  Memo memo;
 };
 
-// A word that the walk read besides the return address and the saved rbp.
-struct Extra {
+// What it said of a bytecode array and an offset in it, as they stand in the frame.
+struct BytecodeRow {
+  uintptr_t array, offset;
+  uint32_t epoch;
+  Memo memo;
+};
+
+// A frame of the kept stack.
+//
+// The words that led the walk from frame to frame are kept apart, root first, in a list of pairs (two
+// words side by side, compared at once: saved rbp and return address, mostly) and one of singles. Each
+// frame knows how much of the lists belongs to itself and to all frames towards the root. What led to
+// the frame itself (its return address, its rbp) comes after that, with the frame below.
+struct Frame {
+  uintptr_t sp, pc, rbp;
+  uintptr_t rbpMask;  // 0: rbp does not matter in this frame
+  uint32_t node;
+  uint16_t pairEnd, singleEnd;
+};
+struct Pair {
+  const uintptr_t* at;
+  uintptr_t low, high;
+};
+struct Single {
   const uintptr_t* at;
   uintptr_t expected;
 };
 
-// A frame of a stack. Its pc was read at sp - 8, its rbp at rbpSlot; where the frame below left rbp
-// alone, rbpSlot points to the copy in here, which is always equal to itself.
-struct Frame {
-  uintptr_t sp, pc, rbp;
-  const uintptr_t* rbpSlot;
-  uint32_t node;
-  uint32_t extraEnd;  // extras of this frame and all towards the root
+enum FreshFlags : uint32_t {
+  kFreshUsesRbp = 1,
+  kFreshBytecode = 2,  // words: those at rbp - 8, - 0x20, - 0x28
+  kFreshCfaWord = 4,   // words[0] was read at cfaSlot
 };
 
-// What the walk finds out about a frame before the frames above it are known.
+// What the walk finds out about a frame before the frames above it are known. Its return address was
+// read at sp - 8, its rbp at rbpSlot (nullptr: the frame below left it alone).
 struct Fresh {
-  Frame frame;
+  uintptr_t sp, pc, rbp;
+  const uintptr_t* rbpSlot;
   uint64_t value;
-  CachedRow* memo;  // nullptr: value is not the row's own
-  uint32_t extraBegin, extraCount;
+  Memo* memo;  // nullptr: none
+  uint32_t flags;
+  const uintptr_t* cfaSlot;
+  uintptr_t words[3];
 };
 
 struct Buffers {
   CachedRow rows[kSets][2];
-  Memo memos[kMemos];
+  CodeRow codeRows[kCodeRows];
+  BytecodeRow bytecodeRows[kBytecodeRows];
   // The kept stack lies at the end of its array: [first, MP_MAX_FRAMES), leaf first.
   uint32_t first;
   Frame kept[MP_MAX_FRAMES];
   Fresh fresh[MP_MAX_FRAMES];
-  Extra extras[kMaxExtras];  // of the kept stack, root first
-  Extra freshExtras[kMaxExtras];
+  Pair pairs[kMaxPairs];
+  Single singles[kMaxSingles];
   Range code[kCodeRanges];  // mappings in no image that were found to hold code
   uint32_t codeNext;
   Scratch scratch;  // for reading code; its pages are untouched until then
@@ -86,6 +118,13 @@ struct Registers {
 constexpr uint32_t kCountEvery = 1024;
 // The walker's own counters into the process's.
 void add_counts(Walker& walker);
+
+MP_INLINE CodeRow* code_row_of(Buffers& buffers, uintptr_t pc) {
+  return &buffers.codeRows[((pc >> 2) ^ (pc >> 12)) % kCodeRows];
+}
+MP_INLINE BytecodeRow* bytecode_row_of(Buffers& buffers, uintptr_t array, uintptr_t offset) {
+  return &buffers.bytecodeRows[((array >> 3) ^ (array >> 13) ^ (offset >> 32) * 7) % kBytecodeRows];
+}
 
 MP_INLINE CachedRow* set_of(Buffers& buffers, uintptr_t key) {
   return buffers.rows[((key >> 1) ^ (key >> 12)) % kSets];

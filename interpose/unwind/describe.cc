@@ -98,6 +98,9 @@ bool recover(Scratch& scratch, View& view, const Registers& registers, const mod
   return true;
 }
 
+// Where the row goes by rsp and finds the caller's rbp in the frame, rbp is a register like any other.
+uint8_t rbp_use(const Row& row) { return row.cfa == Cfa::kRsp && row.rbp == Rbp::kAtCfa ? 0 : kUsesRbp; }
+
 }  // namespace
 
 MP_NOINLINE void describe(Walker& walker, View& view, const Registers& registers, CachedRow* entry) {
@@ -108,12 +111,12 @@ MP_NOINLINE void describe(Walker& walker, View& view, const Registers& registers
   if (module == nullptr) {
     // Code that somebody else made at run time: whether it keeps frame pointers, nobody knows.
     entry->row.cfa = modules::has_v8() ? Cfa::kChain : Cfa::kNone;
-    entry->row.flags = kV8;
+    entry->row.flags = kV8 | kUsesRbp;
     return;
   }
   entry->key = registers.pc | (registers.exact ? kExact : 0);
   uint32_t kind = registers.exact ? MP_FRAME_NATIVE_PC : MP_FRAME_NATIVE;
-  entry->frame =
+  entry->memo.frame =
       stacks::encode(kind, static_cast<uint64_t>(module->id) << 40 | (registers.pc - module->base));
   bool found = false;
   Table table{module->ehFrameHeader, module->end, module->low};
@@ -124,7 +127,10 @@ MP_NOINLINE void describe(Walker& walker, View& view, const Registers& registers
     entry->row.cfa = module->keepsFramePointers ? Cfa::kChain : Cfa::kNone;
     entry->row.flags = module->keepsFramePointers ? kV8 : kNoRow;
   }
-  if (registers.exact) return;
+  if (registers.exact) {
+    entry->row.flags |= rbp_use(entry->row);
+    return;
+  }
   if (entry->row.flags == kNoRow) {
     uint64_t known = static_cast<uint64_t>(module->id) << 40 | (registers.pc - module->base);
     Row row{};
@@ -135,10 +141,11 @@ MP_NOINLINE void describe(Walker& walker, View& view, const Registers& registers
       keep_row(known, row);
     }
     entry->row = row;
-    if (row.flags == kRecovered) entry->frame = stacks::encode(MP_FRAME_NATIVE_RECOVERED, known);
+    if (row.flags == kRecovered) entry->memo.frame = stacks::encode(MP_FRAME_NATIVE_RECOVERED, known);
   }
   if (call_before(Code{module->codeLow, module->codeHigh}, registers.pc).op != Op::kBad)
     entry->row.flags |= kAfterCall;
+  entry->row.flags |= rbp_use(entry->row);
 }
 
 bool is_call_in_v8(const Registers& registers) {

@@ -1,10 +1,10 @@
 #include "general.h"
 
-#include "../jit/jit.h"
 #include "../modules/modules.h"
 #include "../ring/process.h"
 #include "describe.h"
 #include "kept.h"
+#include "v8_frames.h"
 #include "view.h"
 
 namespace mp::unwind {
@@ -17,14 +17,12 @@ class Walk {
   uint32_t run(const Begun& begun);
 
  private:
-  void load_extra(uintptr_t address);
-  void note_extra(const uintptr_t* at, uintptr_t value);
   bool may_join(const Registers& registers);
   bool verify(uint32_t joined);
   CachedRow* look_up(const Registers& registers);
-  bool name_v8(const Registers& registers, Fresh* fresh);
+  bool name(const Registers& registers, Fresh* fresh);
   uint32_t not_recovered(uint32_t count);
-  uint32_t finish(uint32_t root, uint32_t freshCount);
+  uint32_t finish(uint32_t root, uint32_t freshCount, const uintptr_t* rbpSlot);
 
   Walker& walker_;
   Buffers& buffers_;
@@ -33,54 +31,20 @@ class Walk {
   bool keepable_ = true;            // the whole walk was on one stack and every word is remembered
   bool verified_ = false;           // kept frames [first_, end) were compared in this walk
   uint32_t first_ = MP_MAX_FRAMES;  // kept frames that may still be met
-  uint32_t extraCount_ = 0;
   CachedRow uncached_{};
 };
 
-void Walk::note_extra(const uintptr_t* at, uintptr_t value) {
-  if (extraCount_ == kMaxExtras) {
-    keepable_ = false;
-  } else {
-    buffers_.freshExtras[extraCount_++] = Extra{at, value};
-  }
-}
-
-void Walk::load_extra(uintptr_t address) {
-  uintptr_t value;
-  if (view_.load(address, &value)) note_extra(reinterpret_cast<const uintptr_t*>(address), value);
-}
-
 // Whether the walk now stands at a frame of the kept stack. Drops kept frames that it has passed.
 MP_INLINE bool Walk::may_join(const Registers& registers) {
-  const Frame* kept = buffers_.kept;
-  while (first_ < MP_MAX_FRAMES && kept[first_].sp < registers.sp) ++first_;
-  if (first_ == MP_MAX_FRAMES) return false;
-  const Frame& candidate = kept[first_];
-  return candidate.sp == registers.sp && candidate.pc == registers.pc && candidate.rbp == registers.rbp;
+  while (first_ < MP_MAX_FRAMES && buffers_.kept[first_].sp < registers.sp) ++first_;
+  return first_ < MP_MAX_FRAMES && is_at(buffers_.kept[first_], registers.sp, registers.pc, registers.rbp);
 }
 
-// The words from the joined frame to the root, compared from the root. What holds stays; the rest is
-// dropped.
+// What holds stays; the rest is dropped.
 MP_INLINE bool Walk::verify(uint32_t joined) {
-  const Frame* kept = buffers_.kept;
-  const Frame* frame = kept + MP_MAX_FRAMES - 1;
-  const Frame* end = kept + joined;
-  for (; frame != end; --frame) {
-    if (*reinterpret_cast<const uintptr_t*>(frame->sp - 8) != frame->pc || *frame->rbpSlot != frame->rbp)
-      break;
-  }
-  auto valid = static_cast<uint32_t>(frame - kept) + (frame == end ? 0 : 1);
-  const Extra* extra = buffers_.extras;
-  if (valid < MP_MAX_FRAMES) {
-    const Extra* extraEnd = extra + kept[valid].extraEnd;
-    while (extra != extraEnd && *extra->at == extra->expected) ++extra;
-    if (MP_UNLIKELY(extra != extraEnd)) {
-      auto broken = static_cast<uint32_t>(extra - buffers_.extras);
-      while (valid < MP_MAX_FRAMES && kept[valid].extraEnd > broken) ++valid;
-    }
-  }
-  first_ = valid;
-  return valid == joined;
+  verified_ = true;
+  first_ = first_that_holds(buffers_, joined);
+  return first_ == joined;
 }
 
 MP_INLINE CachedRow* Walk::look_up(const Registers& registers) {
@@ -89,6 +53,14 @@ MP_INLINE CachedRow* Walk::look_up(const Registers& registers) {
   if (MP_LIKELY(!isSlow_)) {
     if (MP_LIKELY(set[0].key == key)) return &set[0];
     if (MP_LIKELY(set[1].key == key)) return &set[1];
+    const CodeRow& code = *code_row_of(buffers_, key);
+    if (code.pc == key && code.epoch == walker_.codeEpoch) {
+      // V8's code, in no image: asking all images again would say the same.
+      uncached_ = CachedRow{};
+      uncached_.row.cfa = Cfa::kChain;
+      uncached_.row.flags = kV8 | kUsesRbp;
+      return &uncached_;
+    }
   }
   describe(walker_, view_, registers, &uncached_);
   if (isSlow_ || uncached_.key == 0) return &uncached_;
@@ -98,46 +70,22 @@ MP_INLINE CachedRow* Walk::look_up(const Registers& registers) {
   return victim;
 }
 
-// V8's code: the frame is what the code map says of it, and of the words that identify it.
-MP_NOINLINE bool Walk::name_v8(const Registers& registers, Fresh* fresh) {
-  uintptr_t fp = registers.rbp;
-  bool readable = view_.inside(fp - 0x30) && view_.inside(fp + 8);
-  uint64_t named = jit::frame(registers.pc, readable ? fp : 0);
-  if (named != 0) {
-    fresh->value = named;
-    fresh->memo = nullptr;
-    uint64_t kind = named >> 60;
-    bool isBytecode = kind == MP_FRAME_JS_BYTECODE ||
-                      (kind != MP_FRAME_JS_CODE && jit::is_interpreter_trampoline(registers.pc));
-    if (isBytecode && readable) {
-      load_extra(fp - 8);
-      load_extra(fp - 0x20);
-      load_extra(fp - 0x28);
-    }
-    return true;
-  }
-  if (fresh->value != 0) return true;  // in an image: its offset names it
-  if (!is_code(buffers_, registers.pc)) return false;
-  fresh->memo = nullptr;
-  uint64_t address = registers.pc & ((UINT64_C(1) << 48) - 1);
-  if (modules::has_v8()) {
-    fresh->value = stacks::encode(MP_FRAME_V8_UNNAMED, address);
-  } else {
-    fresh->value = stacks::encode(MP_FRAME_UNKNOWN, address);
-  }
-  return true;
-}
-
 // Interns the fresh frames above `root` and keeps the stack for the next walk, if it can be kept.
-uint32_t Walk::finish(uint32_t root, uint32_t freshCount) {
-  uint32_t extras = first_ == MP_MAX_FRAMES ? 0 : buffers_.kept[first_].extraEnd;
-  if (keepable_ && !isSlow_ && first_ >= freshCount && extras + extraCount_ <= kMaxExtras) {
-    return keep_fresh(buffers_, first_, root, freshCount);
-  }
+uint32_t Walk::finish(uint32_t root, uint32_t freshCount, const uintptr_t* rbpSlot) {
+  if (keepable_ && !isSlow_ && first_ >= freshCount)
+    return keep_fresh(buffers_, first_, rbpSlot, root, freshCount);
   uint32_t node = root;
-  for (uint32_t i = freshCount; i-- > 0;) node = intern(buffers_, node, buffers_.fresh[i]);
+  for (uint32_t i = freshCount; i-- > 0;) node = intern(node, buffers_.fresh[i]);
   if (!isSlow_) buffers_.first = MP_MAX_FRAMES;
   return node;
+}
+
+// V8's code: the frame is what the code map says of it, and of the words that identify it.
+bool Walk::name(const Registers& registers, Fresh* fresh) {
+  uintptr_t fp = registers.rbp;
+  if (!view_.inside(fp - 0x30) || !view_.inside(fp + 8)) fp = 0;
+  return isSlow_ ? name_v8_slowly(walker_, registers.pc, fp, fresh)
+                 : name_v8(walker_, registers.pc, fp, fresh);
 }
 
 // The last frame's row led to nothing that can be its caller: it stays a frame, and the stack ends.
@@ -159,9 +107,10 @@ MP_NOINLINE uint32_t Walk::run(const Begun& begun) {
   first_ = keepable_ && !isSlow_ ? buffers_.first : MP_MAX_FRAMES;
   uint32_t root = 0;
   const uint32_t maxFrames = g_process.maxFrames;
-  bool byReading = false;  // the step to this frame was made by a recovered row
+  bool byReading = begun.byReading;  // the step to this frame was made by a recovered row
   for (;;) {
-    if (may_join(registers) && (verified_ || verify(first_))) {
+    // What a recovered row led to is looked at first: the kept stack may have come to it otherwise.
+    if (!byReading && may_join(registers) && (verified_ || verify(first_))) {
       root = buffers_.kept[first_].node;
       if (MP_LIKELY(MP_MAX_FRAMES - first_ + count <= maxFrames)) break;
       // Deeper than allowed with what was kept: the limit counts from the leaf, so walk it all.
@@ -180,15 +129,14 @@ MP_NOINLINE uint32_t Walk::run(const Begun& begun) {
       break;
     }
     Fresh& fresh = buffers_.fresh[count++];
-    fresh.frame.sp = registers.sp;
-    fresh.frame.pc = registers.pc;
-    fresh.frame.rbp = registers.rbp;
-    fresh.frame.rbpSlot = slots.rbp;
-    fresh.value = row->frame;
-    fresh.memo = row == &uncached_ ? nullptr : row;
-    fresh.extraBegin = extraCount_;
-    fresh.extraCount = 0;
-    if (MP_UNLIKELY(row->row.flags & kV8) && MP_UNLIKELY(!name_v8(registers, &fresh))) {
+    fresh.sp = registers.sp;
+    fresh.pc = registers.pc;
+    fresh.rbp = registers.rbp;
+    fresh.rbpSlot = slots.rbp;
+    fresh.value = row->memo.frame;
+    fresh.memo = row == &uncached_ ? nullptr : &row->memo;
+    fresh.flags = (row->row.flags & kUsesRbp) != 0 ? kFreshUsesRbp : 0u;
+    if (MP_UNLIKELY(row->row.flags & kV8) && MP_UNLIKELY(!name(registers, &fresh))) {
       // V8's deoptimizer has taken the frame below apart: what it left leads to no code.
       --count;
       first_ = MP_MAX_FRAMES;
@@ -210,9 +158,12 @@ MP_NOINLINE uint32_t Walk::run(const Begun& begun) {
       first_ = MP_MAX_FRAMES;
     } else {
       stepped = step(view_, row->row, &registers, &slots);
-      if (MP_UNLIKELY(slots.cfa != nullptr)) note_extra(slots.cfa, *slots.cfa);
+      if (MP_UNLIKELY(slots.cfa != nullptr)) {
+        fresh.flags |= kFreshCfaWord;
+        fresh.cfaSlot = slots.cfa;
+        fresh.words[0] = registers.sp;
+      }
     }
-    fresh.extraCount = extraCount_ - fresh.extraBegin;
     byReading = (row->row.flags & kRecovered) != 0;
     if (MP_UNLIKELY(byReading) && (!stepped || (registers.sp & 15) != 0 || registers.pc == 0)) {
       root = not_recovered(count);
@@ -228,7 +179,7 @@ MP_NOINLINE uint32_t Walk::run(const Begun& begun) {
   }
   walker_.reusedCount += MP_MAX_FRAMES - first_;
   if (MP_UNLIKELY(++walker_.takenCount == kCountEvery)) add_counts(walker_);
-  return finish(root, count);
+  return finish(root, count, slots.rbp);
 }
 
 }  // namespace
@@ -242,7 +193,7 @@ void add_counts(Walker& walker) {
 uint32_t walk_on(Walker& walker, const Begun& begun) { return Walk(walker, false).run(begun); }
 
 uint32_t walk_slowly(Walker& walker, const Registers& registers) {
-  return Walk(walker, true).run(Begun{registers, 0, nullptr});
+  return Walk(walker, true).run(Begun{registers, 0, nullptr, false});
 }
 
 }  // namespace mp::unwind

@@ -8,11 +8,12 @@
 namespace mp::unwind {
 
 // A walk that was begun: `count` fresh frames are there, `registers` are those of the next one, whose
-// rbp was read at rbpSlot.
+// rbp was read at rbpSlot; byReading: a recovered row led to it.
 struct Begun {
   Registers registers;
   uint32_t count;
   const uintptr_t* rbpSlot;
+  bool byReading;
 };
 uint32_t walk_on(Walker& walker, const Begun& begun);
 

@@ -3,67 +3,109 @@
 #ifndef MEMPROF_UNWIND_KEPT_H
 #define MEMPROF_UNWIND_KEPT_H
 
+#include <emmintrin.h>
+
 #include "../stacks/table.h"
 #include "buffers.h"
 
 namespace mp::unwind {
 
+// The walk stands at this frame.
+MP_INLINE bool is_at(const Frame& frame, uintptr_t sp, uintptr_t pc, uintptr_t rbp) {
+  return frame.sp == sp && frame.pc == pc && ((frame.rbp ^ rbp) & frame.rbpMask) == 0;
+}
+
 // Whether every word that led from this kept frame to the root is still what it was.
 MP_INLINE bool holds(const Buffers& buffers, uint32_t joined) {
-  const Frame* frame = buffers.kept + joined;
-  const Extra* extra = buffers.extras;
-  const Extra* extraEnd = extra + frame->extraEnd;
-  // Without a branch a frame: nearly always all of them hold.
+  const Frame& frame = buffers.kept[joined];
+  // Without a branch a word: nearly always all of them hold.
+  __m128i pairs = _mm_setzero_si128();
+  const Pair* pairEnd = buffers.pairs + frame.pairEnd;
+  for (const Pair* pair = buffers.pairs; pair != pairEnd; ++pair) {
+    __m128i found = _mm_loadu_si128(reinterpret_cast<const __m128i*>(pair->at));
+    __m128i expected = _mm_loadu_si128(reinterpret_cast<const __m128i*>(&pair->low));
+    pairs = _mm_or_si128(pairs, _mm_xor_si128(found, expected));
+  }
   uintptr_t difference = 0;
-  for (++frame; frame != buffers.kept + MP_MAX_FRAMES; ++frame) {
-    difference |= *reinterpret_cast<const uintptr_t*>(frame->sp - 8) ^ frame->pc;
-    difference |= *frame->rbpSlot ^ frame->rbp;
-  }
-  for (; extra != extraEnd; ++extra) difference |= *extra->at ^ extra->expected;
-  return difference == 0;
+  const Single* singleEnd = buffers.singles + frame.singleEnd;
+  for (const Single* single = buffers.singles; single != singleEnd; ++single)
+    difference |= *single->at ^ single->expected;
+  return difference == 0 && _mm_movemask_epi8(_mm_cmpeq_epi8(pairs, _mm_setzero_si128())) == 0xffff;
 }
 
-MP_INLINE uint32_t intern(Buffers& buffers, uint32_t parent, const Fresh& fresh) {
-  CachedRow* row = fresh.memo;
-  if (MP_LIKELY(row != nullptr)) {
-    // frame: the row may have been evicted since, by a frame further up.
-    if (MP_LIKELY(row->frame == fresh.value && row->parent == parent && row->node != 0)) return row->node;
-    uint32_t node = stacks::intern(parent, fresh.value);
-    if (row->frame == fresh.value) {
-      row->parent = parent;
-      row->node = node;
-    }
-    return node;
-  }
-  Memo& memo = buffers.memos[((fresh.value >> 32) * 31 + fresh.value * 7 + parent) % kMemos];
-  if (MP_LIKELY(memo.frame == fresh.value && memo.parent == parent)) return memo.node;
-  memo = Memo{fresh.value, parent, stacks::intern(parent, fresh.value)};
-  return memo.node;
+// The first kept frame, from this one towards the root, of which that is true. MP_MAX_FRAMES: none.
+MP_INLINE uint32_t first_that_holds(const Buffers& buffers, uint32_t first) {
+  const Frame& from = buffers.kept[first];
+  uint32_t pairs = 0;
+  while (pairs < from.pairEnd && buffers.pairs[pairs].at[0] == buffers.pairs[pairs].low &&
+         buffers.pairs[pairs].at[1] == buffers.pairs[pairs].high)
+    ++pairs;
+  uint32_t singles = 0;
+  while (singles < from.singleEnd && *buffers.singles[singles].at == buffers.singles[singles].expected)
+    ++singles;
+  while (first < MP_MAX_FRAMES &&
+         (buffers.kept[first].pairEnd > pairs || buffers.kept[first].singleEnd > singles))
+    ++first;
+  return first;
 }
 
-// The fresh frames, last first, go before the kept one at `first` (MP_MAX_FRAMES: none). Gives the
-// leaf's node.
-MP_INLINE uint32_t keep_fresh(Buffers& buffers, uint32_t first, uint32_t node, uint32_t freshCount) {
-  uint32_t extras = first == MP_MAX_FRAMES ? 0 : buffers.kept[first].extraEnd;
-  for (uint32_t i = freshCount; i-- > 0;) {
-    const Fresh& fresh = buffers.fresh[i];
-    node = intern(buffers, node, fresh);
-    for (uint32_t e = 0; e < fresh.extraCount; ++e)
-      buffers.extras[extras++] = buffers.freshExtras[fresh.extraBegin + e];
-    Frame& frame = buffers.kept[--first];
-    frame.sp = fresh.frame.sp;
-    frame.pc = fresh.frame.pc;
-    frame.rbp = fresh.frame.rbp;
-    frame.rbpSlot = fresh.frame.rbpSlot != nullptr ? fresh.frame.rbpSlot : &frame.rbp;
-    frame.node = node;
-    frame.extraEnd = extras;
+MP_INLINE uint32_t intern(uint32_t parent, const Fresh& fresh) {
+  Memo* memo = fresh.memo;
+  if (MP_UNLIKELY(memo == nullptr)) return stacks::intern(parent, fresh.value);
+  // frame: the row may have been evicted since, by a frame further up.
+  if (MP_LIKELY(memo->frame == fresh.value && memo->parent == parent && memo->node != 0)) return memo->node;
+  uint32_t node = stacks::intern(parent, fresh.value);
+  if (memo->frame == fresh.value) {
+    memo->parent = parent;
+    memo->node = node;
   }
-  buffers.first = first;
   return node;
 }
 
-MP_INLINE uint32_t join(Buffers& buffers, uint32_t first, uint32_t freshCount) {
-  return keep_fresh(buffers, first, buffers.kept[first].node, freshCount);
+// The fresh frames, last first, go before the kept one at `first` (MP_MAX_FRAMES: none), whose rbp was
+// read at rbpSlot this time. Gives the leaf's node.
+MP_INLINE uint32_t keep_fresh(Buffers& buffers, uint32_t first, const uintptr_t* rbpSlot, uint32_t node,
+                              uint32_t freshCount) {
+  Frame* frame = buffers.kept + first;
+  Pair* pair = buffers.pairs;
+  Single* single = buffers.singles;
+  if (MP_LIKELY(first != MP_MAX_FRAMES)) {
+    pair += frame->pairEnd;
+    single += frame->singleEnd;
+  }
+  for (uint32_t i = freshCount; i-- > 0;) {
+    const Fresh& fresh = buffers.fresh[i];
+    node = intern(node, fresh);
+    if (MP_LIKELY(frame != buffers.kept + MP_MAX_FRAMES)) {
+      const auto* above = reinterpret_cast<const uintptr_t*>(frame->sp);
+      if (frame->rbpMask != 0 && rbpSlot == above - 2) {
+        *pair++ = Pair{above - 2, frame->rbp, frame->pc};
+      } else {
+        *single++ = Single{above - 1, frame->pc};
+        if (rbpSlot != nullptr && frame->rbpMask != 0) *single++ = Single{rbpSlot, frame->rbp};
+      }
+    }
+    if (MP_UNLIKELY((fresh.flags & (kFreshBytecode | kFreshCfaWord)) != 0)) {
+      if ((fresh.flags & kFreshBytecode) != 0) {
+        const auto* base = reinterpret_cast<const uintptr_t*>(fresh.rbp);
+        *pair++ = Pair{base - 5, fresh.words[2], fresh.words[1]};
+        *single++ = Single{base - 1, fresh.words[0]};
+      } else {
+        *single++ = Single{fresh.cfaSlot, fresh.words[0]};
+      }
+    }
+    --frame;
+    frame->sp = fresh.sp;
+    frame->pc = fresh.pc;
+    frame->rbp = fresh.rbp;
+    frame->rbpMask = 0 - static_cast<uintptr_t>(fresh.flags & kFreshUsesRbp);
+    frame->node = node;
+    frame->pairEnd = static_cast<uint16_t>(pair - buffers.pairs);
+    frame->singleEnd = static_cast<uint16_t>(single - buffers.singles);
+    rbpSlot = fresh.rbpSlot;
+  }
+  buffers.first = static_cast<uint32_t>(frame - buffers.kept);
+  return node;
 }
 
 }  // namespace mp::unwind

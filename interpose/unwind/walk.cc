@@ -8,16 +8,21 @@
 #include "buffers.h"
 #include "general.h"
 #include "kept.h"
+#include "v8_frames.h"
 
 namespace mp::unwind {
 namespace {
 
-// What the common walk leaves to the general one.
-constexpr uint8_t kNotQuick = kNoRow | kV8 | kRecovered;
+MP_INLINE uint32_t joined(Walker& walker, uint32_t first, const uintptr_t* rbpSlot, uint32_t freshCount) {
+  Buffers& buffers = *walker.buffers;
+  walker.reusedCount += MP_MAX_FRAMES - first;
+  if (MP_UNLIKELY(++walker.takenCount == kCountEvery)) add_counts(walker);
+  return keep_fresh(buffers, first, rbpSlot, buffers.kept[first].node, freshCount);
+}
 
-// The common walk: on the thread's own stack, through cached rows, until a frame of the kept stack.
-// Whatever else comes is left to walk_on, which goes on from there. Everything is in locals: this
-// loop is most of what recording costs.
+// The common walk: on the thread's own stack, through cached rows and V8's code, until a frame of the
+// kept stack. Whatever else comes is left to the general walk, which goes on from there. Everything is
+// in locals: this loop is most of what recording costs.
 MP_INLINE uint32_t walk(Walker& walker, Entry entry) {
   Buffers& buffers = *walker.buffers;
   const auto* own = reinterpret_cast<const uintptr_t*>(entry.framePointer);
@@ -26,28 +31,40 @@ MP_INLINE uint32_t walk(Walker& walker, Entry entry) {
   uintptr_t sp = entry.framePointer + 16;
   const uintptr_t low = sp;
   const uintptr_t high = walker.stack.high;
+  const uint32_t maxFrames = g_process.maxFrames;
   const uintptr_t* rbpSlot = nullptr;
   uint32_t count = 0;
   uint32_t first = buffers.first;
-  if (MP_LIKELY(sp >= walker.stack.low && sp < high)) {
-    while (first < MP_MAX_FRAMES) {
-      while (buffers.kept[first].sp < sp) {
-        if (++first == MP_MAX_FRAMES) break;
-      }
-      if (MP_UNLIKELY(first == MP_MAX_FRAMES)) break;
-      const Frame& candidate = buffers.kept[first];
-      if (candidate.sp == sp && candidate.pc == pc && candidate.rbp == rbp) {
-        if (MP_UNLIKELY(MP_MAX_FRAMES - first + count > g_process.maxFrames)) break;
-        if (MP_UNLIKELY(!holds(buffers, first))) break;
-        walker.reusedCount += MP_MAX_FRAMES - first;
-        if (MP_UNLIKELY(++walker.takenCount == kCountEvery)) add_counts(walker);
-        return join(buffers, first, count);
-      }
-      CachedRow* set = set_of(buffers, pc);
-      CachedRow* row = set[0].key == pc ? &set[0] : &set[1];
-      if (MP_UNLIKELY(row->key != pc || (row->row.flags & kNotQuick) != 0 || count == g_process.maxFrames))
-        break;
-      uintptr_t cfa;
+  bool verified = false;
+  bool byReading = false;  // a recovered row led here
+  if (MP_UNLIKELY(sp < walker.stack.low || sp >= high))
+    return walk_on(walker, Begun{Registers{pc, sp, rbp, false}, 0, nullptr, false});
+  while (count != maxFrames) {
+    while (first < MP_MAX_FRAMES && buffers.kept[first].sp < sp) ++first;
+    if (MP_LIKELY(first < MP_MAX_FRAMES) && is_at(buffers.kept[first], sp, pc, rbp) &&
+        MP_LIKELY(!byReading)) {
+      if (MP_UNLIKELY(MP_MAX_FRAMES - first + count > maxFrames)) break;
+      if (verified || MP_LIKELY(holds(buffers, first))) return joined(walker, first, rbpSlot, count);
+      first = first_that_holds(buffers, first);
+      verified = true;
+      buffers.first = first;
+    }
+    CachedRow* set = set_of(buffers, pc);
+    CachedRow* row = set[0].key == pc ? &set[0] : &set[1];
+    Fresh& fresh = buffers.fresh[count];
+    fresh.sp = sp;
+    fresh.pc = pc;
+    fresh.rbp = rbp;
+    fresh.rbpSlot = rbpSlot;
+    uintptr_t nextRbp = rbp;
+    const uintptr_t* nextSlot = nullptr;
+    uintptr_t cfa;
+    bool nextByReading = false;
+    if (MP_LIKELY(row->key == pc && (row->row.flags & (kNoRow | kV8)) == 0)) {
+      if (MP_UNLIKELY(byReading) && (row->row.flags & kAfterCall) == 0) break;
+      fresh.value = row->memo.frame;
+      fresh.memo = &row->memo;
+      fresh.flags = (row->row.flags & kUsesRbp) != 0 ? kFreshUsesRbp : 0u;
       if (MP_LIKELY(row->row.cfa == Cfa::kRsp)) {
         cfa = sp + static_cast<intptr_t>(row->row.cfaOffset);
       } else if (MP_LIKELY(row->row.cfa == Cfa::kRbp)) {
@@ -57,40 +74,37 @@ MP_INLINE uint32_t walk(Walker& walker, Entry entry) {
       }
       // One test for both ends: low <= sp < cfa, and cfa <= high.
       if (MP_UNLIKELY(cfa - sp - 1 >= high - sp || (cfa & 7) != 0)) break;
-      Fresh& fresh = buffers.fresh[count];
-      fresh.frame.sp = sp;
-      fresh.frame.pc = pc;
-      fresh.frame.rbp = rbp;
-      fresh.frame.rbpSlot = rbpSlot;
-      fresh.value = row->frame;
-      fresh.memo = row;
-      fresh.extraBegin = 0;
-      fresh.extraCount = 0;
       if (row->row.rbp == Rbp::kAtCfa) {
         uintptr_t slot = cfa + static_cast<intptr_t>(row->row.rbpOffset);
         if (MP_UNLIKELY(slot < low || slot >= high || (slot & 7) != 0)) break;
-        rbpSlot = reinterpret_cast<const uintptr_t*>(slot);
-        rbp = *rbpSlot;
-      } else if (MP_LIKELY(row->row.rbp == Rbp::kSame)) {
-        rbpSlot = nullptr;
-      } else {
+        nextSlot = reinterpret_cast<const uintptr_t*>(slot);
+        nextRbp = *nextSlot;
+      } else if (MP_UNLIKELY(row->row.rbp != Rbp::kSame)) {
         break;
       }
-      ++count;
-      pc = *reinterpret_cast<const uintptr_t*>(cfa - 8);
-      sp = cfa;
-      if (MP_UNLIKELY(pc == 0)) {
-        // Left to the general walk, which tells an end from a broken stack: from the last frame.
-        --count;
-        pc = fresh.frame.pc;
-        sp = fresh.frame.sp;
-        rbp = fresh.frame.rbp;
-        rbpSlot = fresh.frame.rbpSlot;
-        break;
-      }
+      nextByReading = (row->row.flags & kRecovered) != 0;
+    } else {
+      // V8's code, which keeps frame pointers: known since the general walk met it.
+      CodeRow* code = code_row_of(buffers, pc);
+      if (MP_UNLIKELY(byReading || code->pc != pc || code->epoch != walker.codeEpoch)) break;
+      if (MP_UNLIKELY(rbp < sp || rbp - 0x30 < low || rbp >= high - 8 || (rbp & 7) != 0)) break;
+      fresh.flags = kFreshUsesRbp;
+      if (MP_UNLIKELY(!name_v8(walker, pc, rbp, &fresh))) break;
+      cfa = rbp + 16;
+      nextSlot = reinterpret_cast<const uintptr_t*>(rbp);
+      nextRbp = *nextSlot;
     }
+    uintptr_t nextPc = *reinterpret_cast<const uintptr_t*>(cfa - 8);
+    // Left to the general walk, which tells an end from a broken stack.
+    if (MP_UNLIKELY(nextPc == 0 || (nextByReading && (cfa & 15) != 0))) break;
+    ++count;
+    sp = cfa;
+    pc = nextPc;
+    rbp = nextRbp;
+    rbpSlot = nextSlot;
+    byReading = nextByReading;
   }
-  return walk_on(walker, Begun{Registers{pc, sp, rbp, false}, count, rbpSlot});
+  return walk_on(walker, Begun{Registers{pc, sp, rbp, false}, count, rbpSlot, byReading});
 }
 
 void drop_rows(Walker& walker) {
