@@ -109,8 +109,9 @@ MP_NOINLINE uint32_t Walk::run(const Begun& begun) {
   const uint32_t maxFrames = g_process.maxFrames;
   bool byReading = begun.byReading;  // the step to this frame was made by a recovered row
   for (;;) {
-    // What a recovered row led to is looked at first: the kept stack may have come to it otherwise.
-    if (!byReading && may_join(registers) && (verified_ || verify(first_))) {
+    // The kept stack may have come to this frame by rows: what a recovered one led to is tested anew.
+    if (may_join(registers) && (!byReading || (look_up(registers)->row.flags & kAfterCall) != 0) &&
+        (verified_ || verify(first_))) {
       root = buffers_.kept[first_].node;
       if (MP_LIKELY(MP_MAX_FRAMES - first_ + count <= maxFrames)) break;
       // Deeper than allowed with what was kept: the limit counts from the leaf, so walk it all.

@@ -41,16 +41,17 @@ MP_INLINE uint32_t walk(Walker& walker, Entry entry) {
     return walk_on(walker, Begun{Registers{pc, sp, rbp, false}, 0, nullptr, false});
   while (count != maxFrames) {
     while (first < MP_MAX_FRAMES && buffers.kept[first].sp < sp) ++first;
-    if (MP_LIKELY(first < MP_MAX_FRAMES) && is_at(buffers.kept[first], sp, pc, rbp) &&
-        MP_LIKELY(!byReading)) {
+    CachedRow* set = set_of(buffers, pc);
+    CachedRow* row = set[0].key == pc ? &set[0] : &set[1];
+    // The kept stack may have come to this frame by rows: what a recovered one led to is tested anew.
+    if (MP_UNLIKELY(byReading) && (row->key != pc || (row->row.flags & kAfterCall) == 0)) break;
+    if (MP_LIKELY(first < MP_MAX_FRAMES) && is_at(buffers.kept[first], sp, pc, rbp)) {
       if (MP_UNLIKELY(MP_MAX_FRAMES - first + count > maxFrames)) break;
       if (verified || MP_LIKELY(holds(buffers, first))) return joined(walker, first, rbpSlot, count);
       first = first_that_holds(buffers, first);
       verified = true;
       buffers.first = first;
     }
-    CachedRow* set = set_of(buffers, pc);
-    CachedRow* row = set[0].key == pc ? &set[0] : &set[1];
     Fresh& fresh = buffers.fresh[count];
     fresh.sp = sp;
     fresh.pc = pc;
@@ -61,7 +62,6 @@ MP_INLINE uint32_t walk(Walker& walker, Entry entry) {
     uintptr_t cfa;
     bool nextByReading = false;
     if (MP_LIKELY(row->key == pc && (row->row.flags & (kNoRow | kV8)) == 0)) {
-      if (MP_UNLIKELY(byReading) && (row->row.flags & kAfterCall) == 0) break;
       fresh.value = row->memo.frame;
       fresh.memo = &row->memo;
       fresh.flags = (row->row.flags & kUsesRbp) != 0 ? kFreshUsesRbp : 0u;
@@ -86,7 +86,7 @@ MP_INLINE uint32_t walk(Walker& walker, Entry entry) {
     } else {
       // V8's code, which keeps frame pointers: known since the general walk met it.
       CodeRow* code = code_row_of(buffers, pc);
-      if (MP_UNLIKELY(byReading || code->pc != pc || code->epoch != walker.codeEpoch)) break;
+      if (MP_UNLIKELY(code->pc != pc || code->epoch != walker.codeEpoch)) break;
       if (MP_UNLIKELY(rbp < sp || rbp - 0x30 < low || rbp >= high - 8 || (rbp & 7) != 0)) break;
       fresh.flags = kFreshUsesRbp;
       if (MP_UNLIKELY(!name_v8(walker, pc, rbp, &fresh))) break;
