@@ -3,6 +3,7 @@
 // ring each.
 import { performance } from 'node:perf_hooks';
 import { EventBatch, Recording } from '../src/ledger/index.js';
+import { hugeMemory } from '../src/record/huge-memory.js';
 import { nativeCodec } from '../src/record/index.js';
 import { Merge } from '../src/record/merge.js';
 import { EventEncoder } from '../src/trace/index.js';
@@ -23,7 +24,7 @@ type Stage = 'ledger' | 'drain+ledger' | 'drain+ledger+encode' | 'drain+ledger+e
 
 /** Milliseconds of one round for `stage`; everything is done in each, in order. */
 class Reader {
-  private readonly recording = new Recording();
+  private readonly recording = new Recording(undefined, hugeMemory);
   private readonly encoder = new EventEncoder();
   private readonly merge: Merge;
   private readonly batch = new EventBatch(batchEvents);

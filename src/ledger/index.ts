@@ -24,3 +24,4 @@ export {
   type ThreadFacts,
 } from './recording.js';
 export { StackTableBuilder } from './stacks.js';
+export { plainMemory, type TableMemory } from './table-memory.js';

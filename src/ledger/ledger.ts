@@ -1,31 +1,26 @@
 // The ledger: which blocks are live, and totals per stack and per process.
 //
-// One open-addressing table (linear probing, deletion by backward shift, so no tombstones) in one
-// Int32Array with 32-byte slots: half a cache line, so a release over a million live blocks costs one
-// cache miss. The loop in consume() has no closure, object, BigInt or division in it: see
-// test/ledger and the numbers in ARCHITECTURE.md before making it prettier.
-//
-// Slot:
-//   0  address, low 32
-//   1  address, high 16 | size, high 16 << 16
-//   2  size, low 32
-//   3  stack id
-//   4  thread index (24) | entry point << 24; 0: the slot is empty
-//   5  tick, low 32
-//   6  tick, high 21 | serial, high 11 << 21
-//   7  serial, low 32. Serials number the process's allocations from 0.
+// The loop in consume() has no closure, object, BigInt or division in it: see test/ledger and the numbers
+// in ARCHITECTURE.md before making it prettier.
 import type { LiveSet, StackTotals, Totals } from '../model/index.js';
 import { type EventBatch, EventType } from './events.js';
+import { homeOf, moveLive, purgeReleased, releasedTag, slotBytes, slotInts } from './slots.js';
+import { plainMemory, type TableMemory } from './table-memory.js';
 
-const slotInts = 8;
-const initialCapacity = 1 << 12;
+// A Node program has some 30,000 live blocks when it has started; growing costs most while the loops
+// are not compiled yet. And it is one huge page.
+const initialCapacity = 1 << 16;
 // Longer probes cost more than the memory: at 0.7 a miss looks at 6 slots, at 0.8 at 13.
 const maxLoad = 0.7;
+// Full of slots that are more than this part live: it grows; else the released ones are taken out.
+const liveLoad = 0.5;
 const lookahead = 32;
 
 // Per stack, one cache line. gone: released, or overwritten after a lost release. Pairs count in
 // none of the others.
 const stackColumns = 8;
+const stackBytes = 8 * stackColumns;
+const initialStacks = 1 << 15;
 const Column = {
   count: 0,
   bytes: 1,
@@ -40,9 +35,12 @@ export class Ledger {
   unknownReleaseCount = 0;
   doubleAllocationCount = 0;
 
+  private readonly memory: TableMemory;
   private slots: Int32Array;
   private capacity: number;
   private shift: number;
+  /** Slots that are live or released. */
+  private usedCount = 0;
 
   private allocationCount = 0;
   private allocatedBytes = 0;
@@ -58,7 +56,7 @@ export class Ledger {
   private peakTick = 0;
   private eventCounts = new Float64Array(256);
 
-  private stackSums = new Float64Array(1024 * stackColumns);
+  private stackSums: Float64Array;
   /** One above the highest stack id seen. */
   private stackLimit = 0;
 
@@ -70,8 +68,10 @@ export class Ledger {
   protected touched = 0;
 
   /** `capacity`: places in the table at first, a power of two. */
-  constructor(capacity = initialCapacity) {
-    this.slots = new Int32Array(capacity * slotInts);
+  constructor(capacity = initialCapacity, memory = plainMemory) {
+    this.memory = memory;
+    this.slots = new Int32Array(memory.allocate(capacity * slotBytes), 0, capacity * slotInts);
+    this.stackSums = new Float64Array(memory.allocate(initialStacks * stackBytes));
     this.capacity = capacity;
     this.shift = 32 - Math.log2(capacity);
   }
@@ -108,7 +108,7 @@ export class Ledger {
     let serialLow = serial | 0;
     let serialHigh = (serial / 2 ** 32) | 0;
     let { allocatedBytes, releaseCount, releasedBytes, liveCount, liveBytes } = this;
-    let { peakBytes, stackLimit } = this;
+    let { peakBytes, stackLimit, usedCount } = this;
 
     let row = start;
     let touchedUpTo = start;
@@ -134,12 +134,14 @@ export class Ledger {
       }
       let at = homeOf(low, high, shift);
       let slot = at * slotInts;
-      while (slots[slot + 4] !== 0) {
+      let tag = slots[slot + 4]!;
+      while (tag !== 0) {
         if (slots[slot] === low && (slots[slot + 1]! & 0xffff) === high) break;
         at = (at + 1) & mask;
         slot = at * slotInts;
+        tag = slots[slot + 4]!;
       }
-      const isLive = slots[slot + 4] !== 0;
+      const isLive = tag > 0;
 
       if (kind > EventType.allocLast && kind < EventType.pair) {
         eventCounts[kind]!++;
@@ -169,7 +171,7 @@ export class Ledger {
         releasedBytes += bytes;
         liveCount--;
         liveBytes -= bytes;
-        closeHole(slots, at, mask, shift);
+        slots[slot + 4] = releasedTag;
         continue;
       }
 
@@ -203,7 +205,7 @@ export class Ledger {
 
       if (kind >= EventType.pair) {
         // Lived and died with nothing between: it never needs a place in the table.
-        if (isLive) closeHole(slots, at, mask, shift);
+        if (isLive) slots[slot + 4] = releasedTag;
         eventCounts[kind - EventType.pair]!++;
         stackSums[sums + Column.pairCount]!++;
         stackSums[sums + Column.pairBytes]! += bytes;
@@ -227,9 +229,10 @@ export class Ledger {
         liveCount++;
         lastLow[thread] = low;
         lastHigh[thread] = high | 0x10000;
-        if (liveCount > growAt) {
-          this.growTable();
+        if (tag === 0 && ++usedCount > growAt) {
+          this.makeRoom(liveCount);
           ({ slots, shift } = this);
+          usedCount = liveCount;
           mask = this.capacity - 1;
           growAt = Math.floor(this.capacity * maxLoad);
         }
@@ -247,8 +250,17 @@ export class Ledger {
     this.liveBytes = liveBytes;
     this.peakBytes = peakBytes;
     this.stackLimit = stackLimit;
+    this.usedCount = usedCount;
     this.touched = touched;
     return row;
+  }
+
+  /** Gives its tables back. Nothing may be asked of it any more. */
+  dispose(): void {
+    this.memory.release(this.slots.buffer as ArrayBuffer);
+    this.memory.release(this.stackSums.buffer as ArrayBuffer);
+    this.slots = new Int32Array(0);
+    this.stackSums = new Float64Array(0);
   }
 
   countEvent(type: number): void {
@@ -328,7 +340,7 @@ export class Ledger {
     const { slots, capacity } = this;
     const found = new Uint32Array(this.liveCount);
     let count = 0;
-    for (let at = 0; at < capacity; at++) if (slots[at * slotInts + 4] !== 0) found[count++] = at;
+    for (let at = 0; at < capacity; at++) if (slots[at * slotInts + 4]! > 0) found[count++] = at;
     // Serial and slot in one double sort natively, several times faster than with a comparator.
     if (this.allocationCount * capacity < 2 ** 53) {
       const keys = new Float64Array(count);
@@ -345,22 +357,18 @@ export class Ledger {
     return (this.slots[slot + 6]! >>> 21) * 2 ** 32 + (this.slots[slot + 7]! >>> 0);
   }
 
-  private growTable(): void {
-    const old = this.slots;
-    const capacity = this.capacity * 2;
-    const slots = new Int32Array(capacity * slotInts);
-    const shift = this.shift - 1;
-    const mask = capacity - 1;
-    for (let from = 0; from < old.length; from += slotInts) {
-      if (old[from + 4] === 0) continue;
-      let at = homeOf(old[from]!, old[from + 1]! & 0xffff, shift);
-      while (slots[at * slotInts + 4] !== 0) at = (at + 1) & mask;
-      const to = at * slotInts;
-      for (let i = 0; i < slotInts; i++) slots[to + i] = old[from + i]!;
+  private makeRoom(liveCount: number): void {
+    if (liveCount <= this.capacity * liveLoad) {
+      purgeReleased(this.slots, this.shift);
+      return;
     }
-    this.slots = slots;
-    this.capacity = capacity;
-    this.shift = shift;
+    const { slots: old, memory } = this;
+    this.capacity *= 2;
+    this.shift--;
+    const { capacity } = this;
+    this.slots = new Int32Array(memory.allocate(capacity * slotBytes), 0, capacity * slotInts);
+    moveLive(old, this.slots, this.shift);
+    memory.release(old.buffer as ArrayBuffer);
   }
 
   private growThreads(thread: number): void {
@@ -374,31 +382,11 @@ export class Ledger {
   }
 
   private growStacks(limit: number): void {
-    const sums = new Float64Array(Math.max(2 * this.stackSums.length, limit * stackColumns));
-    sums.set(this.stackSums);
+    const { stackSums: old, memory } = this;
+    const sizeBytes = Math.max(2 * old.byteLength, limit * stackBytes);
+    const sums = new Float64Array(memory.allocate(sizeBytes));
+    sums.set(old);
+    memory.release(old.buffer as ArrayBuffer);
     this.stackSums = sums;
   }
-}
-
-/** Fibonacci hashing: the high bits of the product depend on every bit of the address. */
-function homeOf(low: number, high: number, shift: number): number {
-  return Math.imul(low ^ Math.imul(high, 0x2c1b3c6d), 0x9e3779b1) >>> shift;
-}
-
-/** Empties the place and moves back what probed over it. */
-function closeHole(slots: Int32Array, at: number, mask: number, shift: number): void {
-  let hole = at;
-  let next = (at + 1) & mask;
-  let from = next * slotInts;
-  while (slots[from + 4] !== 0) {
-    const home = homeOf(slots[from]!, slots[from + 1]! & 0xffff, shift);
-    if (((next - home) & mask) >= ((next - hole) & mask)) {
-      const to = hole * slotInts;
-      for (let i = 0; i < slotInts; i++) slots[to + i] = slots[from + i]!;
-      hole = next;
-    }
-    next = (next + 1) & mask;
-    from = next * slotInts;
-  }
-  slots[hole * slotInts + 4] = 0;
 }

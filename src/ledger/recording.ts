@@ -12,6 +12,7 @@ import type {
 import { type EventBatch, EventType, ExitKind, MarkKind, Teardown } from './events.js';
 import { Ledger } from './ledger.js';
 import { Mappings } from './mappings.js';
+import type { TableMemory } from './table-memory.js';
 
 export interface ThreadFacts {
   index: number;
@@ -76,9 +77,9 @@ export class Recording {
   private readonly marks: MarkFacts[] = [];
   private readonly texts = new Map<number, string>();
 
-  /** `capacity`: places in the ledger's table at first. */
-  constructor(capacity?: number) {
-    this.ledger = new Ledger(capacity);
+  /** `capacity`: places in the ledger's table at first; `memory`: where its tables lie. */
+  constructor(capacity?: number, memory?: TableMemory) {
+    this.ledger = new Ledger(capacity, memory);
   }
 
   consume(batch: EventBatch): void {

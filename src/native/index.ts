@@ -78,7 +78,8 @@ interface NativeSymbolizer {
 
 interface Native {
   mapShared(path: string): ArrayBuffer;
-  unmapShared(buffer: ArrayBuffer): void;
+  mapMemory(sizeBytes: number): ArrayBuffer;
+  unmap(buffer: ArrayBuffer): void;
   reserveFile(path: string, sizeBytes: number): void;
   fence(clockBase: bigint): number;
   membarrier(): void;
@@ -128,8 +129,14 @@ const binding = once(load);
 /** Maps a whole file, readable, writable and shared, without a copy. Throws when it is empty. */
 export const mapShared = (path: string): ArrayBuffer => binding().mapShared(path);
 
-/** Detaches the ArrayBuffer, then unmaps. Once more is harmless. */
-export const unmapShared = (buffer: ArrayBuffer): void => binding().unmapShared(buffer);
+/**
+ * Zeroed memory of our own, in huge pages where the kernel gives them; sizeBytes is rounded up to whole
+ * ones (2 MiB). Throws ENOMEM. Collected like any ArrayBuffer; unmap() gives it back at once.
+ */
+export const mapMemory = (sizeBytes: number): ArrayBuffer => binding().mapMemory(sizeBytes);
+
+/** Detaches an ArrayBuffer of mapShared or mapMemory, then unmaps. Once more is harmless. */
+export const unmap = (buffer: ArrayBuffer): void => binding().unmap(buffer);
 
 /** Creates a new file (0600) with every page reserved. Throws an error with an errno `code`. */
 export const reserveFile = (path: string, sizeBytes: number): void =>

@@ -36,7 +36,7 @@ export class ProcessMemory {
     this.header = new Uint32Array(buffer);
     const magic = buffer.byteLength >= 4096 ? new BigUint64Array(buffer, 0, 1)[0] : 0n;
     if (magic !== Magic.process || this.field(ProcessHeader.abi) !== wireAbi) {
-      native.unmapShared(buffer);
+      native.unmap(buffer);
       throw new MemprofError(
         'ERR_MEMPROF_WIRE',
         `${name}: not the header of a process of this version of memprof`,
@@ -131,7 +131,7 @@ export class ProcessMemory {
   }
 
   unmap(): void {
-    for (const buffer of this.buffers) native.unmapShared(buffer);
+    for (const buffer of this.buffers) native.unmap(buffer);
   }
 
   /** Nobody will map its files again. */

@@ -6,6 +6,7 @@ import type { ProcessInfo, TraceModel } from '../model/index.js';
 import * as native from '../native/index.js';
 import { formatVersion, type TraceSources } from '../trace/index.js';
 import { endedOf, type RootStatus } from './ended.js';
+import { hugeMemory } from './huge-memory.js';
 import { Merge } from './merge.js';
 import { MetaParser } from './meta.js';
 import { ProcessFacts } from './process-facts.js';
@@ -45,7 +46,7 @@ export class ProcessRecorder {
   private readonly meta = new MetaParser();
   private readonly stackReader = new StackReader();
   private readonly stacks = new StackTableBuilder();
-  private readonly recording = new Recording();
+  private readonly recording = new Recording(undefined, hugeMemory);
   private readonly facts = new ProcessFacts();
   private readonly warnings: string[] = [];
   private trace: TraceFile | null = null;
@@ -129,6 +130,7 @@ export class ProcessRecorder {
     const tracePath = this.trace?.path ?? null;
     const traceBytes = (await this.trace?.finish(model)) ?? 0;
     this.collectWarnings(isStillRunning);
+    this.recording.ledger.dispose();
     this.memory.unmap();
     if (!isStillRunning) this.memory.unlink();
     return { model, tracePath, traceBytes, isRoot: this.isRoot, warnings: this.warnings };

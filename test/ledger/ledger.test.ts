@@ -100,8 +100,10 @@ test('the ledger equals a plain Map over any sequence of events', (t) => {
     fc.property(
       fc.array(event, { maxLength: 400 }),
       fc.integer({ min: 1, max: 50 }),
-      (events, batchSize) => {
-        const ledger = new Ledger();
+      // Tables that are too small at once, so that they grow, and are cleared of released blocks.
+      fc.integer({ min: 2, max: 8 }),
+      (events, batchSize, capacityLog) => {
+        const ledger = new Ledger(2 ** capacityLog);
         const naive = new NaiveLedger();
         for (let start = 0; start < events.length; start += batchSize) {
           const batch = new EventBatch(batchSize);
@@ -200,6 +202,49 @@ test('the table stays right while it grows to 200,000 blocks and shrinks to none
   t.is(ledger.unknownReleaseCount, 0);
   t.is(ledger.totals(1).liveBytes, 0);
   t.is(ledger.totals(1).peakBlockCount, count);
+});
+
+test('addresses that never come back do not make the table grow, and outgrown tables are given back', (t) => {
+  const held = new Set<ArrayBuffer>();
+  const memory = {
+    allocate(sizeBytes: number) {
+      const buffer = new ArrayBuffer(sizeBytes);
+      held.add(buffer);
+      return buffer;
+    },
+    release(buffer: ArrayBuffer) {
+      t.true(held.delete(buffer));
+    },
+  };
+  const capacity = 256;
+  const ledger = new Ledger(capacity, memory);
+  const atFirst = [...held];
+  const batch = new EventBatch(1000);
+  const addressOf = (i: number) => 16 * ((i * 2654435761) % 2 ** 43);
+  const put = (count: number, liveCount: number, from: number) => {
+    for (let i = from; i < from + count; i++) {
+      if (i >= liveCount) batch.pushRelease(EventType.free, 0, 3 * i, addressOf(i - liveCount));
+      batch.pushAllocation(EventType.malloc, 0, 3 * i + 1, addressOf(i), 10, 7);
+      if (batch.count < batch.capacity - 1) continue;
+      run(batch, ledger);
+      batch.clear();
+    }
+    run(batch, ledger);
+    batch.clear();
+  };
+  put(50_000, capacity / 2, 0);
+  t.is(ledger.blockCount, capacity / 2);
+  t.is(ledger.unknownReleaseCount, 0);
+  t.deepEqual([...held], atFirst);
+  put(5000, 2 ** 40, 50_000);
+  t.is(ledger.blockCount, capacity / 2 + 5000);
+  t.is(held.size, 2);
+  t.deepEqual(
+    [...ledger.snapshot(1).bornNs],
+    Array.from({ length: capacity / 2 + 5000 }, (_, i) => 3 * (50_000 - capacity / 2 + i) + 1),
+  );
+  ledger.dispose();
+  t.is(held.size, 0);
 });
 
 test('a realloc that moves, grows and frees leaves one block, then none', (t) => {

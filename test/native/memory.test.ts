@@ -7,12 +7,13 @@ import {
   fence,
   isLocked,
   lockFile,
+  mapMemory,
   mapShared,
   membarrier,
   processStartTime,
   reserveFile,
   unlockFile,
-  unmapShared,
+  unmap,
 } from '../../src/native/index.js';
 import { packageRoot } from '../../src/paths.js';
 import { temporaryFolder } from './programs.js';
@@ -43,8 +44,8 @@ test('two mappings of a file are one memory', (t) => {
   new Uint32Array(one)[2047] = 0xfeed;
   t.is(new Uint32Array(two)[2047], 0xfeed);
   t.is(readFileSync(path).readUInt32LE(8188), 0xfeed);
-  unmapShared(one);
-  unmapShared(two);
+  unmap(one);
+  unmap(two);
 });
 
 test('what is unmapped is detached, leaves the address space and may be unmapped again', (t) => {
@@ -53,17 +54,37 @@ test('what is unmapped is detached, leaves the address space and may be unmapped
   const buffer = mapShared(path);
   const words = new Uint32Array(buffer);
   t.is(mapCount(path), 1);
-  unmapShared(buffer);
+  unmap(buffer);
   t.is(mapCount(path), 0);
   t.is(buffer.byteLength, 0);
   t.is(words.length, 0);
   t.is(words[0], undefined as never);
-  unmapShared(buffer);
+  unmap(buffer);
 });
 
-test('only what mapShared gave is unmapped', (t) => {
-  t.throws(() => unmapShared(new ArrayBuffer(8)), { code: 'EINVAL' });
-  t.throws(() => unmapShared({} as ArrayBuffer), { code: 'EINVAL' });
+test('only what was mapped here is unmapped', (t) => {
+  t.throws(() => unmap(new ArrayBuffer(8)), { code: 'EINVAL' });
+  t.throws(() => unmap({} as ArrayBuffer), { code: 'EINVAL' });
+});
+
+test('memory of our own is zeroed, rounded up to huge pages, and gone when it is unmapped', (t) => {
+  const huge = 2 << 20;
+  const buffer = mapMemory(huge + 1);
+  t.is(buffer.byteLength, 2 * huge);
+  const words = new Float64Array(buffer);
+  t.true(words.every((word) => word === 0));
+  words[words.length - 1] = 1.5;
+  t.is(new Float64Array(buffer).at(-1), 1.5);
+  unmap(buffer);
+  t.is(buffer.byteLength, 0);
+  t.is(words.length, 0);
+  unmap(buffer);
+});
+
+test('memory of impossible sizes is an error', (t) => {
+  for (const size of [0, -1, 1.5, NaN, 2 ** 52]) {
+    t.throws(() => mapMemory(size), { message: /not a size|cannot map/ });
+  }
 });
 
 test('an empty and a missing file are not mapped', (t) => {
@@ -77,18 +98,18 @@ test('a thousand mappings come and go, by unmapping and by collection, and the p
   const path = join(temporaryFolder(t), 'ring');
   reserveFile(path, 4096);
   const script = `
-    import { mapShared, unmapShared } from ${JSON.stringify(join(packageRoot, 'dist/src/native/index.js'))};
+    import { mapShared, unmap } from ${JSON.stringify(join(packageRoot, 'dist/src/native/index.js'))};
     import { readFileSync } from 'node:fs';
     const path = ${JSON.stringify(path)};
     const kept = [mapShared(path), mapShared(path)];
     for (let round = 0; round < 500; round++) {
       const buffer = mapShared(path);
       new Uint8Array(buffer)[round] = 1;
-      if (round % 2 === 0) unmapShared(buffer);
+      if (round % 2 === 0) unmap(buffer);
       mapShared(path);
       if (round % 50 === 0) { gc(); await new Promise(setImmediate); }
     }
-    unmapShared(kept[0]);
+    unmap(kept[0]);
     for (let turn = 0; turn < 5; turn++) { gc(); await new Promise(setImmediate); }
     const left = readFileSync('/proc/self/maps', 'utf8').split('\\n').filter((line) => line.endsWith(path)).length;
     if (new Uint8Array(kept[1])[499] !== 1) throw new Error('the kept mapping lost its bytes');

@@ -2,17 +2,14 @@ use napi::bindgen_prelude::{AsyncTask, BigInt, Buffer, Uint8Array};
 use napi::{Env, Task};
 use napi_derive::napi;
 
-use super::{thrown, Thrown};
+use super::{thrown, whole_bytes, Thrown};
 use crate::error::Failure;
 use crate::inspect::Kind;
 use crate::{clock, compress, inspect, lock, process, shared};
 
 #[napi]
 pub fn reserve_file(path: String, size_bytes: f64) -> Result<(), Thrown> {
-    if !(0.0..=9_007_199_254_740_991.0).contains(&size_bytes) || size_bytes.fract() != 0.0 {
-        return Err(thrown(Failure::new("EINVAL", format!("{size_bytes} is not a size in bytes"))));
-    }
-    shared::reserve_file(&path, size_bytes as u64).map_err(thrown)
+    shared::reserve_file(&path, whole_bytes(size_bytes)?).map_err(thrown)
 }
 
 #[napi]

@@ -1,5 +1,5 @@
 //! A mapping as an external ArrayBuffer. Two holders keep a mapping alive: the buffer's backing
-//! store, and a wrap on the ArrayBuffer object by which `unmapShared` finds it again. Whoever
+//! store, and a wrap on the ArrayBuffer object by which `unmap` finds it again. Whoever
 //! comes first unmaps; the mapping itself knows that it is done.
 
 use std::ffi::c_void;
@@ -10,7 +10,7 @@ use napi::bindgen_prelude::{ToNapiValue, Unknown};
 use napi::{sys, Env, JsValue};
 use napi_derive::napi;
 
-use super::{thrown, Thrown};
+use super::{thrown, whole_bytes, Thrown};
 use crate::error::Failure;
 use crate::shared::Mapping;
 
@@ -18,9 +18,9 @@ use crate::shared::Mapping;
 const TAG: sys::napi_type_tag =
     sys::napi_type_tag { lower: 0x6f1c_93d7_2b5e_48a1, upper: 0xd02a_7e46_915f_b3c8 };
 
-pub struct SharedBuffer(sys::napi_value);
+pub struct MappedBuffer(sys::napi_value);
 
-impl ToNapiValue for SharedBuffer {
+impl ToNapiValue for MappedBuffer {
     unsafe fn to_napi_value(_: sys::napi_env, value: Self) -> napi::Result<sys::napi_value> {
         Ok(value.0)
     }
@@ -45,8 +45,18 @@ fn check(status: sys::napi_status, doing: &str) -> Result<(), Thrown> {
 }
 
 #[napi(ts_return_type = "ArrayBuffer")]
-pub fn map_shared(env: Env, path: String) -> Result<SharedBuffer, Thrown> {
-    let mapping = Arc::new(Mapping::open(&path).map_err(thrown)?);
+pub fn map_shared(env: Env, path: String) -> Result<MappedBuffer, Thrown> {
+    buffer_over(env, Mapping::open(&path).map_err(thrown)?, &format!("cannot map {path}"))
+}
+
+#[napi(ts_return_type = "ArrayBuffer")]
+pub fn map_memory(env: Env, size_bytes: f64) -> Result<MappedBuffer, Thrown> {
+    let mapping = Mapping::anonymous(whole_bytes(size_bytes)? as usize).map_err(thrown)?;
+    buffer_over(env, mapping, &format!("cannot map {size_bytes} bytes of memory"))
+}
+
+fn buffer_over(env: Env, mapping: Mapping, doing: &str) -> Result<MappedBuffer, Thrown> {
+    let mapping = Arc::new(mapping);
     let mut buffer = ptr::null_mut();
     let holder = Arc::into_raw(mapping.clone());
     // SAFETY: `release_hint` takes the holder over when the call succeeds.
@@ -67,12 +77,12 @@ pub fn map_shared(env: Env, path: String) -> Result<SharedBuffer, Thrown> {
             return Err(thrown(Failure::new(
                 "ERR_MEMPROF_NATIVE",
                 format!(
-                    "cannot map {path}: this JavaScript engine allows no external memory \
+                    "{doing}: this JavaScript engine allows no external memory \
                      (V8 sandbox or pointer compression); run memprof with an official Node.js"
                 ),
             )));
         }
-        check(status, &format!("cannot map {path}"))?;
+        check(status, doing)?;
     }
     let holder = Arc::into_raw(mapping);
     // SAFETY: `release` takes the holder over when the call succeeds.
@@ -89,16 +99,16 @@ pub fn map_shared(env: Env, path: String) -> Result<SharedBuffer, Thrown> {
     if status != sys::Status::napi_ok {
         // SAFETY: nobody took it over.
         drop(unsafe { Arc::from_raw(holder) });
-        check(status, &format!("cannot map {path}"))?;
+        check(status, doing)?;
     }
     // SAFETY: a live value of this environment.
     let status = unsafe { sys::napi_type_tag_object(env.raw(), buffer, &TAG) };
-    check(status, &format!("cannot map {path}"))?;
-    Ok(SharedBuffer(buffer))
+    check(status, doing)?;
+    Ok(MappedBuffer(buffer))
 }
 
 #[napi]
-pub fn unmap_shared(
+pub fn unmap(
     env: Env,
     #[napi(ts_arg_type = "ArrayBuffer")] buffer: Unknown<'_>,
 ) -> Result<(), Thrown> {
@@ -111,7 +121,7 @@ pub fn unmap_shared(
         if status != sys::Status::napi_ok || !is_ours {
             return Err(thrown(Failure::new(
                 "EINVAL",
-                format!("{doing}: this is not an ArrayBuffer that mapShared gave"),
+                format!("{doing}: this is not an ArrayBuffer that mapShared or mapMemory gave"),
             )));
         }
         let mut holder = ptr::null_mut();
