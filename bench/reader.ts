@@ -11,7 +11,7 @@ import { BenchRing, pairs, random, shortLived, type Workload } from './reader-ri
 
 const liveCount = 1_000_000;
 const rounds = 60;
-const batchEvents = 8192;
+const batchEvents = 1024;
 const stackLimit = 1 << 20;
 
 interface Rate {

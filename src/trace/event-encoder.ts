@@ -1,7 +1,8 @@
 // Events to bytes: columns, so that zstd sees like beside like. Layout: docs/trace-format.md.
 //
-// Much of the reader's time is spent here, so columns are filled through local variables; there is
-// room for the whole batch before its first row.
+// Much of the reader's time is spent here, so columns are filled through local variables, in a few small
+// loops rather than one that V8 finds too large to inline anything into; there is room for the whole batch
+// before its first row.
 import { type EventBatch, EventType, recordWords } from '../ledger/index.js';
 import { AddressPredictor, Placement } from './address-predictor.js';
 import { ByteWriter, putVarint, putZigzag } from './bytes.js';
@@ -49,24 +50,70 @@ export class EventEncoder {
     if (this.rowCount === 0) this.begin(nsPerTick, batch.tick(start));
     const end = Math.min(batch.count, start + rowsPerChunk - this.rowCount);
     this.makeRoom(end - start);
-    const { type, threadIndex, tickLow, tickHigh, addressLow, addressHigh } = batch;
+    this.types.raw(batch.type.subarray(start, end));
+    this.addThreads(batch, start, end);
+    const pairRows = this.addTimes(batch, start, end);
+    this.addBlocks(batch, start, end);
+    this.rowCount += end - start;
+    this.eventCount += end - start + pairRows;
+    return end;
+  }
+
+  private addThreads({ threadIndex }: EventBatch, start: number, end: number): void {
+    let { runThread, runLength } = this;
+    for (let row = start; row < end; row++) {
+      const thread = threadIndex[row]!;
+      if (thread === runThread) {
+        runLength++;
+        continue;
+      }
+      if (runLength > 0) this.endRun(runThread, runLength);
+      runThread = thread;
+      runLength = 1;
+    }
+    this.runThread = runThread;
+    this.runLength = runLength;
+  }
+
+  /** Returns how many of the rows are pairs. */
+  private addTimes(batch: EventBatch, start: number, end: number): number {
+    const { type, tickLow, tickHigh, age } = batch;
+    const times = this.times.bytes;
+    let at = this.times.length;
+    let { lastLow, lastHigh } = this;
+    let pairRows = 0;
+    for (let row = start; row < end; row++) {
+      const low = tickLow[row]!;
+      const high = tickHigh[row]!;
+      at = this.putTime(times, at, low, high, lastLow, lastHigh);
+      lastLow = low;
+      lastHigh = high;
+      if (type[row]! < EventType.pair) continue;
+      pairRows++;
+      const end = low + age[row]!;
+      lastLow = end >>> 0;
+      if (end >= 4294967296) lastHigh = high + Math.floor(end / 4294967296);
+      at = this.putTime(times, at, lastLow, lastHigh, low, high);
+    }
+    this.times.length = at;
+    this.lastLow = lastLow;
+    this.lastHigh = lastHigh;
+    return pairRows;
+  }
+
+  /** What was allocated and released, and where; and what the rare events say. */
+  private addBlocks(batch: EventBatch, start: number, end: number): void {
+    const { type, threadIndex, addressLow, addressHigh } = batch;
     const { sizeLow, sizeHigh, stackId, age } = batch;
     const { predictor, pairsOfChunk } = this;
-    const types = this.types.bytes;
-    const times = this.times.bytes;
     const uses = this.uses.bytes;
     const placements = this.placements.bytes;
     const addresses = this.addresses.bytes;
     const ages = this.ages.bytes;
-    let typesAt = this.types.length;
-    let timesAt = this.times.length;
     let usesAt = this.uses.length;
     let placementsAt = this.placements.length;
     let addressesAt = this.addresses.length;
     let agesAt = this.ages.length;
-    const { shift } = this;
-    let { runThread, runLength, lastLow, lastHigh } = this;
-    let pairRows = 0;
     let lastStack = -1;
     let lastBytesLow = 0;
     let lastBytesHigh = 0;
@@ -76,22 +123,6 @@ export class EventEncoder {
     for (let row = start; row < end; row++) {
       const kind = type[row]!;
       const thread = threadIndex[row]!;
-      types[typesAt++] = kind;
-      const timeLow = tickLow[row]!;
-      const timeHigh = tickHigh[row]!;
-      timesAt =
-        timeHigh === lastHigh
-          ? putVarint(times, timesAt, (timeLow >>> shift) - (lastLow >>> shift))
-          : this.putFar(times, timesAt, timeLow, timeHigh, lastLow, lastHigh);
-      lastLow = timeLow;
-      lastHigh = timeHigh;
-      if (thread === runThread) {
-        runLength++;
-      } else {
-        if (runLength > 0) this.endRun(runThread, runLength);
-        runThread = thread;
-        runLength = 1;
-      }
       if (kind <= EventType.allocLast || kind >= EventType.pair) {
         const isPair = kind >= EventType.pair;
         const low = addressLow[row]!;
@@ -118,46 +149,41 @@ export class EventEncoder {
           lastBytesHigh = bytesHigh;
           listThread = thread;
         }
-        usesAt = putVarint(uses, usesAt, use);
+        if (use < 0x80) {
+          uses[usesAt++] = use;
+        } else if (use < 0x4000) {
+          uses[usesAt++] = (use & 0x7f) | 0x80;
+          uses[usesAt++] = use >>> 7;
+        } else {
+          usesAt = putVarint(uses, usesAt, use);
+        }
         if (predictor.isNewest(list, low, high)) {
           placements[placementsAt++] = 0;
           // A pair takes it and puts it back.
           if (!isPair) predictor.take(list, 0);
-        } else {
-          const found = predictor.find(list, low, high);
-          let placement = found;
-          if (found < 0) {
-            const address = high * 4294967296 + low;
-            const delta = address - predictor.fresh(thread);
-            if (delta === 0) {
-              placement = Placement.fresh;
-            } else if (delta % 16 === 0) {
-              placement = Placement.delta16;
-              addressesAt = putZigzag(addresses, addressesAt, delta / 16);
-            } else {
-              placement = Placement.delta;
-              addressesAt = putZigzag(addresses, addressesAt, delta);
-            }
-            predictor.carved(thread, address, bytesHigh * 4294967296 + bytesLow);
-          }
-          placements[placementsAt++] = placement;
-          if (isPair) predictor.released(list, low, high);
+          continue;
         }
-        if (isPair) {
-          pairRows++;
-          const end = timeLow + age[row]!;
-          if (end < 4294967296) {
-            lastLow = end >>> 0;
-            timesAt = putVarint(times, timesAt, (lastLow >>> shift) - (timeLow >>> shift));
+        let placement = predictor.find(list, low, high);
+        if (placement < 0) {
+          const address = high * 4294967296 + low;
+          const delta = address - predictor.fresh(thread);
+          if (delta === 0) {
+            placement = Placement.fresh;
+          } else if (delta % 16 === 0) {
+            placement = Placement.delta16;
+            addressesAt = putZigzag(addresses, addressesAt, delta / 16);
           } else {
-            lastLow = end >>> 0;
-            lastHigh = timeHigh + Math.floor(end / 4294967296);
-            timesAt = this.putFar(times, timesAt, lastLow, lastHigh, timeLow, timeHigh);
+            placement = Placement.delta;
+            addressesAt = putZigzag(addresses, addressesAt, delta);
           }
+          predictor.carved(thread, address, bytesHigh * 4294967296 + bytesLow);
         }
+        placements[placementsAt++] = placement;
+        if (isPair) predictor.released(list, low, high);
       } else if (kind <= EventType.freeLast) {
         const blockAge = age[row]!;
-        agesAt = putVarint(ages, agesAt, blockAge + 1);
+        if (blockAge >= 0 && blockAge < 0x7f) ages[agesAt++] = blockAge + 1;
+        else agesAt = putVarint(ages, agesAt, blockAge + 1);
         if (blockAge < 0) {
           const address = addressHigh[row]! * 4294967296 + addressLow[row]!;
           addressesAt = putVarint(addresses, addressesAt, address);
@@ -171,19 +197,10 @@ export class EventEncoder {
         for (let i = 0; i < halves; i++) this.rare.varint(batch.rareWords[from + i]!);
       }
     }
-    this.types.length = typesAt;
-    this.times.length = timesAt;
     this.uses.length = usesAt;
     this.placements.length = placementsAt;
     this.addresses.length = addressesAt;
     this.ages.length = agesAt;
-    this.runThread = runThread;
-    this.runLength = runLength;
-    this.lastLow = lastLow;
-    this.lastHigh = lastHigh;
-    this.rowCount += end - start;
-    this.eventCount += end - start + pairRows;
-    return end;
   }
 
   /** The chunk's content; the encoder then stands at the start of the next chunk. */
@@ -226,8 +243,8 @@ export class EventEncoder {
     this.lastHigh = Math.floor(tick / 2 ** 32);
   }
 
-  /** Times that differ in their high words: rare enough for doubles. */
-  private putFar(
+  /** How long after another tick this one is. */
+  private putTime(
     times: Uint8Array,
     at: number,
     low: number,
@@ -235,13 +252,16 @@ export class EventEncoder {
     fromLow: number,
     fromHigh: number,
   ): number {
-    const quantum = 2 ** this.shift;
+    const { shift } = this;
+    if (high === fromHigh) return putVarint(times, at, (low >>> shift) - (fromLow >>> shift));
+    // Rare enough for doubles.
+    const quantum = 2 ** shift;
     const from = Math.floor((fromHigh * 2 ** 32 + fromLow) / quantum);
     return putVarint(times, at, Math.floor((high * 2 ** 32 + low) / quantum) - from);
   }
 
   private makeRoom(rows: number): void {
-    for (const column of [this.types, this.uses, this.placements, this.ages, this.addresses])
+    for (const column of [this.uses, this.placements, this.ages, this.addresses])
       column.reserve(rows * maxVarintBytes);
     this.times.reserve(2 * rows * maxVarintBytes);
   }
