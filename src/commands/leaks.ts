@@ -1,5 +1,5 @@
 // memprof leaks: what is lost, orphaned, or grows; by package and site, worst first.
-import type { CheckpointDetail } from '../model/index.js';
+import type { CheckpointDetail, TraceModel } from '../model/index.js';
 import {
   alikeStacks,
   checkpointStackIds,
@@ -70,24 +70,33 @@ export async function* leaks(command: TraceCommand, options: LeaksOptions): Asyn
   });
 }
 
+/** Of the last checkpoint, for people, with users' stacks alone named. null: there was none. */
+export function lastLeaks(model: TraceModel, symbols: SymbolizedStacks): LeakReport | null {
+  const last = model.checkpoints?.at(-1);
+  return last === undefined ? null : readableLeaks({ model }, symbols, last.number, true);
+}
+
 /** As people see it: stacks that look alike are one, and what is lost behind others comes with those. */
 export function readableLeaks(
   command: Pick<TraceCommand, 'model'>,
   symbols: SymbolizedStacks,
   number: number,
+  usersOnly = false,
 ): LeakReport {
   const { model } = command;
   const checkpoint = chooseCheckpoint(model, number);
   const checkpoints = model.checkpoints ?? [];
   const alike = alikeStacks(
-    checkpointStackIds(checkpoints).map((id) => symbols.stack(id)),
+    checkpointStackIds(checkpoints)
+      .filter((id) => symbols.has(id))
+      .map((id) => symbols.stack(id)),
     stackContext(model),
   );
   const groups: StackGroups = {
     keyOf: (stack) => alike.keyOf(stack),
     shown: (key) => alike.shown(key),
   };
-  return collectLeaks(checkpoints, checkpoint, symbols, { groups, foldIndirect: true });
+  return collectLeaks(checkpoints, checkpoint, symbols, { groups, foldIndirect: true, usersOnly });
 }
 
 function namesOf(

@@ -48,7 +48,7 @@ export async function* owners(
     rows.reduce((total, row) => total + pick(row), 0);
   const { heap, number, atNs } = checkpoint;
   yield style.heading(
-    `Checkpoint ${number}, after ${formatDuration(atNs)}: JavaScript objects hold ${formatBytes(sum((row) => row.sizeBytes))} in ${formatCount(sum((row) => row.blockCount))} native blocks`,
+    `Checkpoint ${number}, after ${formatDuration(atNs)}: JavaScript objects hold ${formatBytes(sum((row) => row.sizeBytes))} in native blocks: ${formatCount(sum((row) => row.blockCount))}`,
   );
   if (heap !== null)
     yield style.faint(

@@ -2,6 +2,7 @@
 import type { StackId, TraceModel } from '../model/index.js';
 import type { RecordedProcess } from '../record/index.js';
 import {
+  checkpointStackIds,
   collectOwners,
   escapeText,
   formatBytes,
@@ -13,6 +14,7 @@ import {
   usersStackIds,
 } from '../report/index.js';
 import type { StackOwners } from '../symbols/index.js';
+import { lastLeaks } from './leaks.js';
 import { type StackNamer, stackNamer } from './naming.js';
 import { type Terminal, terminalOf, writeLines } from './output.js';
 import { ownCommand } from './own-command.js';
@@ -57,7 +59,9 @@ async function reportLines(
   }
   const owned: OwnedProcess[] = [];
   for (const one of recorded) {
-    const stackIds = liveStackIds(one.model);
+    const stackIds = [
+      ...new Set([...liveStackIds(one.model), ...checkpointStackIds(one.model.checkpoints ?? [])]),
+    ];
     owned.push({ recorded: one, stackIds, owners: await namer.findOwners(one.model, stackIds) });
   }
   const root = rootOf(owned, rootPid);
@@ -76,6 +80,7 @@ async function reportLines(
       traceBytes: chosen.recorded.traceBytes,
       memprofCommand: ownCommand(process.env['PATH'], process.cwd()),
       warnings: chosen.recorded.warnings,
+      leaks: lastLeaks(model, symbols),
     })
       .trimEnd()
       .split('\n'),

@@ -9,6 +9,7 @@ import {
   renderTable,
 } from '../report/index.js';
 import type { SymbolizedStacks } from '../symbols/index.js';
+import { checkpointJson } from './checkpoints.js';
 import type { TraceCommand } from './context.js';
 import { entryNames } from './entries.js';
 import { jsonLines, momentTotals, processJson } from './json.js';
@@ -81,6 +82,7 @@ function summaryJson(model: TraceModel, symbols: SymbolizedStacks): Iterable<str
       released: { blockCount: totals.releaseCount, sizeBytes: totals.releasedBytes },
       peak: { blockCount: totals.peakBlockCount, sizeBytes: totals.peakBytes, atNs: totals.peakNs },
       calls: Object.fromEntries(entryCounts(model)),
+      checkpoints: (model.checkpoints ?? []).map(checkpointJson),
       losses: model.losses,
       warnings: lossLines(model),
       complete: model.complete,

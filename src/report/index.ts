@@ -6,6 +6,7 @@
 export { type Alike, alikeStacks } from './alike.js';
 export { escapeText, shellQuote } from './escape.js';
 export { describeEnd, lossLines } from './facts.js';
+export { hasFindings } from './leak-summary.js';
 export {
   checkpointStackIds,
   collectLeaks,

@@ -195,8 +195,7 @@ function sumLines(report: LeakReport, { columns, style, all }: LeaksDrawing): st
 function runtimeNote(report: LeakReport, all: boolean): string {
   const lost: Amount = { blockCount: 0, sizeBytes: 0 };
   for (const [verdict, amount] of report.runtime) if (isLeak(verdict)) addAmounts(lost, amount);
-  const more = all ? '' : '; --all shows its sites';
-  return `of it ${lost.blockCount === 0 ? 'nothing' : amountText(lost)} lost${more}`;
+  return `${lost.blockCount === 0 ? 'nothing' : amountText(lost)} of it lost${all ? '' : ' (--all)'}`;
 }
 
 function* siteLines(

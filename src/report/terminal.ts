@@ -4,6 +4,8 @@ import { isNodeProcess, type SymbolizedStacks } from '../symbols/index.js';
 import { alikeStacks } from './alike.js';
 import { escapeText, shellQuote } from './escape.js';
 import { describeEnd, lossLines } from './facts.js';
+import { checkpointCostLines, hasFindings, leakSummaryLines } from './leak-summary.js';
+import type { LeakReport } from './leaks.js';
 import {
   type Amount,
   addAmounts,
@@ -31,6 +33,8 @@ export interface ReportOptions {
   /** How to run memprof on this machine: "memprof", "npx memprof". */
   memprofCommand: string;
   warnings?: readonly string[];
+  /** Of the last checkpoint, with names for users' stacks; absent where there was none. */
+  leaks?: LeakReport | null;
   siteCount?: number;
   packageCount?: number;
 }
@@ -45,6 +49,7 @@ export function renderExitReport(
   const parts = [
     titleLines(model, options, style),
     totalLines(model, options, style),
+    verdictLines(model, options, style),
     ownerLines(model, symbols, options, style),
     siteLines(model, symbols, options, style),
     warningLines(model, options, style),
@@ -123,7 +128,27 @@ function totalLines(model: TraceModel, options: Drawing, style: Style): string[]
     { title: 'blocks', align: 'right' },
     { title: '', align: 'left', flexible: true, paint: style.faint },
   ];
-  return renderTable(shape, rows, { columns: options.columns, indent: 2, heading: style.faint });
+  const cost = checkpointCostLines(model, options.columns).map(style.faint);
+  return [
+    ...renderTable(shape, rows, { columns: options.columns, indent: 2, heading: style.faint }),
+    ...cost,
+  ];
+}
+
+function contextOf({ process }: TraceModel): StackContext {
+  return {
+    isNode: isNodeProcess(process),
+    executable: process.executable,
+    cwd: process.cwd,
+  };
+}
+
+function verdictLines(model: TraceModel, options: ReportOptions, style: Style): string[] {
+  if (options.leaks == null) return [];
+  return leakSummaryLines(model, options.leaks, contextOf(model), {
+    columns: options.columns,
+    style,
+  });
 }
 
 function sumLive(live: { count: number; sizeBytes: Float64Array }): Amount {
@@ -215,11 +240,7 @@ function siteLines(
 ): string[] {
   const moment = model.beforeTeardown ?? model.atEnd;
   const isNode = isNodeProcess(model.process);
-  const context: StackContext = {
-    isNode,
-    executable: model.process.executable,
-    cwd: model.process.cwd,
-  };
+  const context = contextOf(model);
   const filter: BlockFilter = (live, row) => isUsers(symbols.owner(live.stackId[row] as StackId));
   const usersSites = (at: Moment) => collectSites(model, symbols, at, { filter });
   const [before, after] = [usersSites(moment), usersSites(model.atEnd)];
@@ -320,8 +341,9 @@ function warningLines(model: TraceModel, options: Drawing, style: Style): string
 function nextLines(options: ReportOptions, style: Style): string[] {
   if (options.tracePath === null) return ['No trace was written.'];
   const path = shellQuote(options.tracePath);
+  const next = options.leaks != null && hasFindings(options.leaks) ? 'leaks' : 'sites';
   return [
     `${style.faint('trace')}  ${path} (${formatBytes(options.traceBytes)})`,
-    `${style.faint('next ')}  ${style.command(`${options.memprofCommand} sites ${path}`)}`,
+    `${style.faint('next ')}  ${style.command(`${options.memprofCommand} ${next} ${path}`)}`,
   ];
 }
