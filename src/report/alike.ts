@@ -1,13 +1,14 @@
 // Which stacks are one to a reader: those that differ only in V8's ways to a call, or in how exactly
 // V8 knew the call's line. Pure.
 import type { NamedStack, StackFrame } from '../symbols/index.js';
-import { foldPlumbing, plumbing, plumbingOf, type StackContext } from './stack-text.js';
+import { Sequences } from './sequences.js';
+import { eachLine, plumbing, type StackContext } from './stack-text.js';
 
 export interface Alike {
   /** Equal for stacks that are one. */
-  keyOf(stack: NamedStack): string;
+  keyOf(stack: NamedStack): number;
   /** The stack to show for a key: the one whose lines say most. */
-  shown(key: string): NamedStack;
+  shown(key: number): NamedStack;
   /** False for a stack that joined another which has a line that it lacks. */
   isWhole(stack: NamedStack): boolean;
 }
@@ -16,11 +17,11 @@ export interface Alike {
 interface Look {
   stack: NamedStack;
   /** Everything. */
-  key: string;
+  key: number;
   /** With its JavaScript functions in place of their lines. */
-  scopes: string;
+  scopes: number;
   /** The place in each of these functions; null where only the function is known. */
-  calls: (string | null)[];
+  calls: (number | null)[];
 }
 
 /**
@@ -30,33 +31,36 @@ interface Look {
  */
 export function alikeStacks(stacks: Iterable<NamedStack>, context: StackContext): Alike {
   const lookOf = looks(context);
-  const keys = new Map<NamedStack, string>();
-  const byKey = new Map<string, Look>();
-  const byScopes = new Map<string, Look[]>();
+  // By what the stacks' frames are: a site is asked for once for each moment.
+  const known = new Map<string, Look>();
+  const byKey = new Map<number, Look>();
+  const byScopes = new Map<number, Look[]>();
   for (const stack of stacks) {
+    if (known.has(stack.key)) continue;
     const look = lookOf(stack);
-    keys.set(stack, look.key);
+    known.set(stack.key, look);
     if (byKey.has(look.key)) continue;
     byKey.set(look.key, look);
     const group = byScopes.get(look.scopes);
     if (group === undefined) byScopes.set(look.scopes, [look]);
     else group.push(look);
   }
-  const joined = new Map<string, string>();
+  const joined = new Map<number, number>();
   for (const group of byScopes.values()) if (group.length > 1) join(group, joined);
+  const keyOf = (stack: NamedStack) => (known.get(stack.key) ?? lookOf(stack)).key;
   return {
     keyOf(stack) {
-      const key = keys.get(stack) ?? lookOf(stack).key;
+      const key = keyOf(stack);
       return joined.get(key) ?? key;
     },
-    isWhole: (stack) => !joined.has(keys.get(stack) ?? lookOf(stack).key),
+    isWhole: (stack) => !joined.has(keyOf(stack)),
     shown: (key) => (byKey.get(key) as Look).stack,
   };
 }
 
-function join(group: readonly Look[], joined: Map<string, string>): void {
+function join(group: readonly Look[], joined: Map<number, number>): void {
   const unknown = (look: Look) => look.calls.filter((call) => call === null).length;
-  const exactFirst = [...group].sort((a, b) => unknown(a) - unknown(b) || (a.key < b.key ? -1 : 1));
+  const exactFirst = [...group].sort((a, b) => unknown(a) - unknown(b) || a.key - b.key);
   const kept: Look[] = [];
   for (const look of exactFirst) {
     const fits = kept.filter((other) =>
@@ -69,31 +73,25 @@ function join(group: readonly Look[], joined: Map<string, string>): void {
 
 function looks(context: StackContext): (stack: NamedStack) => Look {
   const ids = new Map<StackFrame | string, number>();
-  const idOf = (what: StackFrame | string): string => {
+  const idOf = (what: StackFrame | string): number => {
     let id = ids.get(what);
     if (id === undefined) ids.set(what, (id = ids.size));
-    return String(id);
+    return id;
   };
+  const sequences = new Sequences();
   return (stack) => {
-    const key: string[] = [stack.owner.key];
-    const scopes: string[] = [stack.owner.key];
-    const calls: (string | null)[] = [];
-    for (const line of foldPlumbing(stack.frames, context)) {
-      // A run of one is still plumbing.
-      const kind = line.frame === null ? null : plumbingOf(line.frame, context);
-      if (line.frame === null || kind === 'node') {
-        const text = line.frame === null ? line.text : plumbing.node;
-        key.push(text);
-        scopes.push(text);
-        continue;
-      }
-      const id = idOf(line.frame);
-      key.push(id);
-      const scope = line.frame.kind === 'js' ? line.frame.scope : undefined;
-      scopes.push(scope === undefined ? id : idOf(scope));
-      if (line.frame.kind === 'js' && scope !== undefined)
-        calls.push(line.frame.lineIs === 'call' ? id : null);
-    }
-    return { stack, key: key.join('\0'), scopes: scopes.join('\0'), calls };
+    let key = sequences.with(Sequences.empty, idOf(stack.owner.key));
+    let scopes = key;
+    const calls: (number | null)[] = [];
+    eachLine(stack.frames, context, (frame, kind, frameCount) => {
+      // A lone frame of Node's internals is plumbing as well.
+      const isPlumbing = kind !== null && (frameCount >= 2 || kind === 'node');
+      const id = idOf(isPlumbing ? plumbing[kind] : frame);
+      const scope = !isPlumbing && frame.kind === 'js' ? frame.scope : undefined;
+      key = sequences.with(key, id);
+      scopes = sequences.with(scopes, scope === undefined ? id : idOf(scope));
+      if (scope !== undefined) calls.push('lineIs' in frame && frame.lineIs === 'call' ? id : null);
+    });
+    return { stack, key, scopes, calls };
   };
 }

@@ -131,7 +131,7 @@ export function addAmounts(into: Amount, more: Amount): void {
 
 /** Sites that are alike become one. */
 export function mergeSites(sites: readonly Site[], alike: Alike): Site[] {
-  const merged = new Map<string, Site>();
+  const merged = new Map<number, Site>();
   for (const site of sites) {
     const key = alike.keyOf(site.stack);
     const into = merged.get(key);

@@ -159,9 +159,12 @@ function findPlumbing(frame: StackFrame, context: StackContext): Plumbing | null
 
 export type StackLine = { frame: StackFrame } | { frame: null; foldedCount: number; text: string };
 
-/** Folds runs of two and more frames of one kind of plumbing. */
-export function foldPlumbing(frames: readonly StackFrame[], context: StackContext): StackLine[] {
-  const lines: StackLine[] = [];
+/** Of each line its first frame, its kind of plumbing, and how many frames it stands for: two and more are folded. */
+export function eachLine(
+  frames: readonly StackFrame[],
+  context: StackContext,
+  visit: (first: StackFrame, kind: Plumbing | null, frameCount: number) => void,
+): void {
   for (let at = 0; at < frames.length; ) {
     const kind = plumbingOf(frames[at], context);
     let end = at + 1;
@@ -173,11 +176,20 @@ export function foldPlumbing(frames: readonly StackFrame[], context: StackContex
       end++;
     // Its outermost frame is the call that the user's code made: std::map<...>::operator[] says something.
     if (kind === 'library' && end - at >= 2) end--;
-    if (kind !== null && end - at >= 2)
-      lines.push({ frame: null, foldedCount: end - at, text: plumbing[kind] });
-    else lines.push({ frame: frames[at] });
+    visit(frames[at], kind, end - at);
     at = end;
   }
+}
+
+/** Folds runs of two and more frames of one kind of plumbing. */
+export function foldPlumbing(frames: readonly StackFrame[], context: StackContext): StackLine[] {
+  const lines: StackLine[] = [];
+  eachLine(frames, context, (frame, kind, frameCount) => {
+    const isFolded = kind !== null && frameCount >= 2;
+    lines.push(
+      isFolded ? { frame: null, foldedCount: frameCount, text: plumbing[kind] } : { frame },
+    );
+  });
   return lines;
 }
 

@@ -12,6 +12,7 @@ export {
   type NativeCertainty,
   type StackFrame,
 } from './frames.js';
+export { placeText } from './native-frames.js';
 export { baseName, isNodeProcess, isServingLibrary, type Owner, type OwnerKind } from './owners.js';
 export {
   nearestPackage,
@@ -26,7 +27,6 @@ export { type StackOwners, stackOwners } from './stack-owners.js';
 export {
   type ModuleSymbols,
   type NamedStack,
-  placeText,
   type SymbolizedStacks,
   type SymbolizeOptions,
   symbolize,

@@ -7,12 +7,21 @@ import {
   type StackId,
   type TraceModel,
 } from '../model/index.js';
-import { isNativeKind, lookupAddress } from './addresses.js';
+import { isNativeKind } from './addresses.js';
 import { CallPlaces, type CodePlace } from './code-lines.js';
 import { frameKey, markerFrame, type NamedFrame, type StackFrame } from './frames.js';
-import { baseName, type Owner } from './owners.js';
+import {
+  addressOf,
+  bareAddress,
+  builtinFrame,
+  markRecovered,
+  nativeFrames,
+  nativeKey,
+  offsetOf,
+} from './native-frames.js';
+import type { Owner } from './owners.js';
 import { noPackages, type PackageLookup } from './packages.js';
-import { batchSize, type FrameResolver, Quality, type ResolvedModule } from './resolver.js';
+import { batchSize, type FrameResolver, type ResolvedModule } from './resolver.js';
 import { type IsTransformed, noSourceMaps, type SourceMaps, scriptFrame } from './script-frames.js';
 import { type StackOwners, stackOwners } from './stack-owners.js';
 import { parseV8Name } from './v8-names.js';
@@ -124,6 +133,9 @@ class FrameNamer {
   readonly #moduleById = new Map<number, ModuleInfo>();
   /** Made when first needed: a report may show none of thousands. */
   #codeNames: Map<number, string> | null = null;
+  /** By module, then nativeKey. */
+  readonly #nativeNames = new Map<number, Map<number, Named>>();
+  /** What is not native code, by what its name depends on. */
   readonly #byRawFrame = new Map<string, Named>();
   readonly #interned = new Map<string, { id: number; frame: StackFrame }>();
   /** Stacks share most of their nodes; a node's name does not depend on the stack. */
@@ -149,7 +161,7 @@ class FrameNamer {
     resolver: FrameResolver,
     onProgress: SymbolizeOptions['onProgress'],
   ): Promise<void> {
-    const perModule = new Map<number, Set<string>>();
+    const perModule = new Map<number, Set<number>>();
     const { kind, index, offset } = this.#model.stacks;
     for (const node of nodes) {
       if (!isNativeKind(kind[node])) continue;
@@ -170,7 +182,7 @@ class FrameNamer {
 
   async #resolveModule(
     module: ModuleInfo,
-    rawKeys: readonly string[],
+    rawKeys: readonly number[],
     resolver: FrameResolver,
   ): Promise<void> {
     if (module.isVdso) {
@@ -180,9 +192,7 @@ class FrameNamer {
     }
     for (let from = 0; from < rawKeys.length; from += batchSize) {
       const batch = rawKeys.slice(from, from + batchSize);
-      const addresses = Float64Array.from(batch, (raw) =>
-        lookupAddress(Number(raw[0]), Number(raw.slice(2))),
-      );
+      const addresses = Float64Array.from(batch, addressOf);
       const resolved = await resolver.resolve(module.path, module.buildId, addresses);
       if (from === 0) {
         this.modules.push({
@@ -195,19 +205,20 @@ class FrameNamer {
     }
   }
 
-  #nameNative(module: ModuleInfo, raw: string, resolved: ResolvedModule | null, at: number): void {
-    const frames = nativeFrames(module, Number(raw.slice(2)), resolved, at);
-    this.#keep(`${module.id} ${raw}`, frames);
+  #nameNative(module: ModuleInfo, raw: number, resolved: ResolvedModule | null, at: number): Named {
+    let ofModule = this.#nativeNames.get(module.id);
+    if (ofModule === undefined) this.#nativeNames.set(module.id, (ofModule = new Map()));
+    const named = this.#name(nativeFrames(module, offsetOf(raw), resolved, at));
+    ofModule.set(raw, named);
+    return named;
   }
 
-  #keep(rawKey: string, frames: readonly StackFrame[]): Named {
+  #name(frames: readonly StackFrame[]): Named {
     const interned = frames.map((frame) => this.#intern(frame));
     const ids = interned.map((one) => one.id).join(' ');
     let id = this.#namedIds.get(ids);
     if (id === undefined) this.#namedIds.set(ids, (id = this.#namedIds.size));
-    const named = { frames: interned.map((one) => one.frame), id };
-    this.#byRawFrame.set(rawKey, named);
-    return named;
+    return { frames: interned.map((one) => one.frame), id };
   }
 
   #intern(frame: StackFrame): { id: number; frame: StackFrame } {
@@ -289,10 +300,8 @@ class FrameNamer {
       case FrameKind.nativeRecovered: {
         if (module === null)
           return this.#once(`lost ${index[node]} ${offset[node]}`, () => bareAddress(null, null));
-        const raw = `${module.id} ${nativeKey(kind[node], offset[node])}`;
-        return (
-          this.#byRawFrame.get(raw) ?? this.#keep(raw, [bareAddress(module.path, offset[node])])
-        );
+        const raw = nativeKey(kind[node], offset[node]);
+        return this.#nativeNames.get(module.id)?.get(raw) ?? this.#nameNative(module, raw, null, 0);
       }
       case FrameKind.jsBytecode:
       case FrameKind.jsCode:
@@ -327,13 +336,10 @@ class FrameNamer {
   }
 
   #once(key: string, make: () => StackFrame): Named {
-    return this.#byRawFrame.get(key) ?? this.#keep(key, [make()]);
+    let named = this.#byRawFrame.get(key);
+    if (named === undefined) this.#byRawFrame.set(key, (named = this.#name([make()])));
+    return named;
   }
-}
-
-/** What a native frame's name depends on. */
-function nativeKey(kind: number, offset: number): string {
-  return `${kind === FrameKind.nativePc ? kind : FrameKind.native} ${offset}`;
 }
 
 /** Asks once for each script, with all the functions that V8 named in it. */
@@ -360,83 +366,6 @@ function transformedScripts(model: TraceModel, sourceMaps: SourceMaps): IsTransf
   };
 }
 
-const builtinSymbol = /^Builtins_(\w+)$/;
-
-function nativeFrames(
-  module: ModuleInfo,
-  offset: number,
-  resolved: ResolvedModule | null,
-  at: number,
-): StackFrame[] {
-  const quality = resolved === null ? Quality.none : resolved.quality[at];
-  if (
-    resolved === null ||
-    quality === Quality.none ||
-    resolved.start[at] === resolved.start[at + 1]
-  ) {
-    return [bareAddress(module.path, offset)];
-  }
-  const first = resolved.start[at];
-  if (quality === Quality.nearestExport) {
-    const symbol = resolved.functionName[first];
-    const frame = bareAddress(module.path, offset);
-    if (symbol === null) return [frame];
-    return [
-      { ...frame, certainty: 'near', near: { symbol, offsetBytes: resolved.symbolOffset[at] } },
-    ];
-  }
-  const frames: StackFrame[] = [];
-  for (let row = first; row < resolved.start[at + 1]; row++) {
-    const name = resolved.functionName[row];
-    const builtin = name === null ? null : builtinSymbol.exec(name);
-    if (builtin !== null && !resolved.inlined[row]) {
-      frames.push(builtinFrame(builtin[1], module.path));
-      continue;
-    }
-    frames.push({
-      kind: 'native',
-      function: name,
-      file: resolved.file[row],
-      line: resolved.line[row] === 0 ? null : resolved.line[row],
-      column: resolved.column[row] === 0 ? null : resolved.column[row],
-      module: module.path,
-      inlined: resolved.inlined[row],
-      certainty: name === null ? 'none' : 'exact',
-      near: null,
-      offset: name === null ? offset : null,
-    });
-  }
-  return frames;
-}
-
-function markRecovered(frame: StackFrame): StackFrame {
-  return frame.kind === 'marker' ? frame : { ...frame, recovered: true };
-}
-
-function bareAddress(module: string | null, offset: number | null): NamedFrame {
-  return {
-    kind: 'native',
-    function: null,
-    file: null,
-    line: null,
-    column: null,
-    module,
-    inlined: false,
-    certainty: 'none',
-    near: null,
-    offset,
-  };
-}
-
-function builtinFrame(name: string | null, module: string | null = null): NamedFrame {
-  return {
-    ...bareAddress(module, null),
-    kind: 'builtin',
-    function: name,
-    certainty: name === null ? 'none' : 'exact',
-  };
-}
-
 function codeFrame(
   rawName: string | undefined,
   call: CodePlace | null,
@@ -458,12 +387,4 @@ function codeFrame(
     near: null,
     offset: null,
   };
-}
-
-/** "libfoo.so+0x1234", "0x7f00 (no module)": where a frame is when its function is not known. */
-export function placeText(frame: NamedFrame): string {
-  if (frame.kind === 'builtin') return "V8's code, from before its names were announced";
-  if (frame.offset === null) return frame.module === null ? '(unknown)' : baseName(frame.module);
-  const hex = `0x${frame.offset.toString(16)}`;
-  return frame.module === null ? `${hex} (no module)` : `${baseName(frame.module)}+${hex}`;
 }
