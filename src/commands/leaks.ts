@@ -93,8 +93,8 @@ export function readableLeaks(
     stackContext(model),
   );
   const groups: StackGroups = {
-    keyOf: (stack) => alike.keyOf(stack),
-    shown: (key) => alike.shown(key),
+    keyOf: (stack) => String(alike.keyOf(stack)),
+    shown: (key) => alike.shown(Number(key)),
   };
   return collectLeaks(checkpoints, checkpoint, symbols, { groups, foldIndirect: true, usersOnly });
 }
