@@ -19,6 +19,7 @@ import {
   parsePercent,
   parseSizeRange,
 } from './parse-options.js';
+import { retainersIn } from './retainers.js';
 import { type SitesOptions, siteSorts, sites } from './sites.js';
 import { summary } from './summary.js';
 import { tree } from './tree.js';
@@ -154,6 +155,7 @@ function openTraceCommand(tracePath: string, warn: (sentence: string) => void): 
     tracePath,
     nameStacks: stackNamer(process.stderr).nameStacks,
     nameData,
+    retainersOf: retainersIn(tracePath, model),
     columns: terminal.columns,
     style: terminal.style,
     memprofCommand: ownCommand(process.env['PATH'], process.cwd()),

@@ -70,7 +70,7 @@ impl DataSymbols {
             let object = self.containing(address)?;
             let key = (object.table, object.name_offset);
             let raw = name_at(&self.names[object.table], object.name_offset)?;
-            let symbol = demangled.entry(key).or_insert_with(|| demangle(raw)).clone();
+            let symbol = demangled.entry(key).or_insert_with(|| clear_name(raw)).clone();
             Some(DataName { symbol, offset: address - object.start })
         };
         addresses.iter().map(name).collect()
@@ -132,6 +132,17 @@ fn name_at(names: &[u8], offset: u32) -> Option<&[u8]> {
     let name = &rest[..length];
     let version = name.iter().position(|&byte| byte == b'@').filter(|&at| at > 0);
     (length > 0).then(|| &name[..version.unwrap_or(length)])
+}
+
+/// cpp_demangle writes "{vtable(Image)}" where everybody else writes "vtable for Image".
+fn clear_name(raw: &[u8]) -> String {
+    let name = demangle(raw);
+    let inner = name.strip_prefix('{').and_then(|rest| rest.strip_suffix(")}"));
+    match inner.and_then(|inner| inner.split_once('(')) {
+        Some(("vtt", of)) => format!("VTT for {of}"),
+        Some((kind, of)) => format!("{kind} for {of}"),
+        None => name,
+    }
 }
 
 /// For each symbol: whether the file defines it (functions and data, exported or not), or, for a text in
@@ -216,6 +227,16 @@ mod tests {
     fn a_version_is_not_part_of_a_name() {
         assert_eq!(name_at(b"\0stdout@@GLIBC_2.2.5\0", 1), Some(&b"stdout"[..]));
         assert_eq!(name_at(b"\0cut", 1), None);
+    }
+
+    #[test]
+    fn names_that_the_compiler_made_read_as_binutils_writes_them() {
+        assert_eq!(clear_name(b"_ZTV5Image"), "vtable for Image");
+        assert_eq!(clear_name(b"_ZTTN4shop5ImageE"), "VTT for shop::Image");
+        assert_eq!(clear_name(b"_ZTI5Image"), "typeinfo for Image");
+        assert_eq!(clear_name(b"_ZGVZ4mainE1a"), "guard variable for main::a");
+        assert_eq!(clear_name(b"_ZN4shop6imagesE"), "shop::images");
+        assert_eq!(clear_name(b"plain"), "plain");
     }
 
     proptest! {
