@@ -1,5 +1,5 @@
 // The one place that prints errors and ends the process.
-import { MemprofError } from '../errors.js';
+import { ExitCode, MemprofError } from '../errors.js';
 import { escapeText } from '../report/escape.js';
 
 export async function main(
@@ -8,6 +8,8 @@ export async function main(
 ): Promise<void> {
   const say = (sentence: string) =>
     process.stderr.write(`${name}: ${sentence.split('\n').map(escapeText).join('\n')}\n`);
+  // Should Node run out of things to do before run() is done, that is no success.
+  process.exitCode = ExitCode.failed;
   try {
     process.exitCode = await run(say);
   } catch (error) {
@@ -22,6 +24,6 @@ export async function main(
     const detail =
       error instanceof Error ? withSourceLines(error.stack ?? error.message) : String(error);
     say(`internal error. Please report it with this text:\n${detail}`);
-    process.exitCode = 125;
+    process.exitCode = ExitCode.failed;
   }
 }

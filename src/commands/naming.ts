@@ -44,7 +44,9 @@ export function stackNamer(stderr: NodeJS.WriteStream, quiet = false): StackName
   return {
     warm(programFile) {
       try {
-        const { kind } = inspectExecutable(programFile);
+        const { kind, shebang } = inspectExecutable(programFile);
+        const isNodes = shebang?.some((word) => /(?:^|\/)node$/.test(word)) === true;
+        if (kind !== 'elf' && !isNodes) return;
         const path = realpathSync(kind === 'elf' ? programFile : process.execPath);
         const { buildId } = inspectExecutable(path);
         // What fails now will fail again, and be told, when names are asked for.
