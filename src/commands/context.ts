@@ -3,6 +3,7 @@ import type { TraceModel } from '../model/index.js';
 import type { StackContext, Style } from '../report/index.js';
 import { isNodeProcess } from '../symbols/index.js';
 import type { NameStacks } from './naming.js';
+import type { FindSymbols } from './private-allocators.js';
 import type { NameData, RetainersOf } from './root-names.js';
 
 export interface TraceCommand {
@@ -11,6 +12,7 @@ export interface TraceCommand {
   tracePath: string;
   nameStacks: NameStacks;
   nameData: NameData;
+  findSymbols: FindSymbols;
   /** Given where the checkpoint's heap snapshot is at hand. */
   retainersOf?: RetainersOf;
   columns: number;

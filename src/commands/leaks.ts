@@ -14,12 +14,14 @@ import {
   rootText,
   type StackGroups,
   shownSites,
+  siteType,
 } from '../report/index.js';
 import type { SymbolizedStacks } from '../symbols/index.js';
 import { checkpointJson, chooseCheckpoint } from './checkpoints.js';
 import { stackContext, type TraceCommand } from './context.js';
 import { type FilterOptions, stackFilter } from './filters.js';
 import { jsonLines, processJson, stackJson } from './json.js';
+import { mappingStackIds, privateAllocatorJson, privateAllocators } from './private-allocators.js';
 import { nameRoots } from './root-names.js';
 
 export interface LeaksOptions extends Pick<FilterOptions, 'package' | 'module' | 'function'> {
@@ -34,7 +36,9 @@ export async function* leaks(command: TraceCommand, options: LeaksOptions): Asyn
   const checkpoint = chooseCheckpoint(model, options.at);
   const all = options.all === true;
   const checkpoints = model.checkpoints ?? [];
-  const symbols = await command.nameStacks(model, checkpointStackIds(checkpoints));
+  const stackIds = [...checkpointStackIds(checkpoints), ...mappingStackIds(model)];
+  const symbols = await command.nameStacks(model, stackIds);
+  const arenas = await privateAllocators(command, symbols);
   const passes = stackFilter(options) ?? (() => true);
   if (options.json === true) {
     const report = collectLeaks(checkpoints, checkpoint, symbols, {
@@ -51,6 +55,7 @@ export async function* leaks(command: TraceCommand, options: LeaksOptions): Asyn
         checkpointCount: report.checkpointCount,
         totals: Object.fromEntries(report.users),
         runtimeTotals: Object.fromEntries(report.runtime),
+        privateAllocators: arenas.map(privateAllocatorJson),
         all,
       },
       { sites: sites.map((site) => leakJson(command, site, checkpoint.detail, names)) },
@@ -67,6 +72,7 @@ export async function* leaks(command: TraceCommand, options: LeaksOptions): Asyn
     names: await namesOf(command, checkpoint.detail, shown),
     limit: options.limit,
     all,
+    arenas,
   });
 }
 
@@ -105,7 +111,10 @@ function namesOf(
   sites: readonly LeakSite[],
 ): Promise<RootNames> {
   const roots = sites.flatMap((site) => (site.root === null ? [] : [site.root]));
-  return roots.length === 0 ? Promise.resolve(noRootNames) : nameRoots(command, detail, roots);
+  const words = sites.map((site) => site.firstWord).filter((word) => word !== 0);
+  return roots.length + words.length === 0
+    ? Promise.resolve(noRootNames)
+    : nameRoots(command, detail, roots, words);
 }
 
 function leakJson(
@@ -121,6 +130,7 @@ function leakJson(
     blockCount: site.live.blockCount,
     sizeBytes: site.live.sizeBytes,
     behind: site.behind,
+    type: siteType(site, names),
     owner,
     heldBy:
       root === null || detail === null

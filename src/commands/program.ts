@@ -1,6 +1,7 @@
 // The command line of memprof: commands on a trace.
 import { Command, Option } from 'commander';
 import { ExitCode } from '../errors.js';
+import { findSymbols } from '../native/index.js';
 import { readTraceFile } from '../record/index.js';
 import { blocks } from './blocks.js';
 import { parseWith, quietCommander } from './commander-errors.js';
@@ -155,6 +156,7 @@ function openTraceCommand(tracePath: string, warn: (sentence: string) => void): 
     tracePath,
     nameStacks: stackNamer(process.stderr).nameStacks,
     nameData,
+    findSymbols,
     retainersOf: retainersIn(tracePath, model),
     columns: terminal.columns,
     style: terminal.style,

@@ -1,6 +1,7 @@
 // Names for what blocks are held by: symbols of globals, functions of stack frames, retainers of objects.
 import type { CheckpointDetail, StackId, StackTable } from '../model/index.js';
 import type { DataName, RootNames } from '../report/index.js';
+import { classOfVtable } from '../types/index.js';
 import type { PathFrame, PathRoot } from '../verdicts/index.js';
 import type { TraceCommand } from './context.js';
 
@@ -18,14 +19,17 @@ export async function nameRoots(
   command: TraceCommand,
   detail: CheckpointDetail | null,
   roots: Iterable<PathRoot>,
+  firstWords: Iterable<number> = [],
 ): Promise<RootNames> {
   const all = [...roots];
+  const classes = await nameClasses(command, firstWords);
   const data = await nameGlobals(command, all);
   const frames = await nameFrames(command, all);
   return {
     data: (root) => (root.kind === 'global' ? (data.get(root.address) ?? null) : null),
     frame: (root) =>
       root.kind === 'stack' && root.frame !== null ? (frames(root.frame) ?? null) : null,
+    classOf: (word) => classes.get(word) ?? null,
     retainers(ownerRow) {
       const id = detail?.owners.snapshotId[ownerRow] ?? 0;
       return id === 0 ? null : (command.retainersOf?.(id) ?? null);
@@ -33,17 +37,46 @@ export async function nameRoots(
   };
 }
 
-async function nameGlobals(
-  { model, nameData }: TraceCommand,
+/** Classes of objects, by what their first words point to. */
+async function nameClasses(
+  command: TraceCommand,
+  firstWords: Iterable<number>,
+): Promise<Map<number, string>> {
+  const { modules } = command.model;
+  const byModule = new Map<number, Set<number>>();
+  for (const word of new Set(firstWords)) {
+    // Of two that lay there one after the other, the later.
+    const module = modules.findLast((one) => word >= one.low && word < one.high);
+    if (word !== 0 && module !== undefined) addTo(byModule, module.id, word);
+  }
+  const classes = new Map<number, string>();
+  for (const [word, name] of await nameAddresses(command, byModule)) {
+    const className = name === null ? null : classOfVtable(name.symbol);
+    if (className !== null) classes.set(word, className);
+  }
+  return classes;
+}
+
+function nameGlobals(
+  command: TraceCommand,
   roots: readonly PathRoot[],
 ): Promise<Map<number, DataName | null>> {
   const byModule = new Map<number, Set<number>>();
-  for (const root of roots) {
-    if (root.kind !== 'global') continue;
-    const addresses = byModule.get(root.moduleId) ?? new Set();
-    addresses.add(root.address);
-    byModule.set(root.moduleId, addresses);
-  }
+  for (const root of roots)
+    if (root.kind === 'global') addTo(byModule, root.moduleId, root.address);
+  return nameAddresses(command, byModule);
+}
+
+function addTo(byModule: Map<number, Set<number>>, moduleId: number, address: number): void {
+  const addresses = byModule.get(moduleId);
+  if (addresses === undefined) byModule.set(moduleId, new Set([address]));
+  else addresses.add(address);
+}
+
+async function nameAddresses(
+  { model, nameData }: TraceCommand,
+  byModule: ReadonlyMap<number, ReadonlySet<number>>,
+): Promise<Map<number, DataName | null>> {
   const named = new Map<number, DataName | null>();
   for (const [id, addresses] of byModule) {
     const module = model.modules.find((one) => one.id === id);

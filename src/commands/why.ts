@@ -3,6 +3,7 @@ import { ExitCode, MemprofError } from '../errors.js';
 import type { StackId } from '../model/index.js';
 import {
   addressText,
+  blockType,
   checkpointStackIds,
   type Explained,
   formatCount,
@@ -14,6 +15,7 @@ import {
   shownSites,
   siteText,
   whyText,
+  wordsOnPath,
 } from '../report/index.js';
 import type { SymbolizedStacks } from '../symbols/index.js';
 import { BlockIndex, pathOf } from '../verdicts/index.js';
@@ -40,8 +42,13 @@ export async function* why(
   const symbols = await command.nameStacks(model, checkpointStackIds(model.checkpoints ?? []));
   const groups = groupPaths(explained, rowsAsked(explained, symbols, question));
   const shown = groups.slice(0, options.limit);
-  const roots = shown.map(({ row }) => pathOf(detail, row).root);
-  const names = await nameRoots(command, detail, roots);
+  const paths = shown.map(({ row }) => pathOf(detail, row));
+  const names = await nameRoots(
+    command,
+    detail,
+    paths.map((path) => path.root),
+    paths.flatMap((path) => wordsOnPath(explained, path)),
+  );
   const context = stackContext(model);
   if (options.json === true) {
     yield* jsonLines(
@@ -128,12 +135,14 @@ function whyJson(
     address: addressText(live.address[row]),
     blockBytes: live.sizeBytes[row],
     verdict: verdict[row],
+    type: blockType(explained, row, symbols, names),
     text: whyText(explained, row, path, names, context),
     /** From what points to the block up to what a root holds. */
     path: path.hops.slice(1).map((hop, at) => ({
       address: addressText(live.address[hop.row]),
       sizeBytes: live.sizeBytes[hop.row],
       verdict: verdict[hop.row],
+      type: blockType(explained, hop.row, symbols, names),
       pointerOffset: path.hops[at].holderOffset ?? 0,
       insideBytes: path.hops[at].insideBytes,
       site: siteText(symbols, live.stackId[hop.row] as StackId, context),

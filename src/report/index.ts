@@ -17,7 +17,7 @@ export {
   type LeakSite,
   type StackGroups,
 } from './leaks.js';
-export { renderLeaks, shownSites } from './leaks-text.js';
+export { renderLeaks, shownSites, siteType } from './leaks-text.js';
 export { type ClassRow, classRows } from './owners.js';
 export {
   type Amount,
@@ -65,10 +65,12 @@ export {
   rootText,
 } from './verdict-words.js';
 export {
+  blockType,
   type Explained,
   groupPaths,
   type PathGroup,
   renderWhy,
   siteText,
   whyText,
+  wordsOnPath,
 } from './why.js';

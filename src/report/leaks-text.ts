@@ -1,5 +1,7 @@
 // `memprof leaks` for people. Pure: a report in, lines out.
 import type { Checkpoint, TraceModel, Verdict } from '../model/index.js';
+import { baseName } from '../symbols/index.js';
+import { type AllocatorUse, typeByStack } from '../types/index.js';
 import { escapeText } from './escape.js';
 import { isLeak, isToActOn, type LeakReport, type LeakSite } from './leaks.js';
 import { type Amount, addAmounts, isUsers } from './sites.js';
@@ -25,6 +27,10 @@ export interface LeaksDrawing {
   limit: number;
   /** Every site, Node's own and those that are merely held as well. */
   all: boolean;
+  /** Allocators inside of addons, and what these have mapped. */
+  arenas: readonly (Pick<AllocatorUse, 'owner' | 'module' | 'mappingCount' | 'sizeBytes'> & {
+    allocator: string;
+  })[];
 }
 
 export const blocksText = (count: number): string =>
@@ -72,6 +78,8 @@ export function* renderLeaks(
   yield* checkpointLines(model, report.checkpoint, drawing);
   yield '';
   yield* sumLines(report, drawing);
+  for (const arena of drawing.arenas)
+    yield* wrap(arenaText(arena), columns, '! ', '  ').map(style.warning);
   const sites = shownSites(report, all);
   if (sites.length === 0) {
     yield '';
@@ -105,6 +113,12 @@ export function* renderLeaks(
       `${formatCount(sites.length - limit)} more sites: ${amountText(rest)} (--limit all)`,
     );
   }
+}
+
+function arenaText(arena: LeaksDrawing['arenas'][number]): string {
+  const { owner, module, allocator, mappingCount, sizeBytes } = arena;
+  const mappings = `${formatCount(mappingCount)} ${mappingCount === 1 ? 'mapping' : 'mappings'}`;
+  return `${ownerText(owner)} has ${allocator} inside (${escapeText(baseName(module))}): ${formatBytes(sizeBytes)} in ${mappings} at the end are counted to it, and single blocks in them cannot be seen`;
 }
 
 /** What there is to say where nothing is to act on. */
@@ -220,6 +234,8 @@ function remarks(
   { names, context }: LeaksDrawing,
 ): string[] {
   const found: string[] = [];
+  const type = siteType(site, names);
+  if (type !== null) found.push(`type ${escapeText(shortenType(type))}`);
   const { owner, root, behind, growth, verdict } = site;
   if (verdict === 'orphaned')
     found.push(orphanText(owner?.className ?? '', owner?.lastSeen ?? 0, checkpoint.number));
@@ -241,6 +257,16 @@ function remarks(
     );
   return found;
 }
+
+/** Of most of its blocks; null: not known. */
+export function siteType(site: LeakSite, names: RootNames): string | null {
+  const named = site.firstWord === 0 ? null : names.classOf(site.firstWord);
+  return named ?? typeByStack(site.stack);
+}
+
+const longestType = 100;
+export const shortenType = (type: string): string =>
+  type.length <= longestType ? type : `${type.slice(0, longestType - 1)}…`;
 
 const isHeldVerdict = (verdict: Verdict): boolean =>
   verdict === 'held-by-js' || verdict === 'held-by-native';

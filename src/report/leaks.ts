@@ -28,6 +28,8 @@ export interface LeakSite {
   /** What holds most of the site's bytes, where native code or nobody that is known does. */
   root: PathRoot | null;
   growth: BlockGrowth | null;
+  /** First word of most of the blocks, if it points into a module; else 0. */
+  firstWord: number;
   /** Rows of the checkpoint's blocks; empty where they were not kept. */
   rows: number[];
 }
@@ -161,6 +163,7 @@ class Sites {
         owner,
         root: null,
         growth: null,
+        firstWord: 0,
         rows: [],
       };
       this.byKey.set(full, site);
@@ -225,6 +228,7 @@ function findHolders(sites: Sites, detail: CheckpointDetail): void {
     return found;
   };
   for (const site of sites.all()) {
+    site.firstWord = usualWord(reachability.firstWord, site.rows);
     // Its class is told already, and thousands of objects have it.
     if (site.verdict === 'held-by-js' && site.owner !== null) continue;
     const sums = new Map<string, { root: PathRoot; sizeBytes: number }>();
@@ -242,6 +246,13 @@ function findHolders(sites: Sites, detail: CheckpointDetail): void {
       site.root = root;
     }
   }
+}
+
+function usualWord(firstWord: Float64Array, rows: readonly number[]): number {
+  const counts = new Map<number, number>();
+  for (const row of rows) counts.set(firstWord[row], (counts.get(firstWord[row]) ?? 0) + 1);
+  for (const [word, count] of counts) if (count * 2 > rows.length) return word;
+  return 0;
 }
 
 /** Leaks before what only grows, then by bytes. */

@@ -41,12 +41,15 @@ export interface RootNames {
   frame(root: PathRoot): StackFrame | null;
   /** The way from the object to what keeps it alive, nearest first; null where no heap snapshot tells. */
   retainers(ownerRow: number): readonly string[] | null;
+  /** The class whose vtable holds the address; null: it is no vtable's, or has no symbol. */
+  classOf(word: number): string | null;
 }
 
 export const noRootNames: RootNames = {
   data: () => null,
   frame: () => null,
   retainers: () => null,
+  classOf: () => null,
 };
 
 export function rootText(

@@ -7,8 +7,10 @@ import {
   type TraceModel,
 } from '../model/index.js';
 import type { SymbolizedStacks } from '../symbols/index.js';
+import { typeByStack } from '../types/index.js';
 import { type BlockPath, findRoots, leadersOf, pathOf } from '../verdicts/index.js';
-import { amountText } from './leaks-text.js';
+import { escapeText } from './escape.js';
+import { amountText, shortenType } from './leaks-text.js';
 import type { Amount } from './sites.js';
 import {
   frameText,
@@ -136,7 +138,9 @@ export function* renderWhy(
   const { row, amount } = group;
   const path = pathOf(detail, row);
   const { live } = detail;
-  const block = `${addressText(live.address[row])}: ${formatBytes(live.sizeBytes[row])}, ${verdictText[detail.verdict[row]]}`;
+  const type = blockType(explained, row, symbols, names);
+  const kind = type === null ? '' : ` ${escapeText(shortenType(type))},`;
+  const block = `${addressText(live.address[row])}: ${formatBytes(live.sizeBytes[row])},${kind} ${verdictText[detail.verdict[row]]}`;
   const others =
     amount.blockCount === 1 ? '' : `  (one of ${amountText(amount)} that are reached the same way)`;
   yield* wrap(`${block}${others}`, columns, '', '  ').map(style.strong);
@@ -151,23 +155,48 @@ export function* renderWhy(
   yield* stackLines(stack, context, { columns, indent: 4, style });
 }
 
+/** A C++ class or a container's part; null: not known. */
+export function blockType(
+  { detail }: Explained,
+  row: number,
+  symbols: SymbolizedStacks,
+  names: RootNames,
+): string | null {
+  const word = detail.reachability?.firstWord[row] ?? 0;
+  const named = word === 0 ? null : names.classOf(word);
+  return named ?? typeByStack(symbols.stack(detail.live.stackId[row] as StackId));
+}
+
 const headHops = 8;
 const tailHops = 3;
 
+/** First words of the block and of those on its way that are shown. */
+export function wordsOnPath({ detail }: Explained, path: BlockPath): number[] {
+  const { reachability } = detail;
+  if (reachability === null) return [];
+  const { hops } = path;
+  return [...hops.slice(0, headHops + 1), ...hops.slice(-tailHops)]
+    .map((hop) => reachability.firstWord[hop.row])
+    .filter((word) => word !== 0);
+}
+
 function* pathLines(
-  { model, detail }: Explained,
+  explained: Explained,
   path: BlockPath,
   { columns, style, context, names, symbols }: WhyDrawing,
 ): Iterable<string> {
+  const { model, detail } = explained;
   const { hops, root } = path;
   const { live } = detail;
   const rows = hops.slice(1).map((hop, at) => {
     const below = hops[at];
     const to = below.insideBytes === 0 ? '' : `, into +0x${below.insideBytes.toString(16)}`;
+    const type = blockType(explained, hop.row, symbols, names);
+    const kind = type === null ? '' : `${escapeText(shortenType(type))}, `;
     return [
       `${addressText(live.address[hop.row])}+0x${(below.holderOffset ?? 0).toString(16)}`,
       formatBytes(live.sizeBytes[hop.row]),
-      `${siteText(symbols, live.stackId[hop.row] as StackId, context)}${to}`,
+      `${kind}${siteText(symbols, live.stackId[hop.row] as StackId, context)}${to}`,
     ];
   });
   const shape: Column[] = [

@@ -44,6 +44,7 @@ function commandOf(m: ModelBuilder): TraceCommand {
     tracePath: 'x.mprof',
     nameStacks: (model, ids) => symbolize(model, ids, m.resolver(), { packageOf }),
     nameData: () => Promise.resolve([]),
+    findSymbols: () => Promise.resolve([]),
     columns: 80,
     style: plainStyle,
     memprofCommand: 'memprof',

@@ -94,6 +94,7 @@ function commandFor(
     nameStacks: (of, ids) => symbolize(of, ids, m.resolver(), { packageOf }),
     nameData: (_path, _buildId, addresses) =>
       Promise.resolve([...addresses].map(() => ({ symbol: 'cache::images', offsetBytes: 8 }))),
+    findSymbols: (_path, wanted) => Promise.resolve(wanted.map(() => false)),
     columns: 80,
     style: plainStyle,
     memprofCommand: 'memprof',
@@ -405,4 +406,78 @@ test('names of classes and symbols cannot drive the terminal, and colours change
     const coloured = await textOf(run(commandFor(model, m, { nameData, style: colourStyle })));
     t.is(coloured.replace(/\x1b\[\d+m/g, ''), plain);
   }
+});
+
+test('a class is told by its vtable, a container by its functions, for sites and on paths', async (t) => {
+  const { m } = program();
+  const addon = '/app/node_modules/shop/shop.node';
+  const image = m.stack(`${addon} Image::create()@/app/i.cc:3`);
+  const vector = m.stack(
+    `libstdc++.so.6 operator new(unsigned long)\n ${addon} std::vector<int, std::allocator<int> >::reserve(unsigned long) << fill()@/app/i.cc:9`,
+  );
+  const heap = new Heap('block a 64\nblock b 64\nblock v 400\na -> v\nglobal 1 -> b');
+  const checkpoint = checkpointOf(heap, [image, image, vector], new OwnerMemory(), 1);
+  const model = withCheckpoints(m.build(), [checkpoint]);
+  const module = model.modules.find((one) => one.path === addon);
+  const word = (module?.base ?? 0) + 0x3010;
+  checkpoint.detail?.reachability?.firstWord.fill(word, 0, 2);
+  const command = commandFor(model, m, {
+    nameData: (_path, _buildId, addresses) =>
+      Promise.resolve(
+        [...addresses].map((address) =>
+          address === 0x3010 ? { symbol: 'vtable for shop::Image', offsetBytes: 16 } : null,
+        ),
+      ),
+  });
+  const { sites } = (await validJson(
+    t,
+    'leaks',
+    leaks(command, { ...defaults, all: true, json: true }),
+  )) as { sites: { verdict: string; type: string | null }[] };
+  t.deepEqual(
+    sites.map((site) => [site.verdict, site.type]),
+    [
+      ['lost', 'shop::Image'],
+      ['lost-indirect', 'std::vector<int> storage'],
+      ['held-by-native', 'shop::Image'],
+    ],
+  );
+  const text = await textOf(why(command, { limit: 1 }, addressText(2)));
+  t.regex(text, /^0x12000: 400 B, std::vector<int> storage, lost behind others/);
+  t.regex(text, /64 B {2}shop::Image, Image::create i\.cc:3/);
+  t.regex(await textOf(leaks(command, defaults)), /type shop::Image/);
+});
+
+test('an allocator inside an addon is told with what the addon has mapped', async (t) => {
+  const { model, m } = shop();
+  const { stacks } = program();
+  const mapping = (sizeBytes: number, stackId: StackId) => ({
+    address: 0x7000_0000 as never,
+    sizeBytes,
+    stackId,
+    bornNs: 0,
+    prot: 3,
+    flags: 0x22,
+  });
+  model.mappings.push(
+    mapping(32 << 20, stacks.cache),
+    mapping(4 << 20, stacks.lost),
+    mapping(64 << 20, stacks.node),
+  );
+  const command = commandFor(model, m, {
+    findSymbols: (path, wanted) =>
+      Promise.resolve(wanted.map((word) => path.endsWith('shop.node') && word === 'mi_malloc')),
+  });
+  const text = await textOf(leaks(command, defaults));
+  t.regex(
+    text.replaceAll(/\n +/g, ' '),
+    /! shop 2\.0\.0 has mimalloc inside \(shop\.node\): 36\.0 MiB in 2 mappings at the end are counted to it, and single blocks in them cannot be seen/,
+  );
+  const report = (await validJson(t, 'leaks', leaks(command, { ...defaults, json: true }))) as {
+    privateAllocators: { allocator: string; sizeBytes: number }[];
+  };
+  t.deepEqual(
+    report.privateAllocators.map((one) => [one.allocator, one.sizeBytes]),
+    [['mimalloc', 36 << 20]],
+  );
 });

@@ -107,6 +107,7 @@ test('summary tells what the checkpoints cost, and lists them in JSON', async (t
     nameStacks: (of: TraceModel, ids: Iterable<StackId>) =>
       symbolize(of, ids, m.resolver(), { packageOf }),
     nameData: () => Promise.resolve([]),
+    findSymbols: () => Promise.resolve([]),
     columns: 80,
     style: plainStyle,
     memprofCommand: 'memprof',
