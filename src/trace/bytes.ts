@@ -3,6 +3,9 @@
 import { TraceDamage } from './damage.js';
 
 const maxVarintBytes = 8;
+/** Values of a column for which room is made at once. */
+const slab = 4096;
+const isLittleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
 /** Returns where the next byte goes. There must be room for 8 bytes. */
 export function putVarint(bytes: Uint8Array, at: number, value: number): number {
@@ -30,7 +33,12 @@ function putLongVarint(bytes: Uint8Array, start: number, value: number): number 
 
 /** Signed: |value| below 2^52. */
 export function putZigzag(bytes: Uint8Array, at: number, value: number): number {
-  return putVarint(bytes, at, value < 0 ? -2 * value - 1 : 2 * value);
+  return putVarint(bytes, at, zigzagOf(value));
+}
+
+/** Signed numbers as unsigned ones, small ones small. */
+export function zigzagOf(value: number): number {
+  return value < 0 ? -2 * value - 1 : 2 * value;
 }
 
 export class ByteWriter {
@@ -74,9 +82,30 @@ export class ByteWriter {
     this.length = putVarint(this.bytes, this.length, value);
   }
 
+  /** A whole column: one loop, which V8 has compiled sooner than a call for each number. */
+  varints(values: Float64Array | Uint32Array): void {
+    for (let start = 0; start < values.length; start += slab) {
+      const end = Math.min(values.length, start + slab);
+      this.reserve((end - start) * maxVarintBytes);
+      const { bytes } = this;
+      let at = this.length;
+      for (let i = start; i < end; i++) at = putVarint(bytes, at, values[i]!);
+      this.length = at;
+    }
+  }
+
+  /** A whole column of doubles. */
+  float64s(values: Float64Array): void {
+    if (isLittleEndian) {
+      this.raw(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+      return;
+    }
+    for (const value of values) this.float64(value);
+  }
+
   /** Signed: |value| below 2^52. */
   zigzag(value: number): void {
-    this.varint(value < 0 ? -2 * value - 1 : 2 * value);
+    this.varint(zigzagOf(value));
   }
 
   raw(bytes: Uint8Array): void {

@@ -2,7 +2,7 @@
 
 import type { StackTableBuilder } from '../ledger/index.js';
 import type { LiveSet, StackTable, StackTotals } from '../model/index.js';
-import type { ByteReader, ByteWriter } from './bytes.js';
+import { type ByteReader, type ByteWriter, zigzagOf } from './bytes.js';
 import { TraceDamage } from './damage.js';
 
 /** Nodes `from` to `to` - 1. Parents as distances: most nodes extend a young one. */
@@ -31,18 +31,20 @@ export function decodeStacks(reader: ByteReader, into: StackTableBuilder): void 
 
 /** In order of allocation. Times as doubles: they are exact, and few beside the events. */
 export function encodeLiveSet(live: LiveSet, out: ByteWriter): void {
-  out.varint(live.count);
+  const { count, address } = live;
+  out.varint(count);
+  const distances = new Float64Array(count);
   let lastAddress = 0;
-  for (let i = 0; i < live.count; i++) {
-    const address = live.address[i]!;
-    out.zigzag(address - lastAddress);
-    lastAddress = address;
+  for (let i = 0; i < count; i++) {
+    distances[i] = zigzagOf(address[i]! - lastAddress);
+    lastAddress = address[i]!;
   }
-  for (let i = 0; i < live.count; i++) out.varint(live.sizeBytes[i]!);
-  for (let i = 0; i < live.count; i++) out.varint(live.stackId[i]!);
-  for (let i = 0; i < live.count; i++) out.varint(live.threadIndex[i]!);
-  for (let i = 0; i < live.count; i++) out.float64(live.bornNs[i]!);
-  for (let i = 0; i < live.count; i++) out.uint8(live.entry[i]!);
+  out.varints(distances);
+  out.varints(live.sizeBytes);
+  out.varints(live.stackId);
+  out.varints(live.threadIndex);
+  out.float64s(live.bornNs);
+  out.raw(live.entry);
 }
 
 export function decodeLiveSet(reader: ByteReader): LiveSet {
