@@ -1,6 +1,7 @@
 #include "base.h"
 
 #include "os/os.h"
+#include "own_memory.h"
 
 namespace mp {
 
@@ -16,10 +17,17 @@ void SpinLock::lock() {
   }
 }
 
-void* map_pages(size_t bytes) { return os::map_anonymous(round_up(bytes, os::kPageBytes)); }
+void* map_pages(size_t bytes) {
+  void* pages = os::map_anonymous(round_up(bytes, os::kPageBytes));
+  if (pages != nullptr) own_memory::note(pages, round_up(bytes, os::kPageBytes));
+  return pages;
+}
 
 void unmap_pages(void* address, size_t bytes) {
-  if (address != nullptr) os::unmap(address, round_up(bytes, os::kPageBytes));
+  if (address == nullptr) return;
+  // First: whoever gets the place next may be the program.
+  own_memory::forget(address);
+  os::unmap(address, round_up(bytes, os::kPageBytes));
 }
 
 }  // namespace mp

@@ -5,11 +5,11 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <time.h>
 
 #include "../base.h"
 #include "os.h"
+#include "raw.h"
 
 #ifndef RENAME_NOREPLACE
 #define RENAME_NOREPLACE (1 << 0)
@@ -21,22 +21,9 @@ extern "C" __attribute__((weak)) void* __libc_stack_end;
 namespace mp::os {
 namespace {
 
-// syscall(2) would set errno.
-long call(long number, long a = 0, long b = 0, long c = 0, long d = 0, long e = 0, long f = 0) {
-  long result;
-  register long r10 __asm__("r10") = d;
-  register long r8 __asm__("r8") = e;
-  register long r9 __asm__("r9") = f;
-  __asm__ volatile("syscall"
-                   : "=a"(result)
-                   : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
-                   : "rcx", "r11", "memory");
-  return result;
-}
-
-bool failed(long result) { return result < 0 && result > -4096; }
-
-long text(const char* path) { return reinterpret_cast<long>(path); }
+using raw::call;
+using raw::failed;
+using raw::text;
 
 int open_file(const char* path, int flags, int mode = 0) {
   return static_cast<int>(call(SYS_openat, AT_FDCWD, text(path), flags | O_CLOEXEC | O_NOFOLLOW, mode));

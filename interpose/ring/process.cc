@@ -8,7 +8,9 @@
 #include "../jit/jit.h"
 #include "../os/os.h"
 #include "../queued/threadpool.h"
+#include "../scan/checkpoint.h"
 #include "../stacks/table.h"
+#include "../text.h"
 #include "meta.h"
 #include "thread.h"
 
@@ -21,28 +23,6 @@ Process g_process;
 namespace {
 
 SpinLock g_joinLock;
-
-// Builds text without stdio.
-struct Text {
-  char* at;
-  char* end;
-  Text& add(const char* s) {
-    while (*s != '\0' && at + 1 < end) *at++ = *s++;
-    *at = '\0';
-    return *this;
-  }
-  Text& add(uint64_t value) {
-    char digits[24];
-    int n = 0;
-    do {
-      digits[n++] = static_cast<char>('0' + value % 10);
-      value /= 10;
-    } while (value != 0);
-    while (n > 0 && at + 1 < end) *at++ = digits[--n];
-    *at = '\0';
-    return *this;
-  }
-};
 
 Text text_in(char (&buffer)[kPathBytes]) { return Text{buffer, buffer + kPathBytes}; }
 
@@ -127,6 +107,7 @@ bool join_locked() {
   process.ringBytes = sane_power(session.header->ringBytes, 1u << 18);
   uint32_t metaBytes = sane_power(session.header->metaBytes, 1u << 18);
   uint32_t frames = session.header->maxFrames;
+  process.sessionFlags = session.header->flags;
   process.maxFrames = frames >= 1 && frames <= MP_MAX_FRAMES ? frames : MP_MAX_FRAMES;
   process.storeFence = !os::register_for_barriers();
   // Without membarrier the horizon rests on the busy word's own fence, and that orders no loose rdtsc.
@@ -197,6 +178,8 @@ void leave_parent() {
   os::unmap(header, MP_PAGE + header->metaBytes);
   thread::abandon();
   stacks::abandon();
+  process.hasInherited = true;
+  scan::after_fork_child();
   modules::after_fork_child();
   jit::after_fork_child();
   meta::after_fork_child();

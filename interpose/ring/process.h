@@ -40,9 +40,11 @@ struct Process {
   ProcessHeader* header = nullptr;
   uint64_t clockBase = 0;
   std::atomic<Clock> clock{Clock::kOrdered};
-  bool storeFence = false;  // no membarrier here: every busy store pays for its own fence
-  bool gaveUp = false;      // no session, or it could not be joined: never try again
+  bool storeFence = false;    // no membarrier here: every busy store pays for its own fence
+  bool gaveUp = false;        // no session, or it could not be joined: never try again
+  bool hasInherited = false;  // a fork's child: blocks of its parent live here, and nobody knows them
   uint32_t maxFrames = MP_MAX_FRAMES;
+  uint32_t sessionFlags = 0;
   uint32_t firstRingBytes = 0;
   uint32_t ringBytes = 0;
   int pid = 0;

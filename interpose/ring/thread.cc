@@ -138,6 +138,10 @@ uint32_t kernel_id(pthread_t thread) {
   return 0;
 }
 
+void each_state(void (*visit)(const ThreadState& state, void* context), void* context) {
+  for (const ThreadState* state = g_all; state != nullptr; state = state->nextAll) visit(*state, context);
+}
+
 bool create_first_ring() {
   ThreadState* state = create_state();
   if (state == nullptr) return false;

@@ -68,6 +68,9 @@ void leave_borrowed(ThreadState* state);
 
 // 0: a thread that has recorded nothing so far.
 uint32_t kernel_id(pthread_t thread);
+// Every state that there is, while nobody makes one: all other threads stand still. kernelId is 0 where
+// the thread that had it last has ended.
+void each_state(void (*visit)(const ThreadState& state, void* context), void* context);
 
 MP_INLINE ThreadState* current() {
   if (MP_LIKELY(recording() && t_local.state != nullptr)) return t_local.state;

@@ -13,6 +13,7 @@ import {
   tracedEnvironment,
 } from '../record/launch.js';
 import { startSession } from '../record/session.js';
+import { BlockClassifier } from '../symbols/block-classifier.js';
 import { giveRootItsName } from './root-name.js';
 import type { ExitReport } from './run-report.js';
 import { traceNames } from './trace-names.js';
@@ -42,6 +43,7 @@ export async function run(
     maxFrames: options.depth,
     overwrite: options.force === true,
     tracePathFor: (traced) => names.pathFor(traced),
+    classesFor: ({ stacks, modules, isNode }) => new BlockClassifier(stacks, modules, isNode),
   });
   let end: ProgramEnd;
   let report: ExitReport | null = null;

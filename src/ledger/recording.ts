@@ -70,6 +70,8 @@ export class Recording {
   beforeTeardown: { tick: number; live: LiveSet } | null = null;
   /** Called at the very place of the mark, with the live set in ticks. */
   onBeforeTeardown: ((tick: number, live: LiveSet) => void) | null = null;
+  /** Called at the very place of a checkpoint's mark. */
+  onCheckpoint: ((tick: number, number: number) => void) | null = null;
 
   private readonly threadByIndex = new Map<number, ThreadFacts>();
   private readonly threadByTid = new Map<number, ThreadFacts>();
@@ -242,6 +244,7 @@ export class Recording {
     if (kind === undefined) return;
     const value = kind === 'before-teardown' ? batch.rareLow(row, 1) : batch.rareWord(row, 1);
     this.marks.push({ kind, tick, textId: batch.rareHigh(row, 0), value });
+    if (kind === 'checkpoint') this.onCheckpoint?.(tick, value);
     if (kind !== 'before-teardown') return;
     this.exit.teardown = Math.min(batch.rareHigh(row, 1), Teardown.uncaught);
     this.exit.teardownCode = batch.rareLow(row, 1);

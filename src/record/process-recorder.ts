@@ -1,10 +1,12 @@
 // Records one image of one process: drains its rings, keeps its ledger, writes its trace. Works in
 // slices, so that one busy process holds up neither the others nor the event loop.
+import { existsSync } from 'node:fs';
 import { MemprofError } from '../errors.js';
 import { EventBatch, Recording, StackTableBuilder } from '../ledger/index.js';
 import type { ProcessInfo, TraceModel } from '../model/index.js';
 import * as native from '../native/index.js';
 import { formatVersion, type TraceSources } from '../trace/index.js';
+import { type CheckpointHost, Checkpoints, type StackClasses } from './checkpoints.js';
 import { endedOf, type RootStatus } from './ended.js';
 import { hugeMemory } from './huge-memory.js';
 import { Merge } from './merge.js';
@@ -51,6 +53,7 @@ export class ProcessRecorder {
   private readonly stackReader = new StackReader();
   private readonly stacks = new StackTableBuilder();
   private readonly recording = new Recording(undefined, hugeMemory);
+  private readonly checkpoints: Checkpoints;
   private readonly facts = new ProcessFacts();
   private readonly warnings: string[] = [];
   private trace: TraceFile | null = null;
@@ -62,6 +65,11 @@ export class ProcessRecorder {
   constructor(folder: string, name: string, options: RecorderOptions) {
     this.options = options;
     this.memory = new ProcessMemory(folder, name);
+    this.checkpoints = new Checkpoints(this.checkpointHost(folder, name));
+    this.recording.onCheckpoint = (tick, number) => {
+      this.readStacks(false);
+      this.checkpoints.begin(tick, number);
+    };
     this.startTime = native.processStartTime(this.pid);
     this.rings = new RingDrain(this.memory);
     this.merge = new Merge(this.rings.rings, (ring) =>
@@ -114,8 +122,14 @@ export class ProcessRecorder {
     return { drainedWords, hasMore };
   }
 
-  /** Resolves when the trace's compression has caught up. */
+  /** A scanner is at work, and its answer will come. */
+  get awaitsScan(): boolean {
+    return this.checkpoints.isWaiting;
+  }
+
+  /** Takes scanners' answers, and resolves when the trace's compression has caught up. */
   async catchUp(): Promise<void> {
+    await this.checkpoints.poll();
     if (this.trace !== null && this.trace.backlogBytes > maxBacklogBytes) await this.trace.idle();
   }
 
@@ -123,13 +137,10 @@ export class ProcessRecorder {
   async close(status: RootStatus | null, isStillRunning: boolean): Promise<RecordedProcess> {
     this.drain(true);
     while (this.mergeUntil(Infinity, Infinity));
-    const used = Math.max(this.recording.ledger.stackIdLimit, this.merge.rareStackLimit);
-    this.stackReader.readUpTo(
-      Math.max(this.memory.field(ProcessHeader.stackNodeCount), used),
-      this.stacks,
-      true,
-    );
+    this.readStacks(true);
     this.stacks.pushReadyMade();
+    this.checkpoints.giveUp();
+    await this.checkpoints.poll();
     const model = this.model({ status, isStillRunning });
     const tracePath = this.trace?.path ?? null;
     const traceBytes = (await this.trace?.finish(model)) ?? 0;
@@ -143,8 +154,42 @@ export class ProcessRecorder {
   /** Lets go without a report. */
   async abort(): Promise<void> {
     this.detach();
+    this.checkpoints.abandon();
     await this.trace?.abandon();
     this.memory.unmap();
+  }
+
+  private checkpointHost(folder: string, name: string): CheckpointHost {
+    const isNode = () => this.facts.nodeVersion !== null;
+    const sources = {
+      stacks: () => this.stacks.table(),
+      modules: () => this.facts.modules(1),
+    };
+    let classes: StackClasses | null | undefined;
+    return {
+      folder,
+      name,
+      isNode,
+      // At the first checkpoint: what the process is, is not known before.
+      classes: () => {
+        if (classes === undefined)
+          classes = this.options.classesFor?.({ ...sources, isNode: isNode() }) ?? null;
+        return classes;
+      },
+      isRunning: () => this.isRunning(),
+      live: () => this.recording.ledger.snapshot(1),
+      mappings: () => this.recording.mappings.list(1),
+      resources: () => ({}),
+      keepHeapSnapshot: async (number, path) => {
+        if (existsSync(path)) await this.trace?.addHeapSnapshot(number, path);
+      },
+    };
+  }
+
+  private readStacks(isFinal: boolean): void {
+    const used = Math.max(this.recording.ledger.stackIdLimit, this.merge.rareStackLimit);
+    const count = Math.max(this.memory.field(ProcessHeader.stackNodeCount), used);
+    this.stackReader.readUpTo(count, this.stacks, isFinal);
   }
 
   private drain(isFinal: boolean): { words: number; now: number } {
@@ -218,6 +263,7 @@ export class ProcessRecorder {
   private model(end: EndOfRecording | null): TraceModel {
     const { nsPerTick, durationNs } = this.memory.clock();
     const parts = this.recording.parts(nsPerTick, this.stacks.count);
+    const checkpoints = this.checkpoints.list(nsPerTick);
     // Of the last event, not of now: the process may be gone for a while.
     const lastNs = this.memory.hasSteadyClock ? parts.atEnd.atNs : durationNs;
     return {
@@ -228,6 +274,7 @@ export class ProcessRecorder {
       codeLines: [...this.facts.codeLines],
       stacks: this.stacks.table(),
       ...parts,
+      ...(checkpoints.length === 0 ? {} : { checkpoints }),
       losses: lossesOf(this.memory, this.recording.ledger),
       hasEvents: this.options.events === 'full',
       complete: end !== null,
@@ -270,7 +317,7 @@ export class ProcessRecorder {
 
   private collectWarnings(isStillRunning: boolean): void {
     const { warnings, merge, stackReader } = this;
-    warnings.push(...this.memory.warnings);
+    warnings.push(...this.memory.warnings, ...this.checkpoints.warnings);
     for (const number of this.facts.unknownTypes)
       warnings.push(`meta records of unknown type ${number} were passed over`);
     if (!this.memory.hasSteadyClock) {

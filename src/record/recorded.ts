@@ -1,5 +1,6 @@
 // What a recording of one process is asked for, and what comes out of it.
-import type { Losses, TraceModel } from '../model/index.js';
+import type { Losses, ModuleInfo, StackTable, TraceModel } from '../model/index.js';
+import type { StackClasses } from './checkpoints.js';
 import type { RootStatus } from './ended.js';
 import type { ProcessMemory } from './process-memory.js';
 import { ProcessHeader, StopReason } from './wire.js';
@@ -19,6 +20,15 @@ export interface RecorderOptions {
   overwrite: boolean;
   tracePathFor(process: ProcessSummary): string | null;
   onProcess?(process: ProcessSummary): void;
+  /** Whose stacks are whose, for the scanner; absent: nobody can tell. */
+  classesFor?(stacks: StackSources): StackClasses;
+}
+
+/** What grows while a process is recorded. */
+export interface StackSources {
+  stacks(): StackTable;
+  modules(): readonly ModuleInfo[];
+  isNode: boolean;
 }
 
 export interface RecordedProcess {

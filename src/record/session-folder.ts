@@ -17,7 +17,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MemprofError } from '../errors.js';
 import * as native from '../native/index.js';
-import { Magic, maxFrames as maxFramesLimit, pageBytes, SessionHeader, wireAbi } from './wire.js';
+import {
+  Magic,
+  maxFrames as maxFramesLimit,
+  pageBytes,
+  SessionFlag,
+  SessionHeader,
+  wireAbi,
+} from './wire.js';
 
 export interface RingSizes {
   firstRingBytes: number;
@@ -41,6 +48,12 @@ export interface SessionFolder {
   /** Holds the session's lock: see wire.h. */
   lockDescriptor: number;
   sizes: RingSizes;
+}
+
+interface SessionSettings {
+  maxFrames: number;
+  /** SessionFlag. */
+  flags: number;
 }
 
 /** Memory first; the temporary folder is a disk in most places, but better than nothing. */
@@ -75,7 +88,7 @@ function mountedTmpfs(): string[] {
 }
 
 export function makeSessionFolder(
-  wanted: Partial<RingSizes> & { maxFrames?: number },
+  wanted: Partial<RingSizes> & { maxFrames?: number; sessionFlags?: number },
   candidates = candidateFolders(),
 ): SessionFolder {
   const tried: string[] = [];
@@ -85,7 +98,11 @@ export function makeSessionFolder(
     const preferred = hasAmpleRoom ? { firstRingBytes: ampleFirstRingBytes, ...wanted } : wanted;
     for (const sizes of sizesToTry(preferred)) {
       try {
-        return makeIn(candidate, sizes, wanted.maxFrames ?? maxFramesLimit, hasAmpleRoom);
+        const settings = {
+          maxFrames: wanted.maxFrames ?? maxFramesLimit,
+          flags: wanted.sessionFlags ?? SessionFlag.checkpointExit,
+        };
+        return makeIn(candidate, sizes, settings, hasAmpleRoom);
       } catch (error) {
         const code = error instanceof Error && 'code' in error ? String(error.code) : '';
         if (code !== 'ENOSPC') {
@@ -146,7 +163,7 @@ function freeBytes(folder: string): number {
 function makeIn(
   parent: string,
   sizes: RingSizes,
-  maxFrames: number,
+  settings: SessionSettings,
   hasAmpleRoom: boolean,
 ): SessionFolder {
   const name = `memprof-${process.getuid?.() ?? 0}-${process.pid}-${randomBytes(6).toString('hex')}`;
@@ -162,7 +179,7 @@ function makeIn(
     }
     const file = join(temporary, 'session');
     native.reserveFile(file, pageBytes);
-    writeSessionHeader(file, sizes, maxFrames);
+    writeSessionHeader(file, sizes, settings);
     const lockDescriptor = native.lockFile(file);
     const path = join(parent, name);
     renameSync(temporary, path);
@@ -173,7 +190,7 @@ function makeIn(
   }
 }
 
-function writeSessionHeader(path: string, sizes: RingSizes, maxFrames: number): void {
+function writeSessionHeader(path: string, sizes: RingSizes, settings: SessionSettings): void {
   const bytes = new Uint8Array(pageBytes);
   const view = new DataView(bytes.buffer);
   view.setBigUint64(SessionHeader.magic, Magic.session, true);
@@ -183,7 +200,8 @@ function writeSessionHeader(path: string, sizes: RingSizes, maxFrames: number): 
   view.setUint32(SessionHeader.firstRingBytes, sizes.firstRingBytes, true);
   view.setUint32(SessionHeader.ringBytes, sizes.ringBytes, true);
   view.setUint32(SessionHeader.metaBytes, sizes.metaBytes, true);
-  view.setUint32(SessionHeader.maxFrames, maxFrames, true);
+  view.setUint32(SessionHeader.maxFrames, settings.maxFrames, true);
+  view.setUint32(SessionHeader.flags, settings.flags, true);
   const descriptor = openSync(path, 'r+');
   try {
     writeSync(descriptor, bytes, 0, bytes.length, 0);

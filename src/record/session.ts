@@ -20,6 +20,8 @@ export interface SessionOptions extends RecorderOptions {
   ringBytes?: number;
   metaBytes?: number;
   maxFrames?: number;
+  /** SessionFlag in wire.ts; default: a checkpoint before the end. */
+  sessionFlags?: number;
   /** Where to look for room; default: memory-backed folders, then the temporary folder. */
   candidates?: string[];
 }
@@ -79,7 +81,8 @@ export class Session {
     while (true) {
       this.findProcesses();
       await this.closeGone(status);
-      if (this.recorders.length === 0 || performance.now() > deadline) break;
+      const isScanning = this.recorders.some((each) => each.awaitsScan && !each.isRunning());
+      if (this.recorders.length === 0 || (performance.now() > deadline && !isScanning)) break;
       for (const recorder of this.recorders) recorder.slice(sliceMs, false);
       await sleep(minPauseMs);
     }
@@ -192,6 +195,9 @@ export class Session {
       recorder.isRoot ||= recorder.pid === this.rootPid;
       if (recorder.isRunning()) continue;
       if (recorder.isRoot && !recorder.wasReplaced && status === null) continue;
+      await this.drainToEnd(recorder);
+      // Its scanner outlives it; the others are not to wait for that.
+      if (recorder.awaitsScan) continue;
       await this.close(recorder, status, false);
     }
   }
@@ -203,17 +209,22 @@ export class Session {
     for (const recorder of rest) await this.close(recorder, status, recorder.isRunning());
   }
 
+  /** In slices: what is left of a long run can be hundreds of megabytes. */
+  private async drainToEnd(recorder: ProcessRecorder): Promise<void> {
+    while (recorder.slice(sliceMs, true).hasMore) {
+      await recorder.catchUp();
+      await this.pause(0);
+    }
+    await recorder.catchUp();
+  }
+
   private async close(
     recorder: ProcessRecorder,
     status: RootStatus | null,
     isStillRunning: boolean,
   ): Promise<void> {
     this.recorders.splice(this.recorders.indexOf(recorder), 1);
-    // In slices: what is left of a long run can be hundreds of megabytes.
-    while (recorder.slice(sliceMs, true).hasMore) {
-      await recorder.catchUp();
-      await this.pause(0);
-    }
+    await this.drainToEnd(recorder);
     const isRoot = recorder.isRoot && status?.pid === recorder.pid;
     this.finished.push(await recorder.close(isRoot ? status : null, isStillRunning));
   }

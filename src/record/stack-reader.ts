@@ -45,7 +45,13 @@ export class StackReader {
   }
 }
 
-function pushFrame(into: StackTableBuilder, parent: number, low: number, high: number): void {
+/** A frame's word (StackNode.frame in interpose/wire.h), taken apart. */
+export function pushFrame(
+  into: Pick<StackTableBuilder, 'push'>,
+  parent: number,
+  low: number,
+  high: number,
+): void {
   const kind = high >>> 28;
   switch (kind) {
     case FrameKind.native:

@@ -4,6 +4,7 @@
 // Pure: must not import fs, child_process, the native addon, record/, commands/ or report/. What needs
 // the outside (debug information, package.json files) comes in as a FrameResolver and a PackageLookup.
 
+export { BlockClassifier, type StackClass } from './block-classifier.js';
 export { qualifiedName, shortenFunction } from './cpp-names.js';
 export {
   anonymousName,

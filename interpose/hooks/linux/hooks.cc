@@ -14,6 +14,7 @@
 #include "../../os/os.h"
 #include "../../queued/threadpool.h"
 #include "../../ring/meta.h"
+#include "../../scan/checkpoint.h"
 #include "../record.h"
 #include "originals.h"
 
@@ -85,7 +86,10 @@ void note_exit(uint64_t how, int status) {
   record::plain(MP_EXIT, &word, 1);
 }
 
-void at_exit(int status, void*) { note_exit(MP_EXIT_EXIT, status); }
+void at_exit(int status, void*) {
+  if (recording() && is_own_process()) scan::take_at_exit();
+  note_exit(MP_EXIT_EXIT, status);
+}
 
 }  // namespace
 
@@ -400,6 +404,10 @@ MP_EXPORT void memprof_attach_isolate(void) {
 __attribute__((constructor)) static void start() {
   int saved = errno;
   on_exit(at_exit, nullptr);
+  uintptr_t low;
+  uintptr_t high;
+  hooks::bootstrap_range(&low, &high);
+  scan::also_root(low, high);
   const char* verify = getenv("MEMPROF_VERIFY_STACKS");
   if (verify != nullptr && verify[0] == '1') record::verify_stacks();
   if (ready()) {

@@ -74,6 +74,11 @@ bool is_bootstrap(const void* block) {
   return reinterpret_cast<uintptr_t>(block) - reinterpret_cast<uintptr_t>(g_arena) < kArenaBytes;
 }
 
+void bootstrap_range(uintptr_t* low, uintptr_t* high) {
+  *low = reinterpret_cast<uintptr_t>(g_arena);
+  *high = *low + kArenaBytes;
+}
+
 size_t bootstrap_size(const void* block) { return static_cast<const Header*>(block)[-1].bytes; }
 
 }  // namespace mp::hooks

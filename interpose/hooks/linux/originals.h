@@ -30,6 +30,8 @@ void* find_symbol(const char* name);
 void* bootstrap_allocate(size_t bytes, size_t alignment);
 bool is_bootstrap(const void* block);
 size_t bootstrap_size(const void* block);
+// Where it lies: what is in there is the program's, though the shim holds it.
+void bootstrap_range(uintptr_t* low, uintptr_t* high);
 
 }  // namespace mp::hooks
 

@@ -1,0 +1,313 @@
+// The checkpoints of one process: at each mark hands the live blocks to the scanner, waits for its answer
+// while everything else goes on, and judges.
+import { renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { MemprofError } from '../errors.js';
+import type { Checkpoint, LiveSet, Mapping, OwnerTable, Reachability } from '../model/index.js';
+import * as native from '../native/index.js';
+import { judge, OwnerMemory } from '../verdicts/index.js';
+import { BlocksFile, type ScannedRange } from './checkpoint-blocks.js';
+import { CheckpointFile, noOwners } from './checkpoint-header.js';
+import { BlockFlag, CheckpointHeader, RangeKind, ScanState } from './checkpoint-wire.js';
+
+const regionCapacity = 1 << 14;
+const framesOfThread = 128;
+const maxThreads = 1 << 10;
+/** So long the end of a recording waits for a scanner that is at work. */
+const patienceMs = 30_000;
+/** Between the file's making and the scanner's birth lies the stop of the threads. */
+const birthPatienceMs = 2_000;
+
+/** What the modules of a stack say of its blocks and mappings. */
+export interface StackClasses {
+  refresh(): void;
+  of(stackId: number): { isRuntime: boolean; isOurs: boolean; isAllocator: boolean };
+}
+
+export interface CheckpointHost {
+  folder: string;
+  /** Of the process's files: "p<pid>.<generation>". */
+  name: string;
+  /** null: nobody can tell; then no block is the runtime's. */
+  classes(): StackClasses | null;
+  isNode(): boolean;
+  isRunning(): boolean;
+  live(): LiveSet;
+  mappings(): Mapping[];
+  resources(): Pick<Parameters<typeof judge>[0], 'outstanding' | 'ended'>;
+  /** V8's heap snapshot that goes with a checkpoint, if its file is there. */
+  keepHeapSnapshot(number: number, path: string): Promise<void>;
+}
+
+/** A checkpoint whose scan is under way. */
+interface Waiting {
+  number: number;
+  tick: number;
+  live: LiveSet;
+  flags: Uint8Array;
+  resources: ReturnType<CheckpointHost['resources']>;
+  header: { file: CheckpointFile; buffer: ArrayBuffer };
+  blocks: { file: BlocksFile; buffer: ArrayBuffer } | null;
+  /** Why there will be no answer. */
+  failure: string | null;
+  sinceMs: number;
+  scanner: { pid: number; startTime: number | null } | null;
+}
+
+interface Taken {
+  tick: number;
+  checkpoint: Checkpoint;
+}
+
+export class Checkpoints {
+  /** What went wrong, for the report. */
+  readonly warnings: string[] = [];
+  private readonly host: CheckpointHost;
+  private readonly memory = new OwnerMemory();
+  private readonly waiting: Waiting[] = [];
+  private readonly taken: Taken[] = [];
+
+  constructor(host: CheckpointHost) {
+    this.host = host;
+  }
+
+  get isWaiting(): boolean {
+    return this.waiting.length > 0;
+  }
+
+  /** In order; times in ns. */
+  list(nsPerTick: number): Checkpoint[] {
+    return this.taken.map(({ tick, checkpoint }, at) => ({
+      ...checkpoint,
+      atNs: tick * nsPerTick,
+      detail: at === this.taken.length - 1 ? scaled(checkpoint.detail, nsPerTick) : null,
+    }));
+  }
+
+  /** The mark of a checkpoint has come: everything before it is in the ledger, nothing after it. */
+  begin(tick: number, number: number): void {
+    const { host } = this;
+    const path = this.pathOf(number);
+    let buffer: ArrayBuffer;
+    let file: CheckpointFile;
+    try {
+      buffer = native.mapShared(path);
+    } catch (error) {
+      this.warnings.push(`checkpoint ${number} cannot be read: ${messageOf(error)}`);
+      return;
+    }
+    try {
+      file = new CheckpointFile(buffer);
+    } catch (error) {
+      native.unmap(buffer);
+      this.warnings.push(`checkpoint ${number} is not used: ${messageOf(error)}`);
+      return;
+    }
+    const live = host.live();
+    const waiting: Waiting = {
+      number,
+      tick,
+      live,
+      flags: this.flagsOf(live),
+      resources: host.resources(),
+      header: { file, buffer },
+      blocks: null,
+      failure: null,
+      sinceMs: performance.now(),
+      scanner: null,
+    };
+    this.waiting.push(waiting);
+    try {
+      waiting.blocks = this.handOver(waiting);
+    } catch (error) {
+      waiting.failure = `the live blocks could not be handed to the scanner: ${messageOf(error)}`;
+    }
+  }
+
+  /** Takes answers that have come. Cheap when none has. */
+  async poll(): Promise<void> {
+    while (this.waiting.length > 0) {
+      const [first] = this.waiting as [Waiting];
+      if (!this.isOver(first)) return;
+      this.waiting.shift();
+      await this.finish(first);
+    }
+  }
+
+  /** For a process that is gone: what is not there now will not come. */
+  giveUp(): void {
+    for (const waiting of this.waiting) waiting.failure ??= 'memprof did not wait for its end';
+  }
+
+  /** Forgets everything; scanners see that and end. */
+  abandon(): void {
+    for (const waiting of this.waiting.splice(0)) this.release(waiting);
+  }
+
+  private isOver(waiting: Waiting): boolean {
+    const { file } = waiting.header;
+    const state = file.field(CheckpointHeader.scanState);
+    if (waiting.failure !== null || state === ScanState.done) return true;
+    if (state === ScanState.failed || state === ScanState.none) {
+      const errno = file.field(CheckpointHeader.scanError);
+      const name = errno === 0 ? '' : ` (errno ${errno})`;
+      waiting.failure =
+        file.field(CheckpointHeader.scannerPid) === 0
+          ? `the process could not be copied${name}`
+          : `the scan failed${name}`;
+      return true;
+    }
+    const waitedMs = performance.now() - waiting.sinceMs;
+    const pid = file.field(CheckpointHeader.scannerPid);
+    if (pid === 0) {
+      // Its own process stands still until then, or was killed in between.
+      if (waitedMs > birthPatienceMs && !this.host.isRunning())
+        waiting.failure = 'the process ended before it was copied';
+    } else {
+      waiting.scanner ??= { pid, startTime: native.processStartTime(pid) };
+      const { startTime } = waiting.scanner;
+      if (startTime === null || native.processStartTime(pid) !== startTime) {
+        // Between the two looks it may have finished.
+        if (file.field(CheckpointHeader.scanState) === ScanState.done) return true;
+        waiting.failure = 'the scanner was ended before it was done';
+      } else if (waitedMs > patienceMs && !this.host.isRunning()) {
+        waiting.failure = `the scan was not done after ${patienceMs / 1000} s`;
+      }
+    }
+    return waiting.failure !== null;
+  }
+
+  private async finish(waiting: Waiting): Promise<void> {
+    const { file } = waiting.header;
+    let reachability: Reachability | null = null;
+    let owners: OwnerTable = noOwners();
+    try {
+      owners = file.owners();
+      if (waiting.failure === null && waiting.blocks !== null)
+        reachability = waiting.blocks.file.read(waiting.blocks.buffer);
+    } catch (error) {
+      waiting.failure ??= `the scanner's answer cannot be used: ${messageOf(error)}`;
+    }
+    const checkpoint = this.judged(waiting, owners, reachability);
+    const last = this.taken.at(-1);
+    // Block by block only for the latest: memory must not grow with their number.
+    if (last !== undefined) last.checkpoint.detail = null;
+    this.taken.push({ tick: waiting.tick, checkpoint });
+    this.release(waiting);
+    await this.host.keepHeapSnapshot(waiting.number, `${this.pathOf(waiting.number)}.heapsnapshot`);
+  }
+
+  private judged(
+    waiting: Waiting,
+    owners: OwnerTable,
+    reachability: Reachability | null,
+  ): Checkpoint {
+    const { file } = waiting.header;
+    const pendingFinalizerCount = file.wide(CheckpointHeader.uncollectedCount);
+    const { tallies, classes, detail } = judge(
+      {
+        number: waiting.number,
+        live: waiting.live,
+        nsPerTick: 1,
+        flags: waiting.flags,
+        owners,
+        ownersComplete: file.ownersState === 'complete',
+        reachability,
+        pendingFinalizerCount,
+        ...waiting.resources,
+      },
+      this.memory,
+    );
+    let liveBytes = 0;
+    for (const bytes of waiting.live.sizeBytes) liveBytes += bytes;
+    return {
+      number: waiting.number,
+      reason: file.reason,
+      atNs: waiting.tick,
+      collectNs: file.wide(CheckpointHeader.collectNs),
+      ownersNs: file.wide(CheckpointHeader.ownersNs),
+      pauseNs: file.wide(CheckpointHeader.pauseNs),
+      forkNs: file.wide(CheckpointHeader.forkNs),
+      scanNs: file.wide(CheckpointHeader.scanNs),
+      scannedBytes: file.wide(CheckpointHeader.scannedBytes),
+      skippedBytes: file.wide(CheckpointHeader.skippedBytes),
+      threadCount: file.field(CheckpointHeader.threadCount),
+      stoppedCount: file.field(CheckpointHeader.stoppedCount),
+      owners: file.ownersState,
+      scanFailure: waiting.failure,
+      heap: file.heap,
+      pendingFinalizerCount,
+      liveCount: waiting.live.count,
+      liveBytes,
+      tallies,
+      classes,
+      detail,
+    };
+  }
+
+  /** Gives the scanner what it waits for. */
+  private handOver(waiting: Waiting): { file: BlocksFile; buffer: ArrayBuffer } {
+    const threads = Math.min(waiting.header.file.field(CheckpointHeader.threadCount), maxThreads);
+    const file = new BlocksFile({
+      live: waiting.live,
+      flags: waiting.flags,
+      ranges: this.ranges(),
+      regionCapacity,
+      frameCapacity: (threads + 1) * framesOfThread,
+    });
+    const half = join(this.host.folder, `.tmp.${this.host.name}.k${waiting.number}.b`);
+    native.reserveFile(half, file.sizeBytes);
+    const buffer = native.mapShared(half);
+    file.write(buffer);
+    renameSync(half, `${this.pathOf(waiting.number)}.b`);
+    return { file, buffer };
+  }
+
+  private flagsOf(live: LiveSet): Uint8Array {
+    const flags = new Uint8Array(live.count);
+    const classes = this.host.classes();
+    if (classes === null) return flags;
+    classes.refresh();
+    for (let row = 0; row < live.count; row++) {
+      const { isRuntime, isOurs } = classes.of(live.stackId[row]!);
+      flags[row] = (isRuntime ? BlockFlag.runtime : 0) | (isOurs ? BlockFlag.ours : 0);
+    }
+    return flags;
+  }
+
+  /** In a process with V8, what Node's own code mapped is V8's heap, its code, or the like. */
+  private ranges(): ScannedRange[] {
+    const classes = this.host.classes();
+    if (classes === null) return [];
+    const isNode = this.host.isNode();
+    const ranges: ScannedRange[] = [];
+    for (const { address, sizeBytes, stackId } of this.host.mappings()) {
+      const { isRuntime, isAllocator } = classes.of(stackId);
+      if (isAllocator) ranges.push({ address, sizeBytes, kind: RangeKind.allocator });
+      else if (isRuntime && isNode) ranges.push({ address, sizeBytes, kind: RangeKind.v8 });
+    }
+    return ranges;
+  }
+
+  private pathOf(number: number): string {
+    return join(this.host.folder, `${this.host.name}.k${number}`);
+  }
+
+  /** The scanner, if there still is one, sees that its checkpoint's file is gone. */
+  private release({ number, header, blocks }: Waiting): void {
+    native.unmap(header.buffer);
+    if (blocks !== null) native.unmap(blocks.buffer);
+    for (const path of [this.pathOf(number), `${this.pathOf(number)}.b`])
+      rmSync(path, { force: true });
+  }
+}
+
+function scaled(detail: Checkpoint['detail'], nsPerTick: number): Checkpoint['detail'] {
+  if (detail === null) return null;
+  const { live } = detail;
+  return { ...detail, live: { ...live, bornNs: live.bornNs.map((ticks) => ticks * nsPerTick) } };
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof MemprofError || error instanceof Error ? error.message : String(error);
+}
