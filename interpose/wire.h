@@ -119,6 +119,7 @@ typedef struct ProcessHeader {
   uint32_t checkpointWanted;  // 392
   uint32_t checkpointServed;  // 396
   uint32_t checkpointCount;   // 400  checkpoints 1..n have been taken (release store, after their mark)
+  uint32_t checkpointReason;  // 404  why: MP_CHECKPOINT_* | signal << 8, stored before wanted is raised
 } ProcessHeader;
 
 enum { MP_STATE_STARTING = 0, MP_STATE_RECORDING = 1, MP_STATE_STOPPED = 2 };
@@ -494,6 +495,7 @@ typedef struct ScanFrame {
 
 #ifdef __cplusplus
 static_assert(offsetof(ProcessHeader, checkpointWanted) == 392, "wire");
+static_assert(offsetof(ProcessHeader, checkpointReason) == 404, "wire");
 static_assert(offsetof(CheckpointHeader, ownersOffset) == 56, "wire");
 static_assert(offsetof(CheckpointHeader, uncollectedCount) == 152, "wire");
 static_assert(sizeof(OwnerRow) == 40 && sizeof(ScanRange) == 24 && sizeof(ScanRegion) == 24 &&

@@ -11,7 +11,12 @@
 #endif
 #include <napi.h>
 
+#include <mutex>
+
 #include "../wire.h"
+#include "checkpoint.h"
+#include "demand.h"
+#include "environment.h"
 
 namespace {
 
@@ -46,8 +51,9 @@ F shim_function(const char* name) {
 // The reader goes by the last mark.
 class ExitWatch {
  public:
-  ExitWatch(Napi::Env env, MarkFunction markFunction)
-      : mark_(markFunction), process_(keep(env.Global().Get("process").As<Napi::Object>())) {
+  // environment: whose checkpoint is to be taken at the end; nullptr: none is.
+  ExitWatch(Napi::Env env, MarkFunction markFunction, memprof::Environment* environment)
+      : mark_(markFunction), environment_(environment), process_(keep(env.Global().Get("process").As<Napi::Object>())) {
     Napi::Object process = process_.Value();
     Napi::Object descriptor = own_descriptor(env, process, "_exiting");
     Napi::Value exitingSetter = descriptor.Get("set");
@@ -190,8 +196,16 @@ class ExitWatch {
     return result;
   }
 
+  // Of process.exit() it is taken here, before reallyExit: the program's listeners are done.
+  void take_last_checkpoint() {
+    memprof::Environment* environment = environment_;
+    environment_ = nullptr;
+    if (environment != nullptr) memprof::take_checkpoint(environment, MP_CHECKPOINT_EXIT);
+  }
+
   void finish(Napi::Value code) {
     hasFired_ = true;
+    take_last_checkpoint();
     // Of process.exit(): really_exit comes next and corrects it.
     mark(isExitingSet_ ? MP_TEARDOWN_UNCAUGHT : MP_TEARDOWN_NATURAL, code_of(code));
   }
@@ -205,6 +219,7 @@ class ExitWatch {
 
   static Napi::Value really_exit(const Napi::CallbackInfo& info) {
     ExitWatch& self = watch(info);
+    self.take_last_checkpoint();
     self.mark(MP_TEARDOWN_PROCESS_EXIT, code_of(info[0]));
     return self.reallyExit_.Value().Call(info.This(), arguments_of(info));
   }
@@ -222,6 +237,7 @@ class ExitWatch {
   void mark(uint64_t how, uint32_t code) { mark_(MP_MARK_BEFORE_TEARDOWN, code | how << 32, nullptr); }
 
   MarkFunction mark_;
+  memprof::Environment* environment_;
   Napi::ObjectReference process_, prototype_;
   Napi::FunctionReference exitingSetter_, reallyExit_, listener_, wrapper_;
   Napi::FunctionReference replaced_;  // what somebody put in the place of process.emit
@@ -230,7 +246,28 @@ class ExitWatch {
   bool hasFired_ = false;
 };
 
-// start(info: string, isMainThread: boolean): boolean. False: not under memprof.
+// Node and V8 as they are in this process, learned once; and this thread's environment among them.
+memprof::Environment* join_environments(Napi::Env env, Napi::Value samples, bool isMainThread) {
+  memprof::Agent& agent = memprof::agent();
+  static std::once_flag once;
+  std::call_once(once, [&] {
+    agent.hasV8 = agent.v8.load();
+    agent.canFindOwners = agent.hasV8 && agent.layout.load(env, samples);
+  });
+  if (!agent.hasV8) return nullptr;
+  void* node = agent.v8.currentEnvironment(agent.v8.currentContext(agent.v8.currentIsolate()));
+  auto number = shim_function<uint32_t (*)()>("memprof_isolate_number");
+  napi_ref prototype;
+  if (node == nullptr ||
+      napi_create_reference(env, samples.As<Napi::Array>().Get(6u), 1, &prototype) != napi_ok) {
+    return nullptr;
+  }
+  return memprof::enter_environment(
+      {env, node, number == nullptr ? 0 : number(), 0, isMainThread, prototype});
+}
+
+// start(info: string, isMainThread: boolean, samples: unknown[]): boolean. False: not under memprof.
+// samples: see layout.h.
 Napi::Value start(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   auto mark = shim_function<MarkFunction>("memprof_mark");
@@ -240,12 +277,31 @@ Napi::Value start(const Napi::CallbackInfo& info) {
   attach();
   std::string json = info[0].As<Napi::String>().Utf8Value();
   agentInfo(json.data(), json.size());
-  if (info[1].As<Napi::Boolean>().Value()) new ExitWatch(env, mark);  // for good: it outlives its environment
+  bool isMainThread = info[1].As<Napi::Boolean>().Value();
+  memprof::Environment* environment = join_environments(env, info[2], isMainThread);
+  if (isMainThread) {
+    bool atExit = (memprof::session_flags() & MP_SESSION_CHECKPOINT_EXIT) != 0;
+    new ExitWatch(env, mark, atExit ? environment : nullptr);  // for good: it outlives its environment
+    if (environment != nullptr) memprof::watch_for_demands();
+  }
   return Napi::Boolean::New(env, true);
+}
+
+// checkpoint(name: string): number. -1: not under memprof; 0: not now.
+Napi::Value checkpoint(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  memprof::Environment* environment = memprof::environment_here();
+  auto mark = shim_function<MarkFunction>("memprof_mark");
+  if (environment == nullptr || mark == nullptr) return Napi::Number::New(env, -1);
+  std::string name = info[0].As<Napi::String>().Utf8Value();
+  uint32_t number = memprof::take_checkpoint(environment, MP_CHECKPOINT_PROGRAM);
+  if (number != 0) mark(MP_MARK_USER, number, name.c_str());
+  return Napi::Number::New(env, number);
 }
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("start", Napi::Function::New(env, start, "start"));
+  exports.Set("checkpoint", Napi::Function::New(env, checkpoint, "checkpoint"));
   return exports;
 }
 

@@ -342,6 +342,12 @@ bool is_interpreter_trampoline(uintptr_t pc) {
   return find_code(&pc, &code) && (code.kind & kRunsBytecode) != 0;
 }
 
+uint32_t current_isolate_number() {
+  if (_ZN2v87Isolate13TryGetCurrentEv == nullptr) return 0;
+  Isolate* isolate = _ZN2v87Isolate13TryGetCurrentEv();
+  return isolate == nullptr ? 0 : isolate_index(isolate);
+}
+
 void attach_current_isolate() {
   if (_ZN2v87Isolate13TryGetCurrentEv == nullptr ||
       _ZN2v87Isolate22SetJitCodeEventHandlerENS_19JitCodeEventOptionsEPFvPKNS_12JitCodeEventEE == nullptr) {

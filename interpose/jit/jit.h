@@ -38,6 +38,9 @@ constexpr intptr_t kOffsetFromFrame = -0x28;
 // allocations out of the recording, and never calls from an allocation hook.
 void attach_current_isolate();
 
+// The number of the thread's current isolate, as MP_META_CODE gives it; 0 where it is not known.
+uint32_t current_isolate_number();
+
 // Memory is about to be unmapped: code in it is code no more, and an address in it may soon be
 // anything else. Cheap when the range never held code. Async-signal-safe.
 void forget_range(uintptr_t start, size_t bytes);

@@ -318,6 +318,7 @@ int layout() {
   FIELD(ProcessHeader, checkpointWanted);
   FIELD(ProcessHeader, checkpointServed);
   FIELD(ProcessHeader, checkpointCount);
+  FIELD(ProcessHeader, checkpointReason);
   FIELD(RingHeader, magic);
   FIELD(RingHeader, abi);
   FIELD(RingHeader, ringIndex);

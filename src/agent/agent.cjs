@@ -33,7 +33,23 @@ function start() {
       execArgv: process.execArgv,
     }),
     isMainThread,
+    samples(),
   );
+}
+
+// Objects whose insides the addon knows, for it to learn where V8 keeps what: interpose/agent/layout.h.
+function samples() {
+  const dictionary = Object.create(null);
+  dictionary.key = 1;
+  return [
+    new Map([[1, 2]]),
+    new Set([1]),
+    new WeakMap([[dictionary, 1]]),
+    dictionary,
+    [1, 2, 3, 4, 5, 6, 7],
+    globalThis,
+    Buffer.prototype,
+  ];
 }
 
 delete require.cache[__filename];

@@ -74,6 +74,7 @@ export const ProcessHeader = {
   checkpointWanted: 392,
   checkpointServed: 396,
   checkpointCount: 400,
+  checkpointReason: 404,
 } as const;
 
 export const State = { starting: 0, recording: 1, stopped: 2 } as const;

@@ -397,6 +397,8 @@ MP_EXPORT void memprof_attach_isolate(void) {
   jit::attach_current_isolate();
 }
 
+MP_EXPORT uint32_t memprof_isolate_number(void) { return jit::current_isolate_number(); }
+
 // ---- start
 
 // Joins even if the program never allocates. Libraries that were set up earlier joined already, maybe

@@ -1,0 +1,21 @@
+// A checkpoint as the agent takes it: collect garbage, let finalizers run, list what objects hold, and
+// hand it all to the shim.
+#ifndef MEMPROF_AGENT_CHECKPOINT_H
+#define MEMPROF_AGENT_CHECKPOINT_H
+
+#include <stdint.h>
+
+#include "environment.h"
+
+namespace memprof {
+
+// On the environment's own thread. Its number; 0: not taken (the shim does not take any, or another
+// thread is taking one).
+uint32_t take_checkpoint(Environment* self, uint32_t reason);
+
+// What memprof-run asked for: MP_SESSION_*. 0 without a session.
+uint32_t session_flags();
+
+}  // namespace memprof
+
+#endif
