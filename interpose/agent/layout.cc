@@ -7,7 +7,7 @@
 namespace memprof {
 namespace {
 
-constexpr size_t kNativeWords = 24;  // more than a Reference or an ExternalWrapper has
+constexpr size_t kNativeWords = 16;  // owners.cc reads as many
 
 bool constant(const char* name, uint32_t* value) {
   const uint32_t* found = static_cast<const uint32_t*>(dlsym(RTLD_DEFAULT, name));

@@ -94,6 +94,31 @@ bool copy_memory(uintptr_t address, void* into, size_t bytes, ReadableRanges& ra
   return true;
 }
 
+void copy_pieces(const uintptr_t* addresses, size_t count, size_t bytes, char* into, bool* isRead,
+                 ReadableRanges& ranges) {
+  constexpr size_t kAtOnce = 1024;  // UIO_MAXIOV
+  iovec remote[kAtOnce], local[kAtOnce];
+  size_t index[kAtOnce];
+  for (size_t next = 0; next < count;) {
+    size_t wanted = 0;
+    for (; next < count && wanted < kAtOnce; next++) {
+      isRead[next] = false;
+      if (addresses[next] == 0) continue;
+      remote[wanted] = {reinterpret_cast<void*>(addresses[next]), bytes};
+      local[wanted] = {into + next * bytes, bytes};
+      index[wanted++] = next;
+    }
+    for (size_t done = 0; done < wanted; done++) {
+      // It stops before the first piece that it cannot read whole.
+      long got = syscall(SYS_process_vm_readv, getpid(), local + done, wanted - done, remote + done,
+                         wanted - done, 0);
+      for (; got >= static_cast<long>(bytes); got -= static_cast<long>(bytes)) isRead[index[done++]] = true;
+      if (done == wanted) break;
+      isRead[index[done]] = copy_memory(addresses[index[done]], local[done].iov_base, bytes, ranges);
+    }
+  }
+}
+
 bool image_range(const void* symbol, uintptr_t* low, uintptr_t* high) {
   struct Search {
     uintptr_t wanted, low, high;

@@ -28,6 +28,11 @@ class ReadableRanges {
 // what `ranges` has. False: not readable.
 bool copy_memory(uintptr_t address, void* into, size_t bytes, ReadableRanges& ranges);
 
+// The same for many pieces of equal size, in few system calls: piece i goes to into + i * bytes, and
+// isRead[i] says whether it is there. Address 0: nothing.
+void copy_pieces(const uintptr_t* addresses, size_t count, size_t bytes, char* into, bool* isRead,
+                 ReadableRanges& ranges);
+
 // Where the image that holds `symbol` lies: [*low, *high).
 bool image_range(const void* symbol, uintptr_t* low, uintptr_t* high);
 

@@ -344,52 +344,77 @@ uint32_t buffer_class(uint32_t bufferName, uint32_t viewName, OwnerList* list) {
 }
 
 // What an external's pointer leads to: the Reference of a napi_wrap, Node's wrapper around the pointer of a
-// napi_create_external, or whatever a raw V8 addon put there.
-Found meaning_of(const External& external, const Layout& layout, ReadableRanges& ranges,
-                 uint32_t externalClass, uint32_t* serials) {
-  uintptr_t first = 0;
-  bool isReadable =
-      external.value >= 65536 && (external.value & 7) == 0 && copy_memory(external.value, &first, 8, ranges);
-  if (isReadable && external.holderSerial != 0) {
-    for (int i = 0; i < layout.referenceCount; i++) {
-      const Layout::Reference& reference = layout.references[i];
-      uintptr_t data;
-      if (first != reference.vtable || !copy_memory(external.value + reference.data, &data, 8, ranges)) {
-        continue;
-      }
-      return {data,         0, external.holderSnapshotId, 0, external.holderSerial, external.holderClass,
-              MP_OWNER_WRAP};
+// napi_create_external, or whatever a raw V8 addon put there. Native memory is read in batches.
+class Meanings {
+ public:
+  static constexpr size_t kBatch = 1024;
+  static constexpr size_t kWords = 16;
+
+  Meanings(const Layout& layout, Search& search, uint32_t externalClass)
+      : layout_(layout), search_(search), externalClass_(externalClass) {}
+
+  // At most kBatch.
+  void add(const External* externals, size_t count) {
+    uintptr_t addresses[kBatch];
+    // A small piece at the end of a mapping is read short of its end; none of Node's is there.
+    for (size_t i = 0; i < count; i++) addresses[i] = plausible(externals[i].value) ? externals[i].value : 0;
+    copy_pieces(addresses, count, kWords * 8, reinterpret_cast<char*>(words_), isRead_, search_.ranges);
+    for (size_t i = 0; i < count; i++) {
+      bool isNode = isRead_[i] && reference_of(i) == nullptr && plausible(words_[i][0]);
+      addresses[i] = isNode ? words_[i][0] : 0;
+    }
+    copy_pieces(addresses, count, 8, reinterpret_cast<char*>(backs_), hasBack_, search_.ranges);
+    for (size_t i = 0; i < count; i++) {
+      if (!search_.found.push(meaning_of(externals[i], i))) search_.isCut = true;
     }
   }
-  uintptr_t back, data;
-  bool isWrapper = isReadable && first >= 65536 && (first & 7) == 0 && copy_memory(first, &back, 8, ranges) &&
-                   back == external.object &&
-                   copy_memory(external.value + layout.wrapperData, &data, 8, ranges);
-  // An external in an internal field stands for its object.
-  if (external.isField) {
-    return {isWrapper ? data : external.value,
-            0,
-            external.holderSnapshotId,
-            0,
-            external.holderSerial,
-            external.holderClass,
-            MP_OWNER_EXTERNAL};
+
+ private:
+  static bool plausible(uintptr_t address) { return address >= 65536 && (address & 7) == 0 && address >> 47 == 0; }
+
+  const Layout::Reference* reference_of(size_t i) const {
+    for (int k = 0; k < layout_.referenceCount; k++) {
+      if (isRead_[i] && words_[i][0] == layout_.references[k].vtable) return &layout_.references[k];
+    }
+    return nullptr;
   }
-  return {isWrapper ? data : external.value,
-          0,
-          external.snapshotId,
-          0,
-          ++*serials,
-          externalClass,
-          MP_OWNER_EXTERNAL};
-}
+
+  Found meaning_of(const External& external, size_t i) {
+    const Layout::Reference* reference = external.holderSerial == 0 ? nullptr : reference_of(i);
+    if (reference != nullptr) {
+      return of_holder(external, words_[i][reference->data / 8], MP_OWNER_WRAP);
+    }
+    bool isWrapper = isRead_[i] && hasBack_[i] && backs_[i] == external.object;
+    uintptr_t data = isWrapper ? words_[i][layout_.wrapperData / 8] : external.value;
+    // An external in an internal field stands for its object.
+    if (external.isField) return of_holder(external, data, MP_OWNER_EXTERNAL);
+    return {data, 0, external.snapshotId, 0, ++search_.serials, externalClass_, MP_OWNER_EXTERNAL};
+  }
+
+  static Found of_holder(const External& external, uintptr_t data, uint32_t kind) {
+    return {data, 0, external.holderSnapshotId, 0, external.holderSerial, external.holderClass, kind};
+  }
+
+  const Layout& layout_;
+  Search& search_;
+  uint32_t externalClass_;
+  uintptr_t words_[kBatch][kWords];
+  uintptr_t backs_[kBatch];
+  bool isRead_[kBatch], hasBack_[kBatch];
+};
 
 void append(Search& search, const Layout& layout, Pages<uint32_t>& names, uint32_t isolate, OwnerList* list) {
   uint32_t externalClass = static_cast<uint32_t>(names.count());
   names.push(list->intern("External", 8));
-  for (const External& external : search.externals) {
-    if (!search.found.push(meaning_of(external, layout, search.ranges, externalClass, &search.serials)))
-      search.isCut = true;
+  if (void* memory = map_pages(sizeof(Meanings))) {
+    Meanings* meanings = new (memory) Meanings(layout, search, externalClass);
+    for (size_t done = 0; done < search.externals.count(); done += Meanings::kBatch) {
+      meanings->add(search.externals.begin() + done,
+                    std::min(Meanings::kBatch, search.externals.count() - done));
+    }
+    unmap_pages(memory, sizeof(Meanings));
+  } else {
+    search.isCut = true;
   }
   WordMap<uint32_t> bufferNames(100'000);
   std::sort(search.found.begin(), search.found.end(),
