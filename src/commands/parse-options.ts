@@ -52,6 +52,38 @@ function parseRange(text: string, units: Record<string, number>, expected: strin
   return range;
 }
 
+/** When memprof-run takes checkpoints. */
+export interface CheckpointTimes {
+  atExit: boolean;
+  everyMs: number | null;
+}
+
+const minIntervalMs = 100;
+const maxIntervalMs = 24 * 3600 * 1000;
+
+export function parseCheckpointTimes(text: string): CheckpointTimes {
+  if (text === 'exit') return { atExit: true, everyMs: null };
+  if (text === 'none') return { atExit: false, everyMs: null };
+  const everyMs = milliseconds(text);
+  if (!(everyMs >= minIntervalMs && everyMs <= maxIntervalMs))
+    throw new InvalidArgumentError('Expected exit, none, or a time from 100ms to 24h such as 30s.');
+  return { atExit: true, everyMs };
+}
+
+/** In milliseconds. */
+export function parseTimeout(text: string): number {
+  const value = milliseconds(text);
+  if (!(value > 0)) throw new InvalidArgumentError('Expected a time such as 500ms, 30s or 2min.');
+  return value;
+}
+
+/** NaN: not a time. */
+function milliseconds(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)\s*([a-zµ]+)$/i.exec(text.trim());
+  const unit = match === null ? undefined : timeUnits[match[2].toLowerCase()];
+  return match === null || unit === undefined ? Number.NaN : (Number(match[1]) * unit) / 1e6;
+}
+
 export function parseMoment(text: string): Moment['name'] {
   if (text === 'before-teardown' || text === 'at-end') return text;
   throw new InvalidArgumentError('Expected before-teardown or at-end.');

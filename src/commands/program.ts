@@ -4,6 +4,7 @@ import { ExitCode } from '../errors.js';
 import { findSymbols } from '../native/index.js';
 import { readTraceFile } from '../record/index.js';
 import { blocks } from './blocks.js';
+import { checkpoint } from './checkpoint.js';
 import { parseWith, quietCommander } from './commander-errors.js';
 import type { TraceCommand } from './context.js';
 import { nameData } from './data-names.js';
@@ -19,6 +20,7 @@ import {
   parseNumber,
   parsePercent,
   parseSizeRange,
+  parseTimeout,
 } from './parse-options.js';
 import { retainersIn } from './retainers.js';
 import { type SitesOptions, siteSorts, sites } from './sites.js';
@@ -55,6 +57,14 @@ export async function memprofProgram(
         await writeLines(process.stdout, run(command, options));
       });
 
+  quietCommander(program.command('checkpoint'))
+    .description('take a checkpoint of a running program: who holds what now, and what is lost')
+    .argument('<pid>', 'a Node.js process that memprof-run started', parseCount)
+    .option('--timeout <time>', 'how long to wait for it', parseTimeout, 10_000)
+    .helpOption('-h, --help', 'print this help')
+    .action((pid: number, { timeout }: { timeout: number }) =>
+      writeLines(process.stdout, checkpoint(pid, timeout)),
+    );
   on('summary', 'totals, packages, calls and losses of one process', summary).option(
     '--json',
     'as JSON (memprof.summary/1)',

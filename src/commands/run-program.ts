@@ -3,7 +3,7 @@ import { Command, Option } from 'commander';
 import { ExitCode, MemprofError } from '../errors.js';
 import { endLike } from '../record/launch-end.js';
 import { parseWith, quietCommander } from './commander-errors.js';
-import { parseDepth } from './parse-options.js';
+import { type CheckpointTimes, parseCheckpointTimes, parseDepth } from './parse-options.js';
 import { ownVersion } from './version.js';
 
 /** Resolves with the exit status; when a signal ended the program, the same signal ends us instead. */
@@ -32,6 +32,18 @@ export async function memprofRunProgram(argv: readonly string[]): Promise<number
       '--exact-lines',
       "JavaScript frames always show the call's own line: turns off the compilers of V8\nthat keep none (Sparkplug, Maglev, inlining) and code caches; the program is slower",
     )
+    .addOption(
+      new Option(
+        '--checkpoint <when>',
+        'find out who holds what and what is lost: at the end (exit), never (none),\nor every so often and at the end (30s)',
+      )
+        .argParser(parseCheckpointTimes)
+        .default({ atExit: true, everyMs: null }, 'exit'),
+    )
+    .option(
+      '--retainers',
+      "with each checkpoint a snapshot of V8's heap, for the path to each owner;\nthe program stands still meanwhile",
+    )
     .option('-q, --quiet', 'no report at the end')
     .version(ownVersion(), '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
@@ -53,6 +65,8 @@ The program's own exit status is passed on. Statuses of memprof-run itself:
           events: 'full' | 'none';
           depth: number;
           exactLines?: boolean;
+          checkpoint: CheckpointTimes;
+          retainers?: boolean;
           quiet?: boolean;
         },
       ) => {

@@ -14,7 +14,9 @@ import {
 } from '../record/launch.js';
 import { startSession } from '../record/session.js';
 import { BlockClassifier } from '../symbols/block-classifier.js';
+import type { CheckpointTimes } from './parse-options.js';
 import { giveRootItsName } from './root-name.js';
+import { askEvery, checkpointBefore, checkpointFlags } from './run-checkpoints.js';
 import type { ExitReport } from './run-report.js';
 import { traceNames } from './trace-names.js';
 
@@ -25,6 +27,8 @@ export interface RunOptions {
   quiet?: boolean;
   depth: number;
   exactLines?: boolean;
+  checkpoint: CheckpointTimes;
+  retainers?: boolean;
 }
 
 export async function run(
@@ -42,6 +46,7 @@ export async function run(
     events: options.events,
     maxFrames: options.depth,
     overwrite: options.force === true,
+    sessionFlags: checkpointFlags(options.checkpoint, options.retainers === true),
     tracePathFor: (traced) => names.pathFor(traced),
     classesFor: ({ stacks, modules, isNode }) => new BlockClassifier(stacks, modules, isNode),
   });
@@ -57,7 +62,9 @@ export async function run(
         ...(options.exactLines === true ? exactLinesEnvironment : {}),
       },
     });
-    const program = spawnProgram(command, environment, descriptors);
+    const program = spawnProgram(command, environment, descriptors, (signal) =>
+      checkpointBefore(signal, session, options.checkpoint),
+    );
     session.rootPid = program.pid ?? null;
     await program.started;
     // Loaded while the program runs.
@@ -65,7 +72,9 @@ export async function run(
       const { ExitReport } = await import('./run-report.js');
       report = new ExitReport(stderr);
     }
+    const stopAsking = askEvery(options.checkpoint.everyMs, session);
     end = await program.ended;
+    stopAsking();
     // From here on a signal is for us: the program is gone, and a second Ctrl-C ends the report.
     program.stopForwarding();
   } catch (error) {

@@ -81,6 +81,7 @@ interface Native {
   mapMemory(sizeBytes: number): ArrayBuffer;
   unmap(buffer: ArrayBuffer): void;
   reserveFile(path: string, sizeBytes: number): void;
+  wakeWord(path: string, offset: number): number;
   fence(clockBase: bigint): number;
   membarrier(): void;
   clockPair(): ClockPair;
@@ -141,6 +142,9 @@ export const unmap = (buffer: ArrayBuffer): void => binding().unmap(buffer);
 /** Creates a new file (0600) with every page reserved. Throws an error with an errno `code`. */
 export const reserveFile = (path: string, sizeBytes: number): void =>
   binding().reserveFile(path, sizeBytes);
+
+/** Wakes who waits (futex) on the 32-bit word at `offset` of a shared file; returns how many did. */
+export const wakeWord = (path: string, offset: number): number => binding().wakeWord(path, offset);
 
 /** Ticks since clockBase (lfence; rdtsc), and after that a memory barrier on all traced threads. */
 export const fence = (clockBase: bigint): number => binding().fence(clockBase);

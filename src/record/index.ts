@@ -3,6 +3,7 @@
 //
 // Must not import: commands/, report/, symbols/.
 export { nativeCodec, readHeapSnapshot, readTraceEvents, readTraceFile } from './codec.js';
+export { type DemandAnswer, demandCheckpoint, headerOfProcess } from './demand.js';
 export type { RootStatus } from './ended.js';
 export * from './launch.js';
 export type { ProcessSummary, RecordedProcess } from './recorded.js';

@@ -32,14 +32,16 @@ export interface RunningProgram {
 const terminalSignals = ['SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGWINCH'] as const;
 const otherSignals = ['SIGTERM', 'SIGUSR1', 'SIGUSR2'] as const;
 
+/** beforeSignal: what is done, in bounded time, before a signal that may end the program is passed on. */
 export function spawnProgram(
   command: Command,
   environment: NodeJS.ProcessEnv,
   stdio: InheritedDescriptors,
+  beforeSignal: (signal: NodeJS.Signals) => Promise<void> = () => Promise.resolve(),
 ): RunningProgram {
   // Before the program is there: a busy machine may run it for a while before it runs us again, and a
   // signal that came then would end us and leave it alone.
-  const forwarding = forwardSignals();
+  const forwarding = forwardSignals(beforeSignal);
   const { stopForwarding } = forwarding;
   let child: ChildProcess;
   try {
@@ -90,13 +92,27 @@ interface Forwarding {
   stopForwarding(): void;
 }
 
-function forwardSignals(): Forwarding {
+const endingSignals: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+
+function forwardSignals(beforeSignal: (signal: NodeJS.Signals) => Promise<void>): Forwarding {
   const startedWithTerminal = terminalOf() !== 0;
   let child: ChildProcess | null = null;
   const early: NodeJS.Signals[] = [];
+  let isEnding = false;
   const pass = (signal: NodeJS.Signals) => {
-    if (child === null) early.push(signal);
-    else child.kill(signal);
+    const target = child;
+    if (target === null) {
+      early.push(signal);
+    } else if (isEnding || !endingSignals.includes(signal)) {
+      // A second one does not wait: whoever sends it is in a hurry.
+      target.kill(signal);
+    } else {
+      isEnding = true;
+      beforeSignal(signal).finally(() => {
+        isEnding = false;
+        target.kill(signal);
+      });
+    }
   };
   const handlers: [NodeJS.Signals, () => void][] = [];
   const on = (signal: NodeJS.Signals, handler: () => void) => {

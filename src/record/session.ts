@@ -69,6 +69,13 @@ export class Session {
     this.loop.catch(() => this.letGo());
   }
 
+  /** The headers of the processes that are being recorded now; the program's own alone, or all. */
+  headerPaths(which: 'root' | 'all'): string[] {
+    return this.recorders
+      .filter(({ pid, wasReplaced }) => !wasReplaced && (which === 'all' || pid === this.rootPid))
+      .map(({ pid, generation }) => join(this.folder, `p${pid}.${generation}`));
+  }
+
   /** Leaves the rings alone for a while: what a busy machine does to a reader. */
   pauseForTest(ms: number): void {
     this.pausedUntilMs = performance.now() + ms;

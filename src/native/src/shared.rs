@@ -143,6 +143,21 @@ fn file_size(file: &File, doing: &str) -> Outcome<usize> {
         .map_err(|_| Failure::new("EFBIG", format!("{doing}: too large")))
 }
 
+/// Wakes everybody who waits on the 32-bit word at `offset` of a shared file; how many there were.
+pub fn wake_word(path: &str, offset: usize) -> Outcome<u32> {
+    let doing = format!("cannot wake a word of {path}");
+    let mapping = Mapping::open(path)?;
+    if offset % 4 != 0 || offset >= mapping.size_bytes() || mapping.size_bytes() - offset < 4 {
+        return Err(Failure::from_errno(doing, libc::EINVAL));
+    }
+    // SAFETY: the word lies in the mapping, and a shared futex is known by its file and place.
+    let woken = unsafe {
+        let word = mapping.address().add(offset);
+        libc::syscall(libc::SYS_futex, word, libc::FUTEX_WAKE, i32::MAX, 0usize, 0usize, 0)
+    };
+    u32::try_from(woken).map_err(|_| Failure::last_errno(doing))
+}
+
 /// Creates `path` (which must not exist) with all of its pages reserved, so that no later write
 /// to a mapping of it can end in SIGBUS. Leaves no file behind when there is no room.
 pub fn reserve_file(path: &str, size_bytes: u64) -> Outcome<()> {

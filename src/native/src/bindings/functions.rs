@@ -13,6 +13,11 @@ pub fn reserve_file(path: String, size_bytes: f64) -> Result<(), Thrown> {
 }
 
 #[napi]
+pub fn wake_word(path: String, offset: u32) -> Result<u32, Thrown> {
+    shared::wake_word(&path, offset as usize).map_err(thrown)
+}
+
+#[napi]
 pub fn fence(clock_base: BigInt) -> Result<f64, Thrown> {
     let (_, base, _) = clock_base.get_u64();
     clock::fence(base).map_err(thrown)
