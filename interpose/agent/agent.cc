@@ -53,7 +53,9 @@ class ExitWatch {
  public:
   // environment: whose checkpoint is to be taken at the end; nullptr: none is.
   ExitWatch(Napi::Env env, MarkFunction markFunction, memprof::Environment* environment)
-      : mark_(markFunction), environment_(environment), process_(keep(env.Global().Get("process").As<Napi::Object>())) {
+      : mark_(markFunction),
+        environment_(environment),
+        process_(keep(env.Global().Get("process").As<Napi::Object>())) {
     Napi::Object process = process_.Value();
     Napi::Object descriptor = own_descriptor(env, process, "_exiting");
     Napi::Value exitingSetter = descriptor.Get("set");

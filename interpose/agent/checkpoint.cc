@@ -79,8 +79,7 @@ void gather(const Environment& self, bool isEnd, const char* snapshotPath, Part*
   if (mayFinalize) part->uncollectedCount = drain_finalizers();
   uint64_t collected = monotonic_ns();
   bool hasIds = snapshotPath != nullptr && write_heap_snapshot(shared.v8, snapshotPath);
-  part->isFound = shared.canFindOwners &&
-                  find_owners(self, hasIds, &part->owners);
+  part->isFound = shared.canFindOwners && find_owners(self, hasIds, &part->owners);
   uint64_t found = monotonic_ns();
   if (mayFinalize) part->uncollectedCount = drain_finalizers();
   part->ownersNs = found - collected;
@@ -169,9 +168,9 @@ bool hear_others(Requests* requests, Part* sum) {
   return areAll;
 }
 
-uint32_t hand_over(const Part& sum, uint32_t reason, uint32_t ownerState) {
-  auto checkpoint = reinterpret_cast<uint32_t (*)(const MpCheckpointRequest*)>(dlsym(RTLD_DEFAULT, "memprof_checkpoint"));
-  if (checkpoint == nullptr) return 0;
+using CheckpointFunction = uint32_t (*)(const MpCheckpointRequest*);
+
+uint32_t hand_over(CheckpointFunction checkpoint, const Part& sum, uint32_t reason, uint32_t ownerState) {
   MpCheckpointRequest request{};
   request.structBytes = sizeof(request);
   request.reason = reason;
@@ -191,7 +190,8 @@ uint32_t hand_over(const Part& sum, uint32_t reason, uint32_t ownerState) {
 
 bool snapshot_path(char* path, size_t capacity) {
   constexpr char kEnding[] = ".heapsnapshot";
-  auto next = reinterpret_cast<size_t (*)(char*, size_t)>(dlsym(RTLD_DEFAULT, "memprof_next_checkpoint_path"));
+  auto next =
+      reinterpret_cast<size_t (*)(char*, size_t)>(dlsym(RTLD_DEFAULT, "memprof_next_checkpoint_path"));
   if (next == nullptr) return false;
   size_t bytes = next(path, capacity - sizeof(kEnding));
   if (bytes == 0) return false;
@@ -202,6 +202,8 @@ bool snapshot_path(char* path, size_t capacity) {
 }  // namespace
 
 uint32_t take_checkpoint(Environment* self, uint32_t reason) {
+  auto checkpoint = reinterpret_cast<CheckpointFunction>(dlsym(RTLD_DEFAULT, "memprof_checkpoint"));
+  if (checkpoint == nullptr) return 0;
   static std::atomic<bool> isTaking{false};
   if (isTaking.exchange(true)) return 0;
   char path[PATH_MAX];
@@ -215,7 +217,7 @@ uint32_t take_checkpoint(Environment* self, uint32_t reason) {
     gather(*self, isEnd, withSnapshot ? path : nullptr, &sum);
     bool areAll = hear_others(&requests, &sum) && !sum.owners.isCut;
     uint32_t state = !sum.isFound ? MP_OWNERS_FAILED : areAll ? MP_OWNERS_COMPLETE : MP_OWNERS_PARTIAL;
-    number = hand_over(sum, reason, state);
+    number = hand_over(checkpoint, sum, reason, state);
   }
   if (number == 0 && withSnapshot) unlink(path);
   isTaking.store(false);

@@ -88,7 +88,8 @@ void* wait_for_demands(void*) {
     // One that is under way answers this one, too.
     if (mine.isPending.exchange(true)) continue;
     uint32_t ticket = main_environment();
-    if (ticket == 0 || !call_in(ticket, take_wanted, reinterpret_cast<void*>(static_cast<uintptr_t>(ticket)))) {
+    if (ticket == 0 ||
+        !call_in(ticket, take_wanted, reinterpret_cast<void*>(static_cast<uintptr_t>(ticket)))) {
       mine.isPending.store(false);
       serve(wanted);
     }
@@ -98,7 +99,8 @@ void* wait_for_demands(void*) {
 
 // The process's header, as the reader sees it: "<session>/p<pid>.<gen>".
 ProcessHeader* map_header() {
-  auto next = reinterpret_cast<size_t (*)(char*, size_t)>(dlsym(RTLD_DEFAULT, "memprof_next_checkpoint_path"));
+  auto next =
+      reinterpret_cast<size_t (*)(char*, size_t)>(dlsym(RTLD_DEFAULT, "memprof_next_checkpoint_path"));
   char path[PATH_MAX];
   if (next == nullptr || next(path, sizeof(path)) == 0) return nullptr;
   char* ending = strrchr(path, '.');
@@ -106,7 +108,8 @@ ProcessHeader* map_header() {
   *ending = '\0';
   int fd = open(path, O_RDWR | O_CLOEXEC);
   if (fd < 0) return nullptr;
-  long address = syscall(SYS_mmap, nullptr, static_cast<size_t>(MP_PAGE), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0L);
+  long address =
+      syscall(SYS_mmap, nullptr, static_cast<size_t>(MP_PAGE), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0L);
   close(fd);
   if (address == -1) return nullptr;
   ProcessHeader* header = reinterpret_cast<ProcessHeader*>(address);
@@ -130,7 +133,8 @@ void watch_for_demands() {
   sigfillset(&every);
   pthread_sigmask(SIG_SETMASK, &every, &before);
   pthread_t thread;
-  if (pthread_create(&thread, &attributes, wait_for_demands, nullptr) == 0) pthread_setname_np(thread, "memprof");
+  if (pthread_create(&thread, &attributes, wait_for_demands, nullptr) == 0)
+    pthread_setname_np(thread, "memprof");
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   pthread_attr_destroy(&attributes);
 }

@@ -370,7 +370,9 @@ class Meanings {
   }
 
  private:
-  static bool plausible(uintptr_t address) { return address >= 65536 && (address & 7) == 0 && address >> 47 == 0; }
+  static bool plausible(uintptr_t address) {
+    return address >= 65536 && (address & 7) == 0 && address >> 47 == 0;
+  }
 
   const Layout::Reference* reference_of(size_t i) const {
     for (int k = 0; k < layout_.referenceCount; k++) {
@@ -426,7 +428,8 @@ void append(Search& search, const Layout& layout, Pages<uint32_t>& names, uint32
     uint32_t* views = found.buffer == 0 ? nullptr : search.viewClasses.find(found.buffer);
     if (views != nullptr && *views < names.count()) {
       bool isNew;
-      uint32_t* joined = bufferNames.insert((static_cast<uint64_t>(name) << 32 | names[*views]) + 1, name, &isNew);
+      uint32_t* joined =
+          bufferNames.insert((static_cast<uint64_t>(name) << 32 | names[*views]) + 1, name, &isNew);
       if (isNew) *joined = buffer_class(name, names[*views], list);
       if (joined != nullptr) name = *joined;
     }

@@ -7,7 +7,8 @@ export async function* checkpoint(pid: number, timeoutMs: number): AsyncIterable
 }
 
 function answerText(pid: number, { isHeard, isServed, number, waitedMs }: DemandAnswer): string {
-  const waited = waitedMs < 1000 ? `${Math.round(waitedMs)} ms` : `${(waitedMs / 1000).toFixed(1)} s`;
+  const waited =
+    waitedMs < 1000 ? `${Math.round(waitedMs)} ms` : `${(waitedMs / 1000).toFixed(1)} s`;
   if (number !== null) return `checkpoint ${number} of process ${pid} taken, after ${waited}`;
   if (!isHeard)
     throw new MemprofError(

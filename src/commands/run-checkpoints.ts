@@ -45,4 +45,3 @@ export function askEvery(everyMs: number | null, session: Session): () => void {
   }, everyMs);
   return () => clearInterval(timer);
 }
-

@@ -1,7 +1,7 @@
 // Compiles the small native parts of the tests with the system's compiler; a result is used again as
 // long as it is newer than its sources.
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, renameSync, statSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { packageRoot } from '../../../src/paths.js';
@@ -80,13 +80,18 @@ export function walkAddon(): string {
   );
 }
 
+const agentFiles = (extension: string): string[] =>
+  readdirSync(join(packageRoot, 'interpose', 'agent'))
+    .filter((name) => name.endsWith(extension))
+    .map((name) => join(packageRoot, 'interpose', 'agent', name));
+
 /** A folder laid out like the package, with the agent and its addon built from source. */
 export function agentPackage(): string {
   const folder = join(cacheFolder, 'agent', 'package');
   build(
     join(folder, 'build', 'Release', 'memprof_agent.node'),
-    inInterpose('agent/agent.cc'),
-    inInterpose('wire.h'),
+    agentFiles('.cc'),
+    [...agentFiles('.h'), ...inInterpose('wire.h', 'scan/request.h')],
     [
       '-DNAPI_VERSION=8',
       '-DNAPI_DISABLE_CPP_EXCEPTIONS',
@@ -103,5 +108,10 @@ export function agentPackage(): string {
 
 /** To be preloaded in the shim's place: see native/fake_shim.cc. */
 export function fakeShim(): string {
-  return build(join(cacheFolder, 'agent', 'fake_shim.so'), [inTest('fake_shim.cc')], [], []);
+  return build(
+    join(cacheFolder, 'agent', 'fake_shim.so'),
+    [inTest('fake_shim.cc')],
+    inInterpose('wire.h', 'scan/request.h'),
+    [],
+  );
 }
