@@ -13,6 +13,17 @@
 namespace mp::unwind {
 namespace {
 
+// The row of this return address, if the cache has one: else of another.
+MP_INLINE CachedRow* row_of(Buffers& buffers, uintptr_t pc) {
+  CachedRow* set = set_of(buffers, pc);
+  return set[0].key == pc ? &set[0] : &set[1];
+}
+
+bool is_after_call(Buffers& buffers, uintptr_t pc) {
+  const CachedRow* row = row_of(buffers, pc);
+  return row->key == pc && (row->row.flags & kAfterCall) != 0;
+}
+
 MP_INLINE uint32_t joined(Walker& walker, uint32_t first, const uintptr_t* rbpSlot, uint32_t freshCount) {
   Buffers& buffers = *walker.buffers;
   walker.reusedCount += MP_MAX_FRAMES - first;
@@ -41,10 +52,8 @@ MP_INLINE uint32_t walk(Walker& walker, Entry entry) {
     return walk_on(walker, Begun{Registers{pc, sp, rbp, false}, 0, nullptr, false});
   while (count != maxFrames) {
     while (first < MP_MAX_FRAMES && buffers.kept[first].sp < sp) ++first;
-    CachedRow* set = set_of(buffers, pc);
-    CachedRow* row = set[0].key == pc ? &set[0] : &set[1];
     // The kept stack may have come to this frame by rows: what a recovered one led to is tested anew.
-    if (MP_UNLIKELY(byReading) && (row->key != pc || (row->row.flags & kAfterCall) == 0)) break;
+    if (MP_UNLIKELY(byReading) && !is_after_call(buffers, pc)) break;
     if (MP_LIKELY(first < MP_MAX_FRAMES) && is_at(buffers.kept[first], sp, pc, rbp)) {
       if (MP_UNLIKELY(MP_MAX_FRAMES - first + count > maxFrames)) break;
       if (verified || MP_LIKELY(holds(buffers, first))) return joined(walker, first, rbpSlot, count);
@@ -52,6 +61,7 @@ MP_INLINE uint32_t walk(Walker& walker, Entry entry) {
       verified = true;
       buffers.first = first;
     }
+    CachedRow* row = row_of(buffers, pc);
     Fresh& fresh = buffers.fresh[count];
     fresh.sp = sp;
     fresh.pc = pc;
