@@ -110,7 +110,7 @@ export function* renderLeaks(
     for (const site of sites.slice(limit)) addAmounts(rest, site.live);
     yield '';
     yield style.faint(
-      `${formatCount(sites.length - limit)} more sites: ${amountText(rest)} (--limit all)`,
+      `${formatCount(sites.length - limit)} more ${sites.length - limit === 1 ? 'site' : 'sites'}: ${amountText(rest)} (--limit all)`,
     );
   }
 }
@@ -209,7 +209,7 @@ function sumLines(report: LeakReport, { columns, style, all }: LeaksDrawing): st
 function runtimeNote(report: LeakReport, all: boolean): string {
   const lost: Amount = { blockCount: 0, sizeBytes: 0 };
   for (const [verdict, amount] of report.runtime) if (isLeak(verdict)) addAmounts(lost, amount);
-  return `${lost.blockCount === 0 ? 'nothing' : amountText(lost)} of it lost${all ? '' : ' (--all)'}`;
+  return `${lost.blockCount === 0 ? 'nothing' : formatBytes(lost.sizeBytes)} of it lost${all ? '' : ' (--all)'}`;
 }
 
 function* siteLines(
@@ -250,6 +250,8 @@ function remarks(
     found.push(`still pointed to by ${rootText(root, checkpoint.detail, model, names, context)}`);
   if (owner === null && root !== null && isHeldVerdict(verdict) && checkpoint.detail !== null)
     found.push(`held by ${rootText(root, checkpoint.detail, model, names, context)}`);
+  if (site.indirectCount > 0)
+    found.push(`${formatCount(site.indirectCount)} of them only pointed to by other lost blocks`);
   if (behind.blockCount > 0) found.push(`and behind it ${amountText(behind)}`);
   if (growth !== null)
     found.push(

@@ -24,6 +24,8 @@ export interface LeakSite {
   live: Amount;
   /** Lost with these blocks, behind them. They are counted under their own verdict, too. */
   behind: Amount;
+  /** Of the live ones: those to which lost blocks point, so that they are lost-indirect by the scan. */
+  indirectCount: number;
   owner: LeakOwner | null;
   /** What holds most of the site's bytes, where native code or nobody that is known does. */
   root: PathRoot | null;
@@ -148,11 +150,25 @@ class Sites {
     this.isLeftOut = isLeftOut;
   }
 
+  /** The site of blocks that are lost from there, if any are. */
+  lostAt(stackId: StackId): LeakSite | undefined {
+    if (this.isLeftOut(stackId)) return undefined;
+    return this.byKey.get(siteKey(this.keyOf(stackId), 'lost', null));
+  }
+
+  private keyOf(stackId: StackId): string {
+    let key = this.keys.get(stackId);
+    if (key === undefined) {
+      key = this.groups.keyOf(this.symbols.stack(stackId));
+      this.keys.set(stackId, key);
+    }
+    return key;
+  }
+
   of(stackId: StackId, verdict: Verdict, owner: LeakOwner | null): LeakSite {
     const stack = this.symbols.stack(stackId);
-    let key = this.keys.get(stackId);
-    if (key === undefined) this.keys.set(stackId, (key = this.groups.keyOf(stack)));
-    const full = `${verdict}\0${owner?.className ?? '\0'}\0${owner?.lastSeen ?? ''}\0${key}`;
+    const key = this.keyOf(stackId);
+    const full = siteKey(key, verdict, owner);
     let site = this.byKey.get(full);
     if (site === undefined) {
       site = {
@@ -160,6 +176,7 @@ class Sites {
         verdict,
         live: { blockCount: 0, sizeBytes: 0 },
         behind: { blockCount: 0, sizeBytes: 0 },
+        indirectCount: 0,
         owner,
         root: null,
         growth: null,
@@ -180,18 +197,37 @@ class Sites {
   }
 }
 
+function siteKey(key: string, verdict: Verdict, owner: LeakOwner | null): string {
+  return `${verdict}\0${owner?.className ?? '\0'}\0${owner?.lastSeen ?? ''}\0${key}`;
+}
+
 function addBlocks(sites: Sites, detail: CheckpointDetail, foldIndirect: boolean): void {
   const { live, verdict } = detail;
   const leaders = leadersOf(detail);
   const ownerOf = owners(detail);
   const siteOf = (row: number) =>
     sites.of(live.stackId[row] as StackId, verdict[row], ownerOf(row));
+  if (foldIndirect) {
+    for (let row = 0; row < live.count; row++)
+      if (verdict[row] === 'lost' && !sites.isLeftOut(live.stackId[row] as StackId)) siteOf(row);
+  }
   for (let row = 0; row < live.count; row++) {
     const amount = { blockCount: 1, sizeBytes: live.sizeBytes[row] };
     const leader = leaders[row];
     // A block that hangs from one that Node lost is nobody else's to find.
     const isBehind =
       verdict[row] === 'lost-indirect' && leader >= 0 && sites.isUsersStack(live.stackId[leader]);
+    // Of blocks that one place lost, some point at others by chance: a list, or what lay there before.
+    const own =
+      foldIndirect && verdict[row] === 'lost-indirect'
+        ? sites.lostAt(live.stackId[row] as StackId)
+        : undefined;
+    if (own !== undefined) {
+      addAmounts(own.live, amount);
+      own.indirectCount++;
+      own.rows.push(row);
+      continue;
+    }
     if (isBehind) addAmounts(siteOf(leader).behind, amount);
     if ((isBehind && foldIndirect) || sites.isLeftOut(live.stackId[row] as StackId)) continue;
     const site = siteOf(row);

@@ -189,7 +189,7 @@ test('leaks lists what to act on, and with --all everything that was live', asyn
 
 test("the sums of leaks are the live total, Node's own in one line", async (t) => {
   const text = await textOf(leaks(shopCommand(), defaults));
-  t.regex(text, /Node's own +1\.0 KiB +2 +24 B in 1 block of it lost/);
+  t.regex(text, /Node's own +1\.0 KiB +2 +24 B of it lost/);
   t.regex(text, /total +5\.7 KiB +12/);
   t.false(text.includes("Node's runtime"));
   const all = await textOf(leaks(shopCommand(), { ...defaults, all: true }));
