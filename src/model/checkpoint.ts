@@ -47,6 +47,15 @@ export const ResourceKind = {
   asyncContext: 16,
 } as const;
 
+/** Kinds of resources that stand for a JavaScript object which holds native data. */
+export const objectResources: ReadonlySet<number> = new Set([
+  ResourceKind.wrap,
+  ResourceKind.external,
+  ResourceKind.externalBuffer,
+  ResourceKind.externalArraybuffer,
+  ResourceKind.finalizer,
+]);
+
 export type Verdict =
   | 'lost' // nothing points to it
   | 'lost-indirect' // only lost blocks point to it

@@ -21,7 +21,14 @@
 export { BlockIndex } from './block-index.js';
 export { findRoots, type Roots } from './chains.js';
 export { type BlockGrowth, growthOf, type StackVerdict } from './growth.js';
-export { BlockFlag, type EndedResources, type JudgeInput, type Judgement, judge } from './judge.js';
+export {
+  BlockFlag,
+  type EndedResources,
+  flagsForScan,
+  type JudgeInput,
+  type Judgement,
+  judge,
+} from './judge.js';
 export { leadersOf } from './leaders.js';
 export { OwnerMemory } from './owner-memory.js';
 export { type BlockPath, type PathFrame, type PathHop, type PathRoot, pathOf } from './paths.js';

@@ -9,6 +9,7 @@ import {
   type LiveSet,
   OwnerHold,
   type OwnerTable,
+  objectResources,
   Reach,
   type Reachability,
   ResourceKind,
@@ -62,14 +63,6 @@ interface Gone {
   isCertain: boolean;
 }
 
-/** Resources that stand for a JavaScript object which holds native data. */
-const ofObjects: ReadonlySet<number> = new Set([
-  ResourceKind.wrap,
-  ResourceKind.external,
-  ResourceKind.externalBuffer,
-  ResourceKind.externalArraybuffer,
-  ResourceKind.finalizer,
-]);
 /** Holds by a pointer to an object, which may be a base class inside of the block. */
 const mayPointInside: ReadonlySet<number> = new Set([OwnerHold.wrap, OwnerHold.internalField]);
 /** Memory that JavaScript itself asked for: its object holds it, whoever called malloc. */
@@ -178,7 +171,7 @@ class Judge {
     const { live } = this.input;
     for (let at = 0; at < resources.count; at++) {
       const kind = resources.kind[at];
-      if (!ofObjects.has(kind)) continue;
+      if (!objectResources.has(kind)) continue;
       const row = this.blockHeld(resources.data[at], kind === ResourceKind.wrap);
       if (row < 0 || this.directOwner[row] >= 0 || this.isRuntime(row)) continue;
       // Younger than the resource: another block, at the address of the one that it had.
@@ -350,4 +343,19 @@ function classesOf(owners: OwnerTable, live: LiveSet, ownerRow: Int32Array): Che
   return [...classes.values()].sort(
     (a, b) => b.sizeBytes - a.sizeBytes || (a.className < b.className ? -1 : 1),
   );
+}
+
+/**
+ * What the scanner should take for Node's own: not the handles that Node-API made for addons, for through these
+ * an addon's objects hold their data.
+ */
+export function flagsForScan(
+  live: LiveSet,
+  flags: Uint8Array,
+  outstanding: ResourceTable | undefined,
+): Uint8Array {
+  if (outstanding === undefined || outstanding.count === 0) return flags;
+  const handles = new Set(outstanding.handle);
+  handles.delete(0);
+  return flags.map((flag, row) => (handles.has(live.address[row]) ? 0 : flag));
 }
