@@ -1,5 +1,11 @@
 // What a checkpoint says, site by site: blocks of one stack with one verdict and one class of owner. Pure.
-import type { Checkpoint, CheckpointDetail, StackId, Verdict } from '../model/index.js';
+import {
+  type Checkpoint,
+  type CheckpointDetail,
+  Reach,
+  type StackId,
+  type Verdict,
+} from '../model/index.js';
 import type { NamedStack, SymbolizedStacks } from '../symbols/index.js';
 import {
   type BlockGrowth,
@@ -100,26 +106,37 @@ export function collectLeaks(
   const isLeftOut = (stackId: StackId) =>
     options.usersOnly === true && !isUsers(symbols.owner(stackId));
   const sites = new Sites(symbols, groups, isLeftOut);
-  if (checkpoint.detail === null) {
+  const { detail } = checkpoint;
+  if (detail === null) {
     for (const tally of checkpoint.tallies)
       if (!isLeftOut(tally.stackId))
         addAmounts(sites.of(tally.stackId, tally.verdict, null).live, tally);
   } else {
-    addBlocks(sites, checkpoint.detail, options.foldIndirect);
+    addBlocks(sites, detail, options.foldIndirect);
   }
-  const growth = growthOf(upTo, ({ stackId, verdict }) =>
-    isHeld(verdict) && symbols.has(stackId) && !isLeftOut(stackId)
-      ? growthKey(groups.keyOf(symbols.stack(stackId)), verdict)
-      : null,
-  );
+  const growth = growthOf(upTo, ({ stackId, verdict }) => {
+    const isTold = symbols.has(stackId) && !isLeftOut(stackId);
+    if (!isTold || !(isHeld(verdict) || verdict === 'runtime')) return null;
+    const held = verdict === 'runtime' ? 'held-by-native' : verdict;
+    return growthKey(groups.keyOf(symbols.stack(stackId)), held);
+  });
   for (const site of sites.all())
     site.growth = growth.get(growthKey(groups.keyOf(site.stack), site.verdict)) ?? null;
   const [users, runtime] = [new Map<Verdict, Amount>(), new Map<Verdict, Amount>()];
-  for (const tally of checkpoint.tallies) {
-    const into = isUsers(symbols.owner(tally.stackId)) ? users : runtime;
-    const sum = into.get(tally.verdict) ?? { blockCount: 0, sizeBytes: 0 };
-    addAmounts(sum, tally);
-    into.set(tally.verdict, sum);
+  const addTo = (stackId: StackId, verdict: Verdict, amount: Amount) => {
+    const into = isUsers(symbols.owner(stackId)) ? users : runtime;
+    const sum = into.get(verdict) ?? { blockCount: 0, sizeBytes: 0 };
+    addAmounts(sum, amount);
+    into.set(verdict, sum);
+  };
+  if (detail === null) {
+    for (const tally of checkpoint.tallies) addTo(tally.stackId, tally.verdict, tally);
+  } else {
+    const { live } = detail;
+    for (let row = 0; row < live.count; row++) {
+      const amount = { blockCount: 1, sizeBytes: live.sizeBytes[row] };
+      addTo(live.stackId[row] as StackId, sites.verdictOf(detail, row), amount);
+    }
   }
   return {
     checkpoint,
@@ -154,6 +171,18 @@ class Sites {
   lostAt(stackId: StackId): LeakSite | undefined {
     if (this.isLeftOut(stackId)) return undefined;
     return this.byKey.get(siteKey(this.keyOf(stackId), 'lost', null));
+  }
+
+  /**
+   * Whose a block is was told to the recorder by modules alone. With names some of Node's turn out to be an
+   * addon's: it called the C++ library's functions that lie in Node.
+   */
+  verdictOf(detail: CheckpointDetail, row: number): Verdict {
+    const verdict = detail.verdict[row];
+    const stackId = detail.live.stackId[row];
+    if (verdict !== 'runtime' || !this.isUsersStack(stackId)) return verdict;
+    const reach = detail.reachability?.reach[row];
+    return reach === Reach.owner || reach === Reach.v8 ? 'held-by-js' : 'held-by-native';
   }
 
   private keyOf(stackId: StackId): string {
@@ -202,7 +231,8 @@ function siteKey(key: string, verdict: Verdict, owner: LeakOwner | null): string
 }
 
 function addBlocks(sites: Sites, detail: CheckpointDetail, foldIndirect: boolean): void {
-  const { live, verdict } = detail;
+  const { live } = detail;
+  const verdict = Array.from(detail.verdict, (_one, row) => sites.verdictOf(detail, row));
   const leaders = leadersOf(detail);
   const ownerOf = owners(detail);
   const siteOf = (row: number) =>

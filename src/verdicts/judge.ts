@@ -172,12 +172,14 @@ class Judge {
     for (let at = 0; at < resources.count; at++) {
       const kind = resources.kind[at];
       if (!objectResources.has(kind)) continue;
+      // Objects with a finalizer alone are not listed among the owners: their absence says nothing.
+      if (isOutstanding && kind === ResourceKind.finalizer) continue;
       const row = this.blockHeld(resources.data[at], kind === ResourceKind.wrap);
       if (row < 0 || this.directOwner[row] >= 0 || this.isRuntime(row)) continue;
       // Younger than the resource: another block, at the address of the one that it had.
       if (live.bornNs[row] > resources.createdNs[at]) continue;
       const known = this.gone.get(row);
-      const className = resources.classNames[resources.classIndex[at]] ?? '';
+      const className = resources.classNames[resources.classIndex[at]] || classOfKind(kind);
       this.gone.set(row, {
         className: known?.className || className,
         lastSeen: known?.lastSeen ?? 0,
@@ -290,6 +292,13 @@ class Judge {
     }
     return tallies;
   }
+}
+
+/** Where nobody noted the class: what these calls make. */
+function classOfKind(kind: number): string {
+  if (kind === ResourceKind.external) return 'External';
+  if (kind === ResourceKind.externalBuffer) return 'Buffer';
+  return kind === ResourceKind.externalArraybuffer ? 'ArrayBuffer' : '';
 }
 
 function plainVerdict(

@@ -224,6 +224,28 @@ test('data of an object that is gone is pending while its finalizer waits, and o
   });
 });
 
+test('an object that only has a finalizer is no owner that is listed, so its absence proves nothing', (t) => {
+  const heap = new Heap('block data 24\nglobal 1 -> data');
+  judged(t, heap, 'data held-by-native', {
+    outstanding: resources([{ kind: ResourceKind.finalizer, data: addressOf(0) }]),
+  });
+});
+
+test('where nobody noted the class, the call that made the object names it', (t) => {
+  const heap = new Heap('block a 24\nblock b 24\nblock c 24\nblock d 24');
+  const kinds = ['external', 'externalBuffer', 'externalArraybuffer', 'wrap'] as const;
+  judged(
+    t,
+    heap,
+    'a orphaned External 0\nb orphaned Buffer 0\nc orphaned ArrayBuffer 0\nd orphaned ? 0',
+    {
+      ended: resources(
+        kinds.map((kind, at) => ({ kind: ResourceKind[kind], data: addressOf(at) })),
+      ),
+    },
+  );
+});
+
 test('an outstanding resource that V8 alone still holds is held: the object may be one that is not listed', (t) => {
   const heap = new Heap('block data 64\nv8 -> data');
   judged(t, heap, 'data held-by-js', {
