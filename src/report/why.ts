@@ -39,8 +39,9 @@ export interface PathGroup {
   amount: Amount;
 }
 
-/** Further hops than these do not tell ways apart: a list of thousands is one way. */
+/** Further sites than these on its way do not tell a block apart, nor does what lies behind so many hops. */
 const toldApartHops = 8;
+const mostHops = 64;
 
 /** Most bytes first. */
 export function groupPaths({ detail }: Explained, rows: readonly number[]): PathGroup[] {
@@ -64,10 +65,15 @@ function shapeOf(detail: CheckpointDetail, row: number, head: Int32Array | null)
   const { live, reachability, owners, ownerRow } = detail;
   const parts: (string | number)[] = [detail.verdict[row]];
   let at = row;
-  for (let hop = 0; hop < toldApartHops && reachability !== null; hop++) {
+  for (
+    let hop = 0;
+    parts.length < toldApartHops && hop < mostHops && reachability !== null;
+    hop++
+  ) {
     const holder = reachability.referrerBlock[at];
     if (holder < 0 || holder >= live.count) break;
-    parts.push(live.stackId[holder], reachability.referrer[at] - live.address[holder]);
+    // Neither how far down a list nor where in an array makes another way.
+    if (parts.at(-1) !== live.stackId[holder]) parts.push(live.stackId[holder]);
     at = holder;
   }
   const top = head === null ? row : head[row];
