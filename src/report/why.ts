@@ -63,7 +63,7 @@ export function groupPaths({ detail }: Explained, rows: readonly number[]): Path
 
 function shapeOf(detail: CheckpointDetail, row: number, head: Int32Array | null): string {
   const { live, reachability, owners, ownerRow } = detail;
-  const parts: (string | number)[] = [detail.verdict[row]];
+  const parts: (string | number)[] = [detail.verdict[row], live.stackId[row]];
   let at = row;
   for (
     let hop = 0;
@@ -79,7 +79,7 @@ function shapeOf(detail: CheckpointDetail, row: number, head: Int32Array | null)
   const top = head === null ? row : head[row];
   const owner = ownerRow[row];
   if (owner >= 0) parts.push(owners.classNames[owners.classIndex[owner]] ?? '');
-  else if (reachability !== null && top >= 0)
+  else if (reachability !== null && top >= 0 && reachability.reach[top] < Reach.lost)
     parts.push(reachability.reach[top], reachability.root[top], isFixed(detail, top));
   return parts.join(' ');
 }
