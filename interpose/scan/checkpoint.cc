@@ -10,6 +10,7 @@
 #include "../text.h"
 #include "fork.h"
 #include "kernel_signal.h"
+#include "left_out.h"
 #include "scanner.h"
 #include "stop.h"
 
@@ -128,8 +129,10 @@ void copy_process(ThreadState* state, CheckpointHeader* header) {
   header->stoppedCount = moment.stop.stoppedCount;
   write_mark(state, header->number);
   uint64_t forkBegin = os::monotonic_ns();
+  if (hasStopped) copy_what_is_left_out();
   long copy =
       hasStopped ? fork_copy(g_desk->scannerStack + kScannerStackBytes, start_scan, &moment) : -ENOMEM;
+  if (hasStopped) leave_out_again();
   uint64_t end = os::monotonic_ns();
   if (hasStopped) release_others(&moment.stop);
   header->forkNs = end - forkBegin;
