@@ -40,7 +40,7 @@ export async function* why(
   const explained = explainedBy(command);
   const { checkpoint, detail } = explained;
   const symbols = await command.nameStacks(model, checkpointStackIds(model.checkpoints ?? []));
-  const groups = groupPaths(explained, rowsAsked(explained, symbols, question));
+  const groups = groupPaths(explained, rowsAsked(explained, symbols, question), symbols);
   const shown = groups.slice(0, options.limit);
   const paths = shown.map(({ row }) => pathOf(detail, row));
   const names = await nameRoots(

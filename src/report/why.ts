@@ -6,7 +6,7 @@ import {
   type StackId,
   type TraceModel,
 } from '../model/index.js';
-import type { SymbolizedStacks } from '../symbols/index.js';
+import type { NamedStack, SymbolizedStacks } from '../symbols/index.js';
 import { typeByStack } from '../types/index.js';
 import { type BlockPath, findRoots, leadersOf, pathOf } from '../verdicts/index.js';
 import { escapeText } from './escape.js';
@@ -44,12 +44,17 @@ const toldApartHops = 8;
 const mostHops = 64;
 
 /** Most bytes first. */
-export function groupPaths({ detail }: Explained, rows: readonly number[]): PathGroup[] {
+export function groupPaths(
+  { detail }: Explained,
+  rows: readonly number[],
+  symbols: SymbolizedStacks,
+): PathGroup[] {
   const { live, reachability } = detail;
-  const roots = reachability === null ? null : findRoots(reachability.referrerBlock);
+  const head = reachability === null ? null : findRoots(reachability.referrerBlock).head;
+  const siteOf = siteNumbers(detail, symbols);
   const groups = new Map<string, PathGroup>();
   for (const row of rows) {
-    const shape = shapeOf(detail, row, roots?.head ?? null);
+    const shape = shapeOf(detail, row, head, siteOf);
     let group = groups.get(shape);
     if (group === undefined)
       groups.set(shape, (group = { row, amount: { blockCount: 0, sizeBytes: 0 } }));
@@ -61,9 +66,31 @@ export function groupPaths({ detail }: Explained, rows: readonly number[]): Path
   );
 }
 
-function shapeOf(detail: CheckpointDetail, row: number, head: Int32Array | null): string {
+/** Equal for blocks whose stacks display equal. */
+function siteNumbers(detail: CheckpointDetail, symbols: SymbolizedStacks): (row: number) => number {
+  const byKey = new Map<NamedStack['key'], number>();
+  const byStack = new Map<number, number>();
+  return (row) => {
+    const stackId = detail.live.stackId[row];
+    let site = byStack.get(stackId);
+    if (site === undefined) {
+      const { key } = symbols.stack(stackId as StackId);
+      site = byKey.get(key) ?? byKey.size;
+      byKey.set(key, site);
+      byStack.set(stackId, site);
+    }
+    return site;
+  };
+}
+
+function shapeOf(
+  detail: CheckpointDetail,
+  row: number,
+  head: Int32Array | null,
+  siteOf: (row: number) => number,
+): string {
   const { live, reachability, owners, ownerRow } = detail;
-  const parts: (string | number)[] = [detail.verdict[row], live.stackId[row]];
+  const parts: (string | number)[] = [detail.verdict[row], siteOf(row)];
   let at = row;
   for (
     let hop = 0;
@@ -73,7 +100,8 @@ function shapeOf(detail: CheckpointDetail, row: number, head: Int32Array | null)
     const holder = reachability.referrerBlock[at];
     if (holder < 0 || holder >= live.count) break;
     // Neither how far down a list nor where in an array makes another way.
-    if (parts.at(-1) !== live.stackId[holder]) parts.push(live.stackId[holder]);
+    const site = siteOf(holder);
+    if (parts.at(-1) !== site || hop === 0) parts.push(site);
     at = holder;
   }
   const top = head === null ? row : head[row];
