@@ -1,7 +1,7 @@
 // memprof-run: starts the program with the recorder preloaded, records while it runs, reports, and ends as it ended.
 import { existsSync } from 'node:fs';
 import { MemprofError } from '../errors.js';
-import { inspectExecutable } from '../native/index.js';
+import { exportedRanges, inspectExecutable } from '../native/index.js';
 import { agentPath, shimPath } from '../paths.js';
 // Past the door of record/ on purpose: what is imported here is loaded before the program starts.
 import {
@@ -48,7 +48,8 @@ export async function run(
     overwrite: options.force === true,
     sessionFlags: checkpointFlags(options.checkpoint, options.retainers === true),
     tracePathFor: (traced) => names.pathFor(traced),
-    classesFor: ({ stacks, modules, isNode }) => new BlockClassifier(stacks, modules, isNode),
+    classesFor: ({ stacks, modules, isNode }) =>
+      new BlockClassifier(stacks, modules, isNode, exportedRanges),
   });
   let end: ProgramEnd;
   let report: ExitReport | null = null;

@@ -103,6 +103,7 @@ interface Native {
     addresses: Float64Array,
   ): Promise<ResolvedData>;
   findSymbols(path: string, wanted: string[]): Promise<boolean[]>;
+  exportedRanges(path: string, prefixes: string[]): Float64Array;
 }
 
 const binaryPath = join(packageRoot, 'src', 'native', 'memprof.node');
@@ -223,3 +224,10 @@ export const resolveData = (
 /** Whether the file defines each symbol; of a word in double quotes, whether it stands among its constants. */
 export const findSymbols = (path: string, wanted: readonly string[]): Promise<boolean[]> =>
   binding().findSymbols(path, [...wanted]);
+
+/**
+ * Functions that the file exports under a (mangled) name with one of these prefixes: starts and ends in
+ * turn, image-relative, ascending, not touching. Empty where the file cannot be read.
+ */
+export const exportedRanges = (path: string, prefixes: readonly string[]): Float64Array =>
+  binding().exportedRanges(path, [...prefixes]);

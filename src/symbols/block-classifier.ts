@@ -1,9 +1,9 @@
 // What the scanner has to know of a block or a mapping, by the modules of its stack alone: whether Node
-// allocated it for itself, whether memprof did, and whether a private allocator mapped it. Function names
-// would say a little more (owners.ts), but they are not known while the program runs.
-// Pure.
+// allocated it for itself, whether memprof did, and whether a private allocator mapped it. Of function names
+// it needs one thing (owners.ts says why): which code of node is the C++ library's that node exports.
+// Pure but for the injected look-up.
 import type { ModuleInfo, StackTable } from '../model/index.js';
-import { isNativeKind } from './addresses.js';
+import { isNativeKind, lookupAddress } from './addresses.js';
 import { baseName, OwnerFinder, type OwnerFrames } from './owners.js';
 
 export interface StackClass {
@@ -15,6 +15,22 @@ export interface StackClass {
   isAllocator: boolean;
 }
 
+/** Starts and ends in turn of what a file exports under mangled names with these prefixes. */
+export type ExportedRanges = (path: string, prefixes: readonly string[]) => Float64Array;
+
+/** std::, __gnu_cxx::, operator new and delete. */
+const cppRuntimePrefixes = [
+  '_ZNSt',
+  '_ZNKSt',
+  '_ZSt',
+  '_ZN9__gnu_cxx',
+  '_ZNK9__gnu_cxx',
+  '_Znw',
+  '_Zna',
+  '_Zdl',
+  '_Zda',
+];
+
 const nobody: StackClass = { isRuntime: false, isOurs: false, isAllocator: false };
 const allocatorName = /(?:jemalloc|mimalloc|tcmalloc)/;
 
@@ -24,11 +40,18 @@ export class BlockClassifier {
   readonly #stacks: () => StackTable;
   readonly #modules: () => readonly ModuleInfo[];
   readonly #finder: OwnerFinder;
+  readonly #cppRuntime: CppRuntime;
   #byId = new Map<number, ModuleInfo>();
 
-  constructor(stacks: () => StackTable, modules: () => readonly ModuleInfo[], isNode: boolean) {
+  constructor(
+    stacks: () => StackTable,
+    modules: () => readonly ModuleInfo[],
+    isNode: boolean,
+    exportedRanges: ExportedRanges,
+  ) {
     this.#stacks = stacks;
     this.#modules = modules;
+    this.#cppRuntime = new CppRuntime(exportedRanges);
     // Whose package it is does not matter here; that it is one does.
     this.#finder = new OwnerFinder(isNode, () => ({ name: '', version: null }));
   }
@@ -48,10 +71,12 @@ export class BlockClassifier {
   }
 
   #find(stackId: number): StackClass {
-    const frames = new ModuleCursor(this.#stacks(), this.#byId, stackId);
+    const frames = new ModuleCursor(this.#stacks(), this.#byId, stackId, this.#cppRuntime);
     const owner = this.#finder.find(frames);
     if (owner === null) return nobody;
-    const leaf = firstModule(this.#stacks(), this.#byId, stackId);
+    const leaf = firstModule(
+      new ModuleCursor(this.#stacks(), this.#byId, stackId, this.#cppRuntime),
+    );
     return {
       isRuntime: owner.kind === 'node',
       isOurs: owner.kind === 'memprof',
@@ -60,12 +85,34 @@ export class BlockClassifier {
   }
 }
 
-function firstModule(
-  stacks: StackTable,
-  modules: ReadonlyMap<number, ModuleInfo>,
-  stackId: number,
-): ModuleInfo | null {
-  const frames = new ModuleCursor(stacks, modules, stackId);
+/** The C++ library's code in each image, asked for once an image. */
+class CppRuntime {
+  readonly #exportedRanges: ExportedRanges;
+  readonly #byPath = new Map<string, Float64Array>();
+
+  constructor(exportedRanges: ExportedRanges) {
+    this.#exportedRanges = exportedRanges;
+  }
+
+  holds(path: string, address: number): boolean {
+    let ranges = this.#byPath.get(path);
+    if (ranges === undefined) {
+      ranges = this.#exportedRanges(path, cppRuntimePrefixes);
+      this.#byPath.set(path, ranges);
+    }
+    let low = 0;
+    let high = ranges.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (ranges[middle]! <= address) low = middle + 1;
+      else high = middle;
+    }
+    // Behind a start and before its end: an odd number of bounds lies below.
+    return low % 2 === 1;
+  }
+}
+
+function firstModule(frames: ModuleCursor): ModuleInfo | null {
   while (frames.next()) {
     if (frames.module !== null && !frames.module.isShim) return frames.module;
   }
@@ -77,18 +124,27 @@ class ModuleCursor implements OwnerFrames {
   module: ModuleInfo | null = null;
   readonly #stacks: StackTable;
   readonly #modules: ReadonlyMap<number, ModuleInfo>;
+  readonly #cppRuntime: CppRuntime;
+  #node = 0;
   #above: number;
 
-  constructor(stacks: StackTable, modules: ReadonlyMap<number, ModuleInfo>, stackId: number) {
+  constructor(
+    stacks: StackTable,
+    modules: ReadonlyMap<number, ModuleInfo>,
+    stackId: number,
+    cppRuntime: CppRuntime,
+  ) {
     this.#stacks = stacks;
     this.#modules = modules;
     this.#above = stackId;
+    this.#cppRuntime = cppRuntime;
   }
 
   next(): boolean {
     const node = this.#above;
     const { count, parent, kind, index } = this.#stacks;
     if (node <= 0 || node >= count) return false;
+    this.#node = node;
     this.#above = parent[node]!;
     this.kind = kind[node]!;
     this.module = isNativeKind(this.kind) ? (this.#modules.get(index[node]!) ?? null) : null;
@@ -96,6 +152,8 @@ class ModuleCursor implements OwnerFrames {
   }
 
   isCppRuntime(): boolean {
-    return false;
+    if (this.module === null) return false;
+    const address = lookupAddress(this.kind, this.#stacks.offset[this.#node]!);
+    return this.#cppRuntime.holds(this.module.path, address);
   }
 }

@@ -7,6 +7,7 @@ use napi_derive::napi;
 use super::symbols::build_id_of;
 use super::Thrown;
 use crate::symbols::data::{has_symbols, DataName, DataSymbols};
+use crate::symbols::exported;
 
 /// Columns: an address each.
 #[napi(object, object_from_js = false)]
@@ -72,4 +73,13 @@ impl Task for SymbolsTask {
 #[napi]
 pub fn find_symbols(path: String, wanted: Vec<String>) -> AsyncTask<SymbolsTask> {
     AsyncTask::new(SymbolsTask { path, wanted })
+}
+
+/// At once: a few milliseconds for node.
+#[napi]
+pub fn exported_ranges(path: String, prefixes: Vec<String>) -> Float64Array {
+    let ranges = exported::exported_ranges(Path::new(&path), &prefixes);
+    let flat: Vec<f64> =
+        ranges.into_iter().flat_map(|(start, end)| [start as f64, end as f64]).collect();
+    flat.into()
 }

@@ -12,7 +12,7 @@ use super::demangle::demangle;
 use super::image::{u32_at, u64_at, Image, Section};
 use super::locate;
 
-const SYMBOL_BYTES: usize = 24;
+pub(super) const SYMBOL_BYTES: usize = 24;
 const LONGEST_NAME_BYTES: usize = 1 << 16;
 /// Constants beyond this are no place where an allocator keeps its messages.
 const LARGEST_CONSTANTS_BYTES: u64 = 64 << 20;
@@ -105,7 +105,7 @@ impl DataSymbols {
     }
 }
 
-fn symbol_table(image: &Image, kind: elf::SectionType) -> Option<(Bytes, Bytes)> {
+pub(super) fn symbol_table(image: &Image, kind: elf::SectionType) -> Option<(Bytes, Bytes)> {
     let section = image.sections.iter().find(|section| section.kind == kind)?;
     let names = image.sections.get(section.link as usize)?;
     Some((image.raw_bytes(section).ok()?, image.raw_bytes(names).ok()?))
@@ -125,7 +125,7 @@ fn parse_object(entry: &[u8], sections: &[Section], table: usize) -> Option<Obje
     Some(Object { start, end, last_end: end, table, name_offset })
 }
 
-fn name_at(names: &[u8], offset: u32) -> Option<&[u8]> {
+pub(super) fn name_at(names: &[u8], offset: u32) -> Option<&[u8]> {
     let rest = names.get(offset as usize..)?;
     let rest = &rest[..rest.len().min(LONGEST_NAME_BYTES)];
     let length = rest.iter().position(|&byte| byte == 0)?;

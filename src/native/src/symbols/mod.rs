@@ -5,6 +5,7 @@ mod bytes;
 pub mod data;
 mod demangle;
 mod dwarf;
+pub mod exported;
 mod guard;
 mod image;
 mod locate;
