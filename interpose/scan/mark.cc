@@ -80,6 +80,23 @@ void Marker::scan_root(uintptr_t low, uintptr_t high, uint32_t reach, uint32_t r
   });
 }
 
+bool Marker::is_next_chunk(uint32_t row, uint64_t word) const {
+  uint64_t start = columns_.address[row];
+  uint64_t size = 0;
+  // The size of the whole chunk, with three flags, stands before the block; the chunk begins 16 bytes before it.
+  return read_word(start - 8, &size) && word == start - 16 + (size & ~uint64_t{7});
+}
+
+void Marker::scan_allocator_root(uintptr_t low, uintptr_t high, uint32_t reach, uint32_t root) {
+  scannedBytes_ += high - low;
+  skippedBytes_ += read_words(low, high, [&](uintptr_t at, uint64_t word) {
+    uint32_t row = index_.find(word);
+    if (MP_LIKELY(row == kNoRow) || !is_unmarked(row) || is_next_chunk(row, word)) return;
+    set(row, word, reach, at, kNoRow, root);
+    push(row);
+  });
+}
+
 void Marker::follow(uint32_t reach) {
   drain([&](uint32_t row, uint64_t word, uintptr_t at, uint32_t holder) {
     if (!is_unmarked(row) || (columns_.flags[holder] & MP_BLOCK_OURS) != 0) return;

@@ -41,6 +41,10 @@ class Marker {
 
   // Words of [low, high) as roots. at: what stands in referrer is the word's address, or 0 for registers.
   void scan_root(uintptr_t low, uintptr_t high, uint32_t reach, uint32_t root, bool isRegister);
+  // The same for glibc's own data, among them lists of chunks. A chunk begins with the last word of the block
+  // before it, so its address would hold that block: where glibc's header says that the next chunk begins, no word
+  // of glibc's counts.
+  void scan_allocator_root(uintptr_t low, uintptr_t high, uint32_t reach, uint32_t root);
   void follow(uint32_t reach);
 
   // The word at `at` holds the C library's table for a thread that ended: it and what it points to are kept for
@@ -69,6 +73,7 @@ class Marker {
     columns_.inside[row] = inside > 0xffffffffu ? 0xffffffffu : static_cast<uint32_t>(inside);
     columns_.root[row] = root;
   }
+  bool is_next_chunk(uint32_t row, uint64_t word) const;
   void push(uint32_t row) { queue_[tail_++] = row; }
   template <typename Visit>
   void each_word(uint32_t row, Visit visit);

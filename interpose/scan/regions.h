@@ -53,7 +53,7 @@ void cut_regions(const Mapping* mappings, size_t mappingCount, const Layer* laye
     const Mapping& mapping = mappings[m];
     if (!mapping.canRead || mapping.backing == Backing::kSpecial || mapping.backing == Backing::kSession)
       continue;
-    if (mapping.isShared && mapping.backing != Backing::kSharedMemory) continue;
+    if (mapping.isShared && mapping.backing == Backing::kFile && !mapping.canWrite) continue;
     const Default fallback = default_of(mapping);
     uintptr_t low = mapping.low;
     while (low < mapping.high) {

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <gnu/libc-version.h>
 
 #include "../modules/modules.h"
 #include "../os/os.h"
@@ -70,6 +71,7 @@ class Search {
   Region* regions_ = nullptr;
   size_t regionCount_ = 0;
   uint64_t sharedBytes_ = 0;
+  uint32_t libcModule_ = 0xffffffffu;
 };
 
 bool Search::prepare() {
@@ -218,7 +220,10 @@ void Search::cut() {
 // Without the blocks in it: what a block holds counts once the block itself is held.
 void Search::scan_part(uintptr_t low, uintptr_t high, const Region& region, uint32_t row) {
   if (!region.holdsBlocks) {
-    marker_.scan_root(low, high, region.reach, row, false);
+    if (region.reach == MP_REACH_GLOBAL && region.id == libcModule_)
+      marker_.scan_allocator_root(low, high, region.reach, row);
+    else
+      marker_.scan_root(low, high, region.reach, row, false);
     return;
   }
   const Columns& columns = sheet_.columns;
@@ -302,6 +307,8 @@ int Search::run() {
   if (!prepare()) return -ENOMEM;
   read_mappings();
   if (mappingCount_ == 0) return -EACCES;
+  const modules::Module* libc = modules::find(reinterpret_cast<uintptr_t>(&gnu_get_libc_version));
+  if (libc != nullptr) libcModule_ = libc->id;
   place_threads();
   place_own_memory();
   place_ranges();
