@@ -12,6 +12,7 @@
 #include "../ring/thread.h"
 #include "frames.h"
 #include "guard.h"
+#include "main_arena.h"
 #include "maps.h"
 #include "mark.h"
 #include "pages.h"
@@ -168,12 +169,17 @@ void Search::place_own_memory() {
     live_.add(moment_.alsoRootLow, moment_.alsoRootHigh, MP_REACH_MAPPING, 0);
     dead_.add(shim->low, shim->high, kNoRoot, 0);
   }
+  // The agent's globals: who asks with owners is the agent, and what it holds it holds for the program.
+  const modules::Module* agent = modules::find(moment_.caller.pc);
+  if (agent != nullptr && moment_.header->ownerState != MP_OWNERS_NONE)
+    dead_.add(agent->low, agent->high, kNoRoot, 0);
   // Blocks that nobody could record lie there too: then all of it may hold something.
   bool isComplete =
       !g_process.hasInherited && g_process.header->lostEvents == 0 && g_process.header->untracedThreads == 0;
   if (!isComplete) return;
   Space space{mappings_, mappingCount_, pages_, 0};
   add_arenas(space, &dead_);
+  add_main_arena(mappings_, mappingCount_, &dead_);
   for (size_t i = 0; i < mappingCount_; ++i) {
     if (mappings_[i].backing == Backing::kHeap) dead_.add(mappings_[i].low, mappings_[i].high, kNoRoot, 0);
   }
