@@ -99,10 +99,10 @@ export function agentPackage(): string {
     ],
   );
   mkdirSync(join(folder, 'src', 'agent'), { recursive: true });
-  copyFileSync(
-    join(packageRoot, 'src', 'agent', 'agent.cjs'),
-    join(folder, 'src', 'agent', 'agent.cjs'),
-  );
+  // Into place at once: programs of other tests are reading it.
+  const agent = join(folder, 'src', 'agent', 'agent.cjs');
+  copyFileSync(join(packageRoot, 'src', 'agent', 'agent.cjs'), `${agent}.${process.pid}`);
+  renameSync(`${agent}.${process.pid}`, agent);
   return folder;
 }
 
