@@ -203,6 +203,7 @@ class ExitWatch {
     memprof::Environment* environment = environment_;
     environment_ = nullptr;
     if (environment != nullptr) memprof::take_checkpoint(environment, MP_CHECKPOINT_EXIT);
+    memprof::end_checkpoints();
   }
 
   void finish(Napi::Value code) {

@@ -24,6 +24,9 @@ namespace {
 // A Worker that waits, or works in native code, does not answer; the program does not wait for it.
 constexpr uint64_t kWorkerPatienceNs = 500'000'000;
 
+// The program is done: what is asked from now on would be taken in the middle of Node's teardown.
+std::atomic<bool> g_areOver{false};
+
 struct HeapFigures {
   uint64_t usedBytes = 0, totalBytes = 0, externalBytes = 0;
   void add(const HeapFigures& other) {
@@ -201,7 +204,10 @@ bool snapshot_path(char* path, size_t capacity) {
 
 }  // namespace
 
+void end_checkpoints() { g_areOver.store(true); }
+
 uint32_t take_checkpoint(Environment* self, uint32_t reason) {
+  if (g_areOver.load()) return 0;
   auto checkpoint = reinterpret_cast<CheckpointFunction>(dlsym(RTLD_DEFAULT, "memprof_checkpoint"));
   if (checkpoint == nullptr) return 0;
   static std::atomic<bool> isTaking{false};

@@ -13,6 +13,9 @@ namespace memprof {
 // thread is taking one).
 uint32_t take_checkpoint(Environment* self, uint32_t reason);
 
+// From now on none is taken.
+void end_checkpoints();
+
 // What memprof-run asked for: MP_SESSION_*. 0 without a session.
 uint32_t session_flags();
 

@@ -41,11 +41,28 @@ const programs: readonly [title: string, source: string, nodeOptions?: string[]]
        globalThis[name] = new Proxy(function () {}, { get: () => { shout(name); }, apply: () => shout(name), construct: () => { shout(name); return {}; } });
      Reflect.ownKeys(globalThis);`,
   ],
-  ['frozen prototypes', `for (const each of [Object, Array, Function, Map, ArrayBuffer, Buffer]) { Object.freeze(each.prototype); Object.freeze(each); } Object.freeze(globalThis);`],
-  ['a vm context with wrapped objects', `const context = require('node:vm').createContext({ napi }); require('node:vm').runInContext('class Inner {}; globalThis.inner = new Inner(); napi.wrap(inner, "finalizer"); Object.defineProperty(Object.prototype, "x", { get() { throw 1 } })', context); globalThis.context = context;`],
-  ['no code from strings', 'globalThis.b = Buffer.alloc(10)', ['--disallow-code-generation-from-strings']],
-  ['frozen intrinsics', 'globalThis.b = Buffer.alloc(10)', ['--frozen-intrinsics', '--no-warnings']],
-  ['FinalizationRegistry and WeakRef', `const registry = new FinalizationRegistry(() => shout('registry')); for (let i = 0; i < 100; i++) registry.register({}, i); globalThis.registry = registry;`],
+  [
+    'frozen prototypes',
+    `for (const each of [Object, Array, Function, Map, ArrayBuffer, Buffer]) { Object.freeze(each.prototype); Object.freeze(each); } Object.freeze(globalThis);`,
+  ],
+  [
+    'a vm context with wrapped objects',
+    `const context = require('node:vm').createContext({ napi }); require('node:vm').runInContext('class Inner {}; globalThis.inner = new Inner(); napi.wrap(inner, "finalizer"); Object.defineProperty(Object.prototype, "x", { get() { throw 1 } })', context); globalThis.context = context;`,
+  ],
+  [
+    'no code from strings',
+    'globalThis.b = Buffer.alloc(10)',
+    ['--disallow-code-generation-from-strings'],
+  ],
+  [
+    'frozen intrinsics',
+    'globalThis.b = Buffer.alloc(10)',
+    ['--frozen-intrinsics', '--no-warnings'],
+  ],
+  [
+    'FinalizationRegistry and WeakRef',
+    `const registry = new FinalizationRegistry(() => shout('registry')); for (let i = 0; i < 100; i++) registry.register({}, i); globalThis.registry = registry;`,
+  ],
 ];
 
 for (const [title, source, nodeOptions = []] of programs) {
@@ -62,10 +79,16 @@ for (const [title, source, nodeOptions = []] of programs) {
   });
 }
 
-testOnEachNode('where addons are forbidden there is no checkpoint, and nothing shows', async (t, node) => {
-  const argv = ['--no-addons', '-e', 'console.log(1)'];
-  const plain = await runInSession(t, node, argv, { withAgent: false });
-  const traced = await runInSession(t, node, argv);
-  t.deepEqual([traced.stdout, traced.stderr, traced.status], [plain.stdout, plain.stderr, plain.status]);
-  t.is(traced.checkpoints.length, 0);
-});
+testOnEachNode(
+  'where addons are forbidden there is no checkpoint, and nothing shows',
+  async (t, node) => {
+    const argv = ['--no-addons', '-e', 'console.log(1)'];
+    const plain = await runInSession(t, node, argv, { withAgent: false });
+    const traced = await runInSession(t, node, argv);
+    t.deepEqual(
+      [traced.stdout, traced.stderr, traced.status],
+      [plain.stdout, plain.stderr, plain.status],
+    );
+    t.is(traced.checkpoints.length, 0);
+  },
+);
