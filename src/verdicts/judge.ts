@@ -153,13 +153,19 @@ class Judge {
     return Math.round(this.input.live.bornNs[row] / this.input.nsPerTick);
   }
 
+  /** Of the block that was made there then; -1: it is gone. */
+  private rowOf(address: number, bornTick: number): number {
+    const row = this.blockHeld(address, false);
+    return row >= 0 && this.bornTick(row) === bornTick ? row : -1;
+  }
+
   private findGone(): void {
-    const { live, outstanding, ended, ownersComplete } = this.input;
+    const { outstanding, ended, ownersComplete } = this.input;
     if (ownersComplete) {
-      for (let row = 0; row < live.count; row++) {
-        if (this.directOwner[row] >= 0 || this.isRuntime(row)) continue;
-        const seen = this.memory.seen(live.address[row], this.bornTick(row));
-        if (seen !== null) this.gone.set(row, { ...seen, isOutstanding: false, isCertain: true });
+      for (const { address, bornTick, className, lastSeen } of this.memory.entries()) {
+        const row = this.rowOf(address, bornTick);
+        if (row < 0 || this.directOwner[row] >= 0 || this.isRuntime(row)) continue;
+        this.gone.set(row, { className, lastSeen, isOutstanding: false, isCertain: true });
       }
     }
     // First those that are over: a block may have been handed from one object to another.
@@ -260,10 +266,7 @@ class Judge {
 
   private remember(): void {
     const { live, owners, number } = this.input;
-    this.memory.keepOnly((address, bornTick) => {
-      const row = this.index.rowAt(address);
-      return row >= 0 && live.address[row] === address && this.bornTick(row) === bornTick;
-    });
+    this.memory.keepOnly((address, bornTick) => this.rowOf(address, bornTick) >= 0);
     for (let row = 0; row < live.count; row++) {
       const owner = this.directOwner[row];
       if (owner < 0 || this.isRuntime(row)) continue;

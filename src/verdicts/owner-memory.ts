@@ -2,18 +2,25 @@
 // Kept only as long as the block lives: a block is known again by its address and the tick of its birth.
 
 export class OwnerMemory {
-  private entries = new Map<number, { bornTick: number; classId: number; lastSeen: number }>();
+  private readonly byAddress = new Map<
+    number,
+    { bornTick: number; classId: number; lastSeen: number }
+  >();
   private readonly classIds = new Map<string, number>();
   private readonly classNames: string[] = [];
 
   get size(): number {
-    return this.entries.size;
+    return this.byAddress.size;
   }
 
-  seen(address: number, bornTick: number): { className: string; lastSeen: number } | null {
-    const entry = this.entries.get(address);
-    if (entry === undefined || entry.bornTick !== bornTick) return null;
-    return { className: this.classNames[entry.classId], lastSeen: entry.lastSeen };
+  *entries(): Iterable<{
+    address: number;
+    bornTick: number;
+    className: string;
+    lastSeen: number;
+  }> {
+    for (const [address, { bornTick, classId, lastSeen }] of this.byAddress)
+      yield { address, bornTick, className: this.classNames[classId], lastSeen };
   }
 
   note(address: number, bornTick: number, className: string, number: number): void {
@@ -22,12 +29,12 @@ export class OwnerMemory {
       classId = this.classNames.push(className) - 1;
       this.classIds.set(className, classId);
     }
-    this.entries.set(address, { bornTick, classId, lastSeen: number });
+    this.byAddress.set(address, { bornTick, classId, lastSeen: number });
   }
 
   /** Drops what is known of blocks that are gone. */
   keepOnly(isLive: (address: number, bornTick: number) => boolean): void {
-    for (const [address, entry] of this.entries)
-      if (!isLive(address, entry.bornTick)) this.entries.delete(address);
+    for (const [address, entry] of this.byAddress)
+      if (!isLive(address, entry.bornTick)) this.byAddress.delete(address);
   }
 }
