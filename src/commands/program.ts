@@ -8,6 +8,7 @@ import { checkpoint } from './checkpoint.js';
 import { parseWith, quietCommander } from './commander-errors.js';
 import type { TraceCommand } from './context.js';
 import { nameData } from './data-names.js';
+import { type ExportOptions, exportFormats, exportTrace } from './export.js';
 import { type LeaksOptions, leaks } from './leaks.js';
 import { stackNamer } from './naming.js';
 import { terminalOf, writeLines } from './output.js';
@@ -129,6 +130,18 @@ export async function memprofProgram(
       const command = openTraceCommand(tracePath, warn);
       await writeLines(process.stdout, why(command, options, question));
     });
+
+  on<ExportOptions>('export', "the trace as another tool's file", exportTrace)
+    .addOption(
+      new Option(
+        '--format <format>',
+        'heapsnapshot: what JavaScript and native code hold, for Chrome DevTools and memlab (needs memprof-run --retainers)',
+      )
+        .choices(exportFormats)
+        .makeOptionMandatory(),
+    )
+    .option('-o, --output <file>', "the file (default: the trace's name with the format's ending)")
+    .option('-f, --force', 'overwrite the file if it exists');
 
   await parseWith(program, argv.length === 0 ? ['--help'] : argv, ExitCode.usage);
   return 0;

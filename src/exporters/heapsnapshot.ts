@@ -1,7 +1,12 @@
 // A heap snapshot for Chrome DevTools and memlab in which native blocks stand beside JavaScript objects. A
 // block hangs from the object that owns it, or from the block that points to it; what no object owns hangs
 // from three nodes of our own under the root, so that all native memory is there and can be summed up.
-import { type HeapSnapshot, RetainerTree, writeHeapSnapshot } from '../heap/index.js';
+import {
+  type HeapSnapshot,
+  type NativeAdditions,
+  RetainerTree,
+  writeHeapSnapshot,
+} from '../heap/index.js';
 import { type CheckpointDetail, Reach, type StackId, type Verdict } from '../model/index.js';
 
 /** What a block is called: its type, or the place that allocated it. */
@@ -25,7 +30,7 @@ export function heapSnapshotWithNative(
 
 const groups = [
   'Native memory held by native code',
-  'Native memory of Node itself',
+  'Native memory of Node itself (with what Node’s own estimates stand for)',
   'Native memory that nothing holds (lost)',
 ] as const;
 
@@ -33,20 +38,16 @@ class Builder {
   private readonly snapshot: HeapSnapshot;
   private readonly detail: CheckpointDetail;
   private readonly nameOf: NativeNaming;
-  private readonly objectNode: (ownerRow: number) => number;
+  private readonly tree: RetainerTree;
 
   constructor(snapshot: HeapSnapshot, detail: CheckpointDetail, nameOf: NativeNaming) {
     this.snapshot = snapshot;
     this.detail = detail;
     this.nameOf = nameOf;
-    const tree = new RetainerTree(snapshot);
-    this.objectNode = (row) => {
-      const id = detail.owners.snapshotId[row] ?? 0;
-      return id === 0 ? -1 : tree.nodeOf(id);
-    };
+    this.tree = new RetainerTree(snapshot);
   }
 
-  additions() {
+  additions(): NativeAdditions {
     const { live } = this.detail;
     const { nodeCount } = this.snapshot;
     const blocks: { name: string; sizeBytes: number }[] = groups.map((name) => ({
@@ -54,41 +55,53 @@ class Builder {
       sizeBytes: 0,
     }));
     const edges: Edge[] = groups.map((name, to) => ({ from: 0, to, name }));
-    const first = blocks.length;
+    const nodeOfRow = new Float64Array(live.count);
+    const added: number[] = [];
     for (let row = 0; row < live.count; row++) {
+      const store = this.storeInSnapshot(row);
+      nodeOfRow[row] = store >= 0 ? store : nodeCount + blocks.length;
+      if (store >= 0) continue;
+      added.push(row);
       blocks.push({
         name: this.nameOf(live.stackId[row] as StackId, row),
         sizeBytes: live.sizeBytes[row]!,
       });
-      const held = this.holderOf(row);
-      edges.push({
-        from:
-          held.node >= 0
-            ? held.node
-            : nodeCount + (held.block >= 0 ? first + held.block : held.group),
-        to: first + row,
-        name: held.name,
-      });
+    }
+    for (const row of added) {
+      const { from, name } = this.holderOf(row, nodeOfRow);
+      edges.push({ from, to: nodeOfRow[row]! - nodeCount, name });
     }
     return { blocks, edges };
   }
 
-  private holderOf(row: number): { node: number; block: number; group: number; name: string } {
-    const { reachability, verdict } = this.detail;
-    const group = groupOf(verdict[row]!);
-    if (reachability === null) return { node: -1, block: -1, group, name: 'native' };
-    const referrer = reachability.referrerBlock[row]!;
-    if (referrer >= 0)
-      return { node: -1, block: referrer, group, name: this.offsetIn(referrer, row) };
-    const isOwned = reachability.reach[row] === Reach.owner;
-    const node = isOwned ? this.objectNode(reachability.root[row]!) : -1;
-    return { node, block: -1, group, name: 'native' };
+  /** V8 lists the memory of ArrayBuffers by itself: counted once. -1: it does not list this block. */
+  private storeInSnapshot(row: number): number {
+    const object = this.objectOf(row);
+    return object < 0 ? -1 : this.tree.follow(object, 'backing_store');
   }
 
-  /** Where in the referring block the pointer lies. */
-  private offsetIn(referrer: number, row: number): string {
-    const { reachability, live } = this.detail;
-    return `+${reachability!.referrer[row]! - live.address[referrer]!}`;
+  /** The JavaScript object that itself owns the block; -1: none does, or the snapshot does not have it. */
+  private objectOf(row: number): number {
+    const { reachability, owners } = this.detail;
+    if (reachability === null || reachability.referrerBlock[row]! >= 0) return -1;
+    if (reachability.reach[row] !== Reach.owner) return -1;
+    const id = owners.snapshotId[reachability.root[row]!] ?? 0;
+    return id === 0 ? -1 : this.tree.nodeOf(id);
+  }
+
+  private holderOf(row: number, nodeOfRow: Float64Array): { from: number; name: string } {
+    const { reachability, verdict, live } = this.detail;
+    const referrer = reachability?.referrerBlock[row] ?? -1;
+    if (reachability !== null && referrer >= 0)
+      return {
+        from: nodeOfRow[referrer]!,
+        name: `+${reachability.referrer[row]! - live.address[referrer]!}`,
+      };
+    const object = this.objectOf(row);
+    return {
+      from: object >= 0 ? object : this.snapshot.nodeCount + groupOf(verdict[row]!),
+      name: 'native',
+    };
   }
 }
 

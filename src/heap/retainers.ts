@@ -63,6 +63,16 @@ export class RetainerTree {
     return path;
   }
 
+  /** Where a named edge that holds leads; -1: the node has none. */
+  follow(node: number, name: string): number {
+    const { snapshot, firstEdge } = this;
+    for (let edge = firstEdge[node]!; edge < firstEdge[node + 1]!; edge++) {
+      if (edgeText(snapshot, edge) === name && edgeType(snapshot, edge) !== 'weak')
+        return targetOf(snapshot, edge);
+    }
+    return -1;
+  }
+
   private readonly due = new Set<number>();
 
   /** The second time. */
@@ -183,20 +193,10 @@ function nameOf(snapshot: HeapSnapshot, node: number): string {
   return text === '' ? `(${type})` : text;
 }
 
-/** The named edge out of a node; -1: it has none. */
-function follow(tree: RetainerTree, node: number, name: string): number {
-  const { snapshot, firstEdge } = tree;
-  for (let edge = firstEdge[node]!; edge < firstEdge[node + 1]!; edge++) {
-    if (edgeText(snapshot, edge) === name && edgeType(snapshot, edge) !== 'weak')
-      return targetOf(snapshot, edge);
-  }
-  return -1;
-}
-
 /** The function or file that a context belongs to, as far as the snapshot tells. */
 function scopeOf(tree: RetainerTree, context: number): string {
-  const scope = follow(tree, context, 'scope_info');
-  const named = scope < 0 ? -1 : follow(tree, scope, 'function_name');
+  const scope = tree.follow(context, 'scope_info');
+  const named = scope < 0 ? -1 : tree.follow(scope, 'function_name');
   const text = named < 0 ? '' : nodeText(tree.snapshot, named);
   if (text !== '') return `function ${text}`;
   const own = nameOf(tree.snapshot, context);
@@ -206,7 +206,7 @@ function scopeOf(tree: RetainerTree, context: number): string {
 /** Of a CommonJS module object: its file. */
 function moduleFile(tree: RetainerTree, node: number): string | null {
   if (nodeText(tree.snapshot, node) !== 'Module') return null;
-  const file = follow(tree, node, 'filename');
+  const file = tree.follow(node, 'filename');
   if (file < 0 || !/string$/.test(nodeType(tree.snapshot, file))) return null;
   return nodeText(tree.snapshot, file);
 }

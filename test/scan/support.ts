@@ -4,6 +4,7 @@ import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Checkpoint } from '../../src/model/index.js';
+import { exportedRanges } from '../../src/native/index.js';
 import { shimPath } from '../../src/paths.js';
 import { startSession } from '../../src/record/index.js';
 import { BlockClassifier } from '../../src/symbols/index.js';
@@ -43,7 +44,8 @@ export async function scanAll(
     events: 'none',
     overwrite: true,
     tracePathFor: () => null,
-    classesFor: ({ stacks, modules, isNode }) => new BlockClassifier(stacks, modules, isNode),
+    classesFor: ({ stacks, modules, isNode }) =>
+      new BlockClassifier(stacks, modules, isNode, exportedRanges),
   });
   const environment = { ...process.env, ...session.environment, LD_PRELOAD: shimPath };
   await eachOf(commands, width, async ([file, ...words]) => {
