@@ -58,14 +58,14 @@ async function measureCheckpoint(bench: Bench): Promise<CheckpointFigures> {
   const programNs = (each: Checkpoint): number => each.collectNs + each.ownersNs + each.pauseNs;
   const { run, checkpoint } = await least(
     async () => ({
-      run: await runVariant(bench, 'memprof', objects),
+      run: await runVariant(bench, 'checkpointed', objects),
       checkpoint: await checkpointOf(bench),
     }),
     (each) => programNs(each.checkpoint) + each.checkpoint.scanNs,
   );
   const scan = await least(
     async () => {
-      await runVariant(bench, 'memprof', [process.execPath, app, addon, 'fill', '512']);
+      await runVariant(bench, 'checkpointed', [process.execPath, app, addon, 'fill', '512']);
       return checkpointOf(bench);
     },
     (each) => each.scanNs / each.scannedBytes,

@@ -57,8 +57,9 @@ function addedRows(measured: Measured[]): string[][] {
 
 const variantTitles: Record<Variant, string> = {
   native: 'native',
-  memprof: 'memprof-run',
-  recording: 'memprof-run, recording alone (`-q --events none -o /dev/null`)',
+  memprof: 'memprof-run --checkpoint none',
+  checkpointed: 'memprof-run (a checkpoint at the end)',
+  recording: 'recording alone (`-q --checkpoint none --events none -o /dev/null`)',
   heaptrack: 'heaptrack and heaptrack_print',
 };
 
@@ -71,6 +72,8 @@ function wallRows(measured: Measured[]): string[][] {
       orNothing(wallRatio(each, variant), formatRatio),
     ];
     const rows = [row(each.title, 'memprof', each.aims.wall)];
+    if (each.runs.checkpointed !== undefined)
+      rows.push(row(`${each.title}, with the checkpoint`, 'checkpointed', undefined));
     if (each.runs.recording !== undefined) {
       rows.push(row(`${each.title}, recording alone`, 'recording', each.aims.recordingWall));
     }

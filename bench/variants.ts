@@ -10,8 +10,11 @@ import { type Bench, type Cost, failureOf, measure } from './support/run.js';
 
 const execute = promisify(execFile);
 
-/** `recording`: memprof-run without trace and report. */
-export type Variant = 'native' | 'memprof' | 'recording' | 'heaptrack';
+/**
+ * `memprof`: without the checkpoint at the end, for heaptrack takes none. `checkpointed`: as users run it.
+ * `recording`: without checkpoint, trace and report.
+ */
+export type Variant = 'native' | 'memprof' | 'checkpointed' | 'recording' | 'heaptrack';
 
 /** One run. */
 export interface Run extends Cost {
@@ -71,11 +74,16 @@ export function runVariant(
     case 'native':
       return single(bench, 'native', program, []);
     case 'memprof':
+      return single(bench, variant, program, [
+        ...memprof,
+        ...['--checkpoint', 'none', '-f', '-o', tracePath(bench)],
+      ]);
+    case 'checkpointed':
       return single(bench, variant, program, [...memprof, '-f', '-o', tracePath(bench)]);
     case 'recording':
       return single(bench, variant, program, [
         ...memprof,
-        ...['-q', '--events', 'none', '-f', '-o', '/dev/null'],
+        ...['-q', '--checkpoint', 'none', '--events', 'none', '-f', '-o', '/dev/null'],
       ]);
     case 'heaptrack':
       return heaptrack(bench, program);

@@ -27,6 +27,8 @@ export interface Workload {
 }
 
 const usual: readonly Variant[] = ['native', 'memprof', 'heaptrack'];
+/** Programs such as people run. */
+const real: readonly Variant[] = ['native', 'memprof', 'checkpointed', 'heaptrack'];
 
 function churn(depth: number, threads: number, addedNs: number): Workload {
   return {
@@ -94,7 +96,7 @@ export const workloads: readonly Workload[] = [
   {
     name: 'better-sqlite3',
     title: 'better-sqlite3, inserts and selects',
-    variants: usual,
+    variants: real,
     aims: { wall: 1.25 },
     prepare: async (_, isQuick) =>
       orSkip(
@@ -107,7 +109,7 @@ export const workloads: readonly Workload[] = [
   {
     name: 'sharp',
     title: 'sharp, resizes',
-    variants: usual,
+    variants: real,
     aims: { wall: 1.4 },
     prepare: async (_, isQuick) =>
       orSkip(
@@ -118,14 +120,14 @@ export const workloads: readonly Workload[] = [
   {
     name: 'node-core',
     title: 'node core: JSON, zlib, crypto',
-    variants: usual,
+    variants: real,
     aims: { wall: 1.35 },
     prepare: async (_, isQuick) => script('node-core.cjs', isQuick ? 10 : 400),
   },
   {
     name: 'tsc',
     title: 'tsc (TypeScript 5.9, a project of 80 files)',
-    variants: usual,
+    variants: real,
     aims: { wall: 1.2 },
     prepare: async (bench, isQuick) => {
       const tree = await writeTree(join(bench.folder, 'tree'), isQuick ? 10 : 80);
@@ -139,7 +141,7 @@ export const workloads: readonly Workload[] = [
   {
     name: 'node-e-0',
     title: '`node -e 0`',
-    variants: ['native', 'memprof', 'recording', 'heaptrack'],
+    variants: ['native', 'memprof', 'checkpointed', 'recording', 'heaptrack'],
     aims: { wall: 5, recordingWall: 2 },
     roundFactor: 2,
     prepare: async () => [process.execPath, '-e', '0'],
