@@ -70,7 +70,11 @@ export function rootText(
     }
     case 'global': {
       const module = model.modules.find((one) => one.id === root.moduleId);
-      return globalText(root.address, module, names.data(root));
+      const text = globalText(root.address, module, names.data(root));
+      // One of its thousand globals, by which the search came to it first: the symbol alone would mislead.
+      return context.isNode && module?.isExecutable === true
+        ? `Node's runtime, through ${text}`
+        : text;
     }
     case 'tls':
       return `thread-local memory of ${threadOf(root.tid)}`;

@@ -383,6 +383,17 @@ test('roots on stacks, in registers and in TLS are told with their thread and fu
   t.is(await of(2), 'held by thread-local memory of thread worker (4300)');
 });
 
+test("what Node's own globals hold is held by Node's runtime, whichever global it is", async (t) => {
+  const { m, stacks } = program();
+  const heap = new Heap('block a 8\nglobal 0 -> a');
+  const checkpoint = checkpointOf(heap, [stacks.image], new OwnerMemory(), 1);
+  const model = withCheckpoints(m.build(), [checkpoint]);
+  t.regex(
+    await textOf(why(commandFor(model, m), { limit: 1 }, addressText(0))),
+    /held by Node's runtime, through cache::images\+0x8 in node/,
+  );
+});
+
 test('names of classes and symbols cannot drive the terminal, and colours change no letter', async (t) => {
   const { m, stacks } = program();
   const heap = new Heap('block a 10\nblock b 20\nowner X wrap -> a\nglobal 0 -> b');
