@@ -3,6 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { buildAddon } from './support/build.js';
+import { installed } from './support/npm.js';
 import {
   memprofBin,
   memprofJson,
@@ -24,6 +25,7 @@ interface Site {
   frames: { function: string | null; line: number | null }[];
 }
 interface Leaks {
+  privateAllocators: { allocator: string; package: { name: string } | null; sizeBytes: number }[];
   checkpoint: { number: number; liveCount: number; liveBytes: number };
   sites: Site[];
 }
@@ -36,6 +38,9 @@ interface Why {
     path: { type: string | null }[];
   }[];
 }
+
+// The same packages in one folder as the other tests install.
+const addons = await installed('addons', ['sharp@0.35.5', 'bcrypt@6.0.0', '@node-rs/argon2@2.2.1']);
 
 const plainSource = `#include <cstdlib>
 #include <map>
@@ -149,3 +154,21 @@ const timer = setInterval(() => {
   t.is(kept?.growth?.checkpointCount, checkpoint.number);
   t.true((kept?.growth?.blocksPerCheckpoint ?? 0) > 1);
 });
+
+(addons.reason === null ? test : test.skip)(
+  `a prebuilt addon with an allocator of its own is told with what it has mapped${addons.reason === null ? '' : ` (skipped: ${addons.reason})`}`,
+  async (t) => {
+    const folder = await scratchFolder(t);
+    const script = join(addons.folder as string, 'verdicts-argon2.cjs');
+    await writeFile(script, "console.log(require('@node-rs/argon2').hashSync('x').length);\n");
+    const outcome = await runTraced([process.execPath, script], { cwd: folder });
+    t.is(outcome.code, 0, outcome.stderr);
+    const trace = await onlyTrace(t, folder);
+    const { privateAllocators } = await memprofJson<Leaks>(t, 'leaks', trace);
+    t.deepEqual(
+      privateAllocators.map((one) => [one.allocator, one.package?.name]),
+      [['mimalloc', '@node-rs/argon2-linux-x64-gnu']],
+    );
+    t.true(privateAllocators[0].sizeBytes >= 1 << 20);
+  },
+);
