@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { MemprofError } from '../errors.js';
 import type { Checkpoint, LiveSet, Mapping, OwnerTable, Reachability } from '../model/index.js';
 import * as native from '../native/index.js';
-import { judge, OwnerMemory } from '../verdicts/index.js';
+import { flagsForScan, judge, OwnerMemory } from '../verdicts/index.js';
 import { BlocksFile, type ScannedRange } from './checkpoint-blocks.js';
 import { CheckpointFile, noOwners } from './checkpoint-header.js';
 import { BlockFlag, CheckpointHeader, RangeKind, ScanState } from './checkpoint-wire.js';
@@ -34,7 +34,7 @@ export interface CheckpointHost {
   isRunning(): boolean;
   live(): LiveSet;
   mappings(): Mapping[];
-  resources(): Pick<Parameters<typeof judge>[0], 'outstanding' | 'ended'>;
+  resources(live: LiveSet): Pick<Parameters<typeof judge>[0], 'outstanding' | 'ended'>;
   /** V8's heap snapshot that goes with a checkpoint, if its file is there. */
   keepHeapSnapshot(number: number, path: string): Promise<void>;
 }
@@ -104,12 +104,13 @@ export class Checkpoints {
       return;
     }
     const live = host.live();
+    const resources = host.resources(live);
     const waiting: Waiting = {
       number,
       tick,
       live,
-      flags: this.flagsOf(live),
-      resources: host.resources(),
+      flags: flagsForScan(live, this.flagsOf(live), resources.outstanding),
+      resources,
       header: { file, buffer },
       blocks: null,
       failure: null,
