@@ -133,7 +133,7 @@ for (const [at, major] of majors.entries()) {
 /** The block of a strong cycle, which its destructor frees. */
 function isOfCycle(site: { frames: LeakSite['frames']; sizeBytes: number; blockCount: number }) {
   return (
-    site.sizeBytes === 1112 * site.blockCount &&
+    site.sizeBytes === 1120 * site.blockCount &&
     site.frames.some(({ function: name }) => name?.startsWith('LeakStrongCycle::fill'))
   );
 }

@@ -56,52 +56,52 @@ export const leakKinds: readonly Kind[] = [
   {
     title: 'malloc never freed',
     functionName: 'LeakMalloc::fill',
-    kept: [held('LeakMalloc', 1, 1016)],
-    dropped: [lost(1016)],
+    kept: [held('LeakMalloc', 1, 1024)],
+    dropped: [lost(1024)],
   },
   {
     title: 'a chain',
     functionName: 'LeakChain::fill',
-    kept: [held('LeakChain', 3, 312)],
-    dropped: [lost(104), indirect(2, 208)],
+    kept: [held('LeakChain', 3, 336)],
+    dropped: [lost(112), indirect(2, 224)],
   },
   {
     title: 'a cycle of blocks',
     functionName: 'LeakCycle::fill',
-    kept: [held('LeakCycle', 3, 312)],
-    dropped: [lost(104), indirect(2, 208)],
+    kept: [held('LeakCycle', 3, 336)],
+    dropped: [lost(112), indirect(2, 224)],
   },
   {
     // Its nodes point back into the object, so any of them may be the one that counts as lost.
     title: 'std::map in a leaked object',
     functionName: 'LeakMap::fill',
-    kept: [held('LeakMap', 5, 208)],
+    kept: [held('LeakMap', 5, 240)],
     dropped: [lost(null), indirect(4, null)],
   },
   {
     title: 'wrap without finalizer',
     functionName: 'handles::leak_wrap',
-    kept: [held('LeakWrap', 1, 1032)],
-    dropped: [orphaned('LeakWrap', 1032)],
+    kept: [held('LeakWrap', 1, 1040)],
+    dropped: [orphaned('LeakWrap', 1040)],
   },
   {
     title: 'external without finalizer',
     functionName: 'handles::leak_external',
-    kept: [held(anyName, 1, 1048)],
-    dropped: [orphaned(anyName, 1048)],
+    kept: [held(anyName, 1, 1056)],
+    dropped: [orphaned(anyName, 1056)],
   },
   {
     title: 'buffer whose finalizer forgets',
     functionName: 'handles::leak_buffer',
-    kept: [held(/Buffer|Uint8Array/, 1, 1064)],
-    dropped: [orphaned(/Buffer|Uint8Array/, 1064)],
+    kept: [held(/Buffer|Uint8Array/, 1, 1072)],
+    dropped: [orphaned(/Buffer|Uint8Array/, 1072)],
   },
   {
     // The object cannot be collected; the napi_ref itself is Node's block and the addon's fault.
     title: 'reference never deleted',
     functionName: 'handles::leak_reference',
-    kept: [held('LeakReference', 1, 1080), native(1, null)],
-    dropped: [held('LeakReference', 1, 1080), native(1, null)],
+    kept: [held('LeakReference', 1, 1088), native(1, null)],
+    dropped: [held('LeakReference', 1, 1088), native(1, null)],
     // The end of the environment finalizes the object; the napi_ref stays, and nobody has it.
     worker: [lost(null)],
   },
@@ -118,7 +118,7 @@ export const leakKinds: readonly Kind[] = [
     functionName: 'handles::leak_threadsafe',
     kept: [native(2, null)],
     dropped: [native(2, null)],
-    worker: [lost(1096)],
+    worker: [lost(1104)],
   },
   {
     // The work and its data point at each other.
@@ -130,14 +130,14 @@ export const leakKinds: readonly Kind[] = [
   {
     title: 'leak on a libuv thread',
     functionName: 'pool::leak_in_pool',
-    kept: [held(anyName, 1, 1144)],
-    dropped: [lost(1144)],
+    kept: [held(anyName, 1, 1152)],
+    dropped: [lost(1152)],
   },
   {
     title: 'leak through a global cache',
     functionName: 'cache::leak_for_cache',
-    kept: [native(1, 1160)],
-    dropped: [native(1, 1160)],
+    kept: [native(1, 1168)],
+    dropped: [native(1, 1168)],
   },
 ];
 
