@@ -1,8 +1,10 @@
 // Standard containers by their member functions: libstdc++, libc++ and Rust's. Pure.
+import { qualifiedName } from '../symbols/index.js';
 
 /** "std::map node" with its arguments where they are short; null: no container's function. */
 export function containerOf(functionName: string): string | null {
-  const name = functionName
+  // Whose member it is, not what it takes or gives back.
+  const name = qualifiedName(functionName)
     .replaceAll('std::__cxx11::', 'std::')
     .replaceAll(/std::__(?:1|ndk1|cxx1998|debug)::/g, 'std::');
   for (const [pattern, type] of patterns) {
@@ -44,37 +46,37 @@ const hashed =
 
 /** Each pattern ends where the template's arguments begin. */
 const patterns: readonly (readonly [RegExp, Describe])[] = [
-  [/\bstd::_Rb_tree(?=<)/, tree],
-  [/\bstd::(?:multi)?map(?=<)/, of('std::map', 2, ' node')],
-  [/\bstd::(?:multi)?set(?=<)/, of('std::set', 1, ' node')],
-  [/\bstd::_Hashtable(?=<.*::_M_(?:rehash|allocate_buckets))/, hashed(' buckets')],
-  [/\bstd::_Hashtable(?=<)/, hashed(' node')],
-  [/\bstd::__detail::_Hashtable_alloc<.*_M_allocate_buckets/, fixed('hash table buckets')],
-  [/\bstd::__detail::_Hashtable_alloc</, fixed('hash table node')],
-  [/\bstd::unordered_(?:multi)?map(?=<)/, of('std::unordered_map', 2, ' node')],
-  [/\bstd::unordered_(?:multi)?set(?=<)/, of('std::unordered_set', 1, ' node')],
-  [/\bstd::(?:_Vector_base|vector)(?=<)/, of('std::vector', 1, ' storage')],
-  [/\bstd::(?:_Deque_base|deque)(?=<)/, of('std::deque', 1, ' storage')],
-  [/\bstd::(?:_List_base|list)(?=<)/, of('std::list', 1, ' node')],
-  [/\bstd::(?:_Fwd_list_base|forward_list)(?=<)/, of('std::forward_list', 1, ' node')],
-  [/\bstd::basic_string<char32_t\b/, fixed('std::u32string')],
-  [/\bstd::basic_string<char16_t\b/, fixed('std::u16string')],
-  [/\bstd::basic_string<wchar_t\b/, fixed('std::wstring')],
-  [/\bstd::basic_string</, fixed('std::string')],
-  [/\bstd::string::_Rep\b/, fixed('std::string')],
-  [/\bstd::make_shared(?=<)/, of('std::shared_ptr', 1, ' object')],
-  [/\bstd::(?:__shared_ptr|shared_ptr)(?=<)/, of('std::shared_ptr', 1, ' object')],
-  [/\bstd::__shared_count</, fixed('std::shared_ptr control block')],
-  [/\bstd::(?:make_unique|__detail::__unique_ptr_t)(?=<)/, ([type]) => shortType(type ?? 'object')],
-  [/\bstd::_Function_base::_Base_manager</, fixed('std::function target')],
-  [/\balloc::string::String\b/, fixed('String')],
-  [/\bhashbrown::/, fixed('HashMap table')],
-  [/\balloc::collections::btree::/, fixed('BTreeMap node')],
-  [/\balloc::sync::Arc(?=<)/, of('Arc', 1)],
-  [/\balloc::rc::Rc(?=<)/, of('Rc', 1)],
-  [/\balloc::vec::Vec(?=<)/, of('Vec', 1, ' storage')],
-  [/\balloc::raw_vec::/, fixed('Vec storage')],
-  [/\balloc::boxed::Box(?=<)/, of('Box', 1)],
+  [/^std::_Rb_tree(?=<)/, tree],
+  [/^std::(?:multi)?map(?=<)/, of('std::map', 2, ' node')],
+  [/^std::(?:multi)?set(?=<)/, of('std::set', 1, ' node')],
+  [/^std::_Hashtable(?=<.*::_M_(?:rehash|allocate_buckets))/, hashed(' buckets')],
+  [/^std::_Hashtable(?=<)/, hashed(' node')],
+  [/^std::__detail::_Hashtable_alloc<.*_M_allocate_buckets/, fixed('hash table buckets')],
+  [/^std::__detail::_Hashtable_alloc</, fixed('hash table node')],
+  [/^std::unordered_(?:multi)?map(?=<)/, of('std::unordered_map', 2, ' node')],
+  [/^std::unordered_(?:multi)?set(?=<)/, of('std::unordered_set', 1, ' node')],
+  [/^std::(?:_Vector_base|vector)(?=<)/, of('std::vector', 1, ' storage')],
+  [/^std::(?:_Deque_base|deque)(?=<)/, of('std::deque', 1, ' storage')],
+  [/^std::(?:_List_base|list)(?=<)/, of('std::list', 1, ' node')],
+  [/^std::(?:_Fwd_list_base|forward_list)(?=<)/, of('std::forward_list', 1, ' node')],
+  [/^std::basic_string<char32_t\b/, fixed('std::u32string')],
+  [/^std::basic_string<char16_t\b/, fixed('std::u16string')],
+  [/^std::basic_string<wchar_t\b/, fixed('std::wstring')],
+  [/^std::basic_string</, fixed('std::string')],
+  [/^std::string::_Rep\b/, fixed('std::string')],
+  [/^std::make_shared(?=<)/, of('std::shared_ptr', 1, ' object')],
+  [/^std::(?:__shared_ptr|shared_ptr)(?=<)/, of('std::shared_ptr', 1, ' object')],
+  [/^std::__shared_count</, fixed('std::shared_ptr control block')],
+  [/^std::(?:make_unique|__detail::__unique_ptr_t)(?=<)/, ([type]) => shortType(type ?? 'object')],
+  [/^std::_Function_base::_Base_manager</, fixed('std::function target')],
+  [/^<?alloc::string::String\b/, fixed('String')],
+  [/^<?hashbrown::/, fixed('HashMap table')],
+  [/^<?alloc::collections::btree::/, fixed('BTreeMap node')],
+  [/^<?alloc::sync::Arc(?=<)/, of('Arc', 1)],
+  [/^<?alloc::rc::Rc(?=<)/, of('Rc', 1)],
+  [/^<?alloc::vec::Vec(?=<)/, of('Vec', 1, ' storage')],
+  [/^<?alloc::raw_vec::/, fixed('Vec storage')],
+  [/^<?alloc::boxed::Box(?=<)/, of('Box', 1)],
 ];
 
 /** The arguments of the template that begins the text; [] where it begins none or does not end. */

@@ -70,6 +70,12 @@ test('containers are known by the functions that allocate for them', (t) => {
     ['hashbrown::raw::RawTable<T,A>::reserve_rehash', 'HashMap table'],
     ['operator new(unsigned long)', null],
     ['Image::vector(int)', null],
+    [`make_thumbnail(Tile const&, ${string} const&)`, null],
+    [`${string} Image::name()`, null],
+    [
+      'std::vector<std::map<int, int>, std::allocator<std::map<int, int> > >::reserve(unsigned long)',
+      'std::vector<std::map<int, int>> storage',
+    ],
     ['myst::vector<int>::reserve()', null],
   ] as const;
   for (const [name, type] of named) t.is(containerOf(name), type, name);
