@@ -59,15 +59,17 @@ Replacement find_call(const char* name) {
 }
 
 // Rust's napi-sys may look Node's functions up at run time.
-extern "C" __attribute__((visibility("hidden"), used)) void* memprof_addon_dlsym(void* handle, const char* name) {
+extern "C" __attribute__((visibility("hidden"), used)) void* memprof_addon_dlsym(void* handle,
+                                                                                 const char* name) {
   if (handle == RTLD_NEXT || name == nullptr) return nullptr;
   Replacement replacement = find_call(name);
   if (replacement.original == 0) return nullptr;
   int saved = errno;
   void* found = dlsym(handle, name);
   errno = saved;
-  return reinterpret_cast<uintptr_t>(found) == replacement.original ? reinterpret_cast<void*>(replacement.ours)
-                                                                    : nullptr;
+  return reinterpret_cast<uintptr_t>(found) == replacement.original
+             ? reinterpret_cast<void*>(replacement.ours)
+             : nullptr;
 }
 
 // dlsym as addons get it. Whatever is not Node's own function is asked of the real one with a jump, as it
@@ -102,7 +104,8 @@ bool ends_with(const char* text, const char* end) {
 Image image_of(const dl_phdr_info& info) {
   for (size_t i = 0; i < info.dlpi_phnum; ++i) {
     if (info.dlpi_phdr[i].p_type == PT_DYNAMIC)
-      return Image{info.dlpi_addr, reinterpret_cast<const ElfW(Dyn)*>(info.dlpi_addr + info.dlpi_phdr[i].p_vaddr)};
+      return Image{info.dlpi_addr,
+                   reinterpret_cast<const ElfW(Dyn)*>(info.dlpi_addr + info.dlpi_phdr[i].p_vaddr)};
   }
   return Image{info.dlpi_addr, nullptr};
 }

@@ -20,7 +20,8 @@ std::atomic<uint32_t> g_knownCount{0};
 
 uint64_t hash_of(const char* text, size_t bytes) {
   uint64_t hash = UINT64_C(0xcbf29ce484222325);
-  for (size_t i = 0; i < bytes; ++i) hash = (hash ^ static_cast<unsigned char>(text[i])) * UINT64_C(0x100000001b3);
+  for (size_t i = 0; i < bytes; ++i)
+    hash = (hash ^ static_cast<unsigned char>(text[i])) * UINT64_C(0x100000001b3);
   hash ^= hash >> 29;
   return hash == 0 ? 1 : hash;
 }
@@ -60,13 +61,13 @@ struct Scope {
 size_t write_utf8(const void* string, Isolate isolate, char* buffer) {
   if (&_ZNK2v86String11WriteUtf8V2EPNS_7IsolateEPcmiPm != nullptr) {
     constexpr int kReplaceInvalid = 2;
-    return _ZNK2v86String11WriteUtf8V2EPNS_7IsolateEPcmiPm(string, isolate, buffer, kMaxBytes, kReplaceInvalid,
-                                                          nullptr);
+    return _ZNK2v86String11WriteUtf8V2EPNS_7IsolateEPcmiPm(string, isolate, buffer, kMaxBytes,
+                                                           kReplaceInvalid, nullptr);
   }
   if (&_ZNK2v86String9WriteUtf8EPNS_7IsolateEPciPii == nullptr) return 0;
   constexpr int kNoNullTerminationReplaceInvalid = 2 | 8;
   int written = _ZNK2v86String9WriteUtf8EPNS_7IsolateEPciPii(string, isolate, buffer, kMaxBytes, nullptr,
-                                                            kNoNullTerminationReplaceInvalid);
+                                                             kNoNullTerminationReplaceInvalid);
   return written < 0 ? 0 : static_cast<size_t>(written);
 }
 

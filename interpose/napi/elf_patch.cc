@@ -30,16 +30,29 @@ bool read_tables(const ElfImage& image, uintptr_t dynamic, Tables* tables) {
   for (auto* entry = reinterpret_cast<const ElfW(Dyn)*>(dynamic); entry->d_tag != DT_NULL; ++entry) {
     uintptr_t value = entry->d_un.d_val;
     switch (entry->d_tag) {
-      case DT_SYMTAB: tables->symbols = reinterpret_cast<const ElfW(Sym)*>(pointer(image, value)); break;
-      case DT_STRTAB: tables->strings = reinterpret_cast<const char*>(pointer(image, value)); break;
-      case DT_STRSZ: tables->stringBytes = value; break;
+      case DT_SYMTAB:
+        tables->symbols = reinterpret_cast<const ElfW(Sym)*>(pointer(image, value));
+        break;
+      case DT_STRTAB:
+        tables->strings = reinterpret_cast<const char*>(pointer(image, value));
+        break;
+      case DT_STRSZ:
+        tables->stringBytes = value;
+        break;
       case DT_JMPREL:
         tables->relocations[0] = reinterpret_cast<const ElfW(Rela)*>(pointer(image, value));
         break;
-      case DT_PLTRELSZ: tables->relocationBytes[0] = value; break;
-      case DT_RELA: tables->relocations[1] = reinterpret_cast<const ElfW(Rela)*>(pointer(image, value)); break;
-      case DT_RELASZ: tables->relocationBytes[1] = value; break;
-      default: break;
+      case DT_PLTRELSZ:
+        tables->relocationBytes[0] = value;
+        break;
+      case DT_RELA:
+        tables->relocations[1] = reinterpret_cast<const ElfW(Rela)*>(pointer(image, value));
+        break;
+      case DT_RELASZ:
+        tables->relocationBytes[1] = value;
+        break;
+      default:
+        break;
     }
   }
   return tables->symbols != nullptr && tables->strings != nullptr;
@@ -98,9 +111,11 @@ size_t patch_imports(const ElfImage& image, FindReplacement find) {
     for (; relocation < end; ++relocation) {
       uint32_t type = ELF64_R_TYPE(relocation->r_info);
       bool isJump = type == R_X86_64_JUMP_SLOT;
-      if (!isJump && type != R_X86_64_GLOB_DAT && !(type == R_X86_64_64 && relocation->r_addend == 0)) continue;
+      if (!isJump && type != R_X86_64_GLOB_DAT && !(type == R_X86_64_64 && relocation->r_addend == 0))
+        continue;
       const ElfW(Sym)& symbol = tables.symbols[ELF64_R_SYM(relocation->r_info)];
-      if (symbol.st_shndx != SHN_UNDEF || symbol.st_name == 0 || symbol.st_name >= tables.stringBytes) continue;
+      if (symbol.st_shndx != SHN_UNDEF || symbol.st_name == 0 || symbol.st_name >= tables.stringBytes)
+        continue;
       Replacement replacement = find(tables.strings + symbol.st_name);
       if (replacement.original == 0) continue;
       uintptr_t at = image.base + relocation->r_offset;

@@ -59,7 +59,8 @@ void gone_if_same(uint8_t kind, const void* key, uint64_t id) {
 // ---- wraps and references
 
 // The reference that a call gave besides what it was for; the addon has to delete it.
-void made_reference(Env env, Handle reference, const Facts& of, const Resource* companion, unwind::Entry entry) {
+void made_reference(Env env, Handle reference, const Facts& of, const Resource* companion,
+                    unwind::Entry entry) {
   Facts facts = of;
   facts.kind = MP_RESOURCE_REFERENCE;
   facts.isUnwatched = false;
@@ -109,7 +110,8 @@ Status wrap(Env env, Value object, void* data, Finalize callback, void* hint, Ha
 }
 
 Status add_finalizer(Env env, Value object, void* data, Finalize callback, void* hint, Handle* result) {
-  return attach(MP_RESOURCE_FINALIZER, napi_add_finalizer, env, object, data, callback, hint, result, MP_CALLER);
+  return attach(MP_RESOURCE_FINALIZER, napi_add_finalizer, env, object, data, callback, hint, result,
+                MP_CALLER);
 }
 
 Status remove_the_wrap(Env env, Value object, void** result) {
@@ -205,8 +207,8 @@ Status create_external(Env env, void* data, Finalize callback, void* hint, Value
                   [=](Finalize f, void* h) { return napi_create_external(env, data, f, h, result); });
 }
 
-Status create_external_latin1(Env env, char* text, size_t length, Finalize callback, void* hint, Value* result,
-                              bool* copied) {
+Status create_external_latin1(Env env, char* text, size_t length, Finalize callback, void* hint,
+                              Value* result, bool* copied) {
   size_t bytes = length == SIZE_MAX && text != nullptr ? strlen(text) : length;
   return external(MP_RESOURCE_EXTERNAL, env, text, bytes, callback, finalize_without_env, hint, MP_CALLER,
                   [=](Finalize f, void* h) {
@@ -225,9 +227,11 @@ Status create_external_utf16(Env env, char16_t* text, size_t length, Finalize ca
                   });
 }
 
-Status create_external_buffer(Env env, size_t bytes, void* data, Finalize callback, void* hint, Value* result) {
-  return external(MP_RESOURCE_EXTERNAL_BUFFER, env, data, bytes, callback, finalize, hint, MP_CALLER,
-                  [=](Finalize f, void* h) { return napi_create_external_buffer(env, bytes, data, f, h, result); });
+Status create_external_buffer(Env env, size_t bytes, void* data, Finalize callback, void* hint,
+                              Value* result) {
+  return external(
+      MP_RESOURCE_EXTERNAL_BUFFER, env, data, bytes, callback, finalize, hint, MP_CALLER,
+      [=](Finalize f, void* h) { return napi_create_external_buffer(env, bytes, data, f, h, result); });
 }
 
 Status create_external_arraybuffer(Env env, void* data, size_t bytes, Finalize callback, void* hint,
@@ -239,8 +243,8 @@ Status create_external_arraybuffer(Env env, void* data, size_t bytes, Finalize c
 
 Status create_external_shared(Env env, void* data, size_t bytes, FinalizeBare callback, void* hint,
                               Value* result) {
-  return external(MP_RESOURCE_EXTERNAL_ARRAYBUFFER, env, data, bytes, callback, finalize_bare, hint, MP_CALLER,
-                  [=](FinalizeBare f, void* h) {
+  return external(MP_RESOURCE_EXTERNAL_ARRAYBUFFER, env, data, bytes, callback, finalize_bare, hint,
+                  MP_CALLER, [=](FinalizeBare f, void* h) {
                     return node_api_create_external_sharedarraybuffer(env, data, bytes, f, h, result);
                   });
 }
@@ -480,8 +484,10 @@ Status adjust_external_memory(Env env, int64_t change, int64_t* result) {
   return status;
 }
 
-#define MP_CALL(name, ours) \
-  Call { #name, Replacement{reinterpret_cast<uintptr_t>(&name), reinterpret_cast<uintptr_t>(&ours)} }
+#define MP_CALL(name, ours)                                                                       \
+  Call {                                                                                          \
+#name, Replacement { reinterpret_cast<uintptr_t>(&name), reinterpret_cast<uintptr_t>(&ours) } \
+  }
 
 }  // namespace
 

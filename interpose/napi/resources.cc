@@ -104,7 +104,8 @@ bool link_locked(Resource* resource, Resource* replaced) {
   bool hasReplaced = false;
   // Wraps are found by their data, which several objects may share.
   if (Resource* known = find_locked(resource->kind, resource->key);
-      known != nullptr && (resource->kind != MP_RESOURCE_WRAP || (known->isUnwatched && resource->isUnwatched))) {
+      known != nullptr &&
+      (resource->kind != MP_RESOURCE_WRAP || (known->isUnwatched && resource->isUnwatched))) {
     *replaced = *known;
     hasReplaced = true;
     end_locked(known, known->callback != nullptr);
@@ -154,7 +155,8 @@ Resource* search_locked(uint8_t kind, uint64_t key, Condition condition, size_t*
 
 Resource* detail::find_locked(uint8_t kind, uint64_t key) {
   size_t count;
-  return search_locked(kind, key, [](const Resource*) { return true; }, &count);
+  return search_locked(
+      kind, key, [](const Resource*) { return true; }, &count);
 }
 
 uint64_t write_new(const Facts& facts, unwind::Entry entry) {
@@ -252,7 +254,8 @@ bool remove(uint8_t kind, const void* key, uint64_t id, Resource* copy) {
   Locked lock(g_lock);
   size_t count;
   Resource* found = search_locked(
-      kind, reinterpret_cast<uint64_t>(key), [id](const Resource* at) { return id == 0 || at->id == id; }, &count);
+      kind, reinterpret_cast<uint64_t>(key), [id](const Resource* at) { return id == 0 || at->id == id; },
+      &count);
   if (found == nullptr) return false;
   *copy = *found;
   end_locked(found, found->callback != nullptr);
@@ -270,7 +273,8 @@ bool finish(Resource* resource, Resource* copy) {
   if (!isLast && resource->kind == MP_RESOURCE_WRAP) {
     size_t count;
     Resource* twin = search_locked(
-        resource->kind, resource->key, [resource](const Resource* at) { return at->env == resource->env; }, &count);
+        resource->kind, resource->key, [resource](const Resource* at) { return at->env == resource->env; },
+        &count);
     if (twin != nullptr) {
       copy->id = twin->id;
       end_locked(twin, true);
@@ -294,8 +298,8 @@ bool remove_wrap(const void* env, const void* data, Resource* copy) {
   Locked lock(g_lock);
   size_t count;
   Resource* found = search_locked(
-      MP_RESOURCE_WRAP, reinterpret_cast<uint64_t>(data), [env](const Resource* at) { return at->env == env; },
-      &count);
+      MP_RESOURCE_WRAP, reinterpret_cast<uint64_t>(data),
+      [env](const Resource* at) { return at->env == env; }, &count);
   if (found == nullptr) return false;
   *copy = *found;
   end_locked(found, found->callback != nullptr && count > 1);
@@ -307,7 +311,8 @@ bool end_companion(const void* handle, Resource* copy) {
   Resource* reference = find_locked(MP_RESOURCE_REFERENCE, reinterpret_cast<uint64_t>(handle));
   if (reference == nullptr || reference->hint == nullptr) return false;
   auto* companion = static_cast<Resource*>(reference->env);
-  if (companion->state != State::kOpen || companion->id != reinterpret_cast<uint64_t>(reference->hint)) return false;
+  if (companion->state != State::kOpen || companion->id != reinterpret_cast<uint64_t>(reference->hint))
+    return false;
   *copy = *companion;
   end_locked(companion, companion->callback != nullptr);
   return true;

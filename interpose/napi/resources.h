@@ -65,7 +65,8 @@ void give_back(Resource* resource);
 void link(Resource* resource);
 // A findable entry of a resource without a finalizer of ours, replacing the one that is there. `companion`:
 // of a reference, what it came with (napi_wrap, napi_add_finalizer).
-Resource* add(const Facts& facts, uint64_t id, const void* key, void* env, const Resource* companion = nullptr);
+Resource* add(const Facts& facts, uint64_t id, const void* key, void* env,
+              const Resource* companion = nullptr);
 
 // A copy of the entry; false: there is none.
 bool find(uint8_t kind, const void* key, Resource* copy);

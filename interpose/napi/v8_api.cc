@@ -80,8 +80,8 @@ void make_weak(Slot slot, void* data, WeakCallback callback, int type) {
     }
     errno = saved;
   }
-  _ZN2v812api_internal8MakeWeakEPmPvPFvRKNS_16WeakCallbackInfoIvEEENS_16WeakCallbackTypeE(slot, data, callback,
-                                                                                         type);
+  _ZN2v812api_internal8MakeWeakEPmPvPFvRKNS_16WeakCallbackInfoIvEEENS_16WeakCallbackTypeE(slot, data,
+                                                                                          callback, type);
 }
 
 // V8 takes the slot back by itself when the object is collected: nobody has to release it any more.

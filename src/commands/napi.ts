@@ -7,6 +7,7 @@ import {
   formatBytes,
   formatCount,
   frameText,
+  isUsers,
   liveStackIds,
   type NapiAddon,
   ownerText,
@@ -45,7 +46,10 @@ export async function* napi(command: TraceCommand, options: NapiOptions): AsyncG
     const addons = kept(collectNapi(model, symbols, everyStack));
     yield* jsonLines(
       { schema: 'memprof.napi/1', process: processJson(model), moment: moment.name },
-      { addons: addons.map(addonJson), sites: addons.flatMap((addon) => addon.sites.map(siteJson)) },
+      {
+        addons: addons.map(addonJson),
+        sites: addons.flatMap((addon) => addon.sites.map(siteJson)),
+      },
     );
     return;
   }
@@ -78,7 +82,10 @@ function* addonLines(
 ): Iterable<string> {
   const { style, columns, model } = command;
   yield '';
-  yield `${style.strong(ownerText(addon.owner))}  holds ${formatBytes(addon.holdsBytes)}, tells V8 ${formatBytes(Math.max(0, addon.tellsBytes))}`;
+  const tells = `tells V8 ${formatBytes(Math.max(0, addon.tellsBytes))}`;
+  yield isUsers(addon.owner)
+    ? `${style.strong(ownerText(addon.owner))}  holds ${formatBytes(addon.holdsBytes)}, ${tells}`
+    : `${style.strong('an addon whose frame had left the stack')} (its last act was the call)  ${tells}`;
   for (const finding of addon.findings) yield `  ${style.warning('!')} ${finding.text}`;
   yield* renderTable(
     [{ title: 'resource', align: 'left' }, ...countColumns],
@@ -108,20 +115,17 @@ function* addonLines(
   yield table[0];
   for (const [at, site] of shown.entries()) {
     yield table[at + 1];
-    if (options.stacks === true) yield* stackLines(site.stack, context, { columns, indent: 6, style });
+    if (options.stacks === true)
+      yield* stackLines(site.stack, context, { columns, indent: 6, style });
   }
   if (outstanding.length > shown.length)
     yield style.faint(`  ${formatCount(outstanding.length - shown.length)} more: --limit all`);
   if (options.stacks !== true) yield style.faint('  With whole stacks: --stacks');
 }
 
-const countColumns: Column[] = [
-  'created',
-  'released',
-  'finalized',
-  'outstanding',
-  'value',
-].map((title) => ({ title, align: 'right' }));
+const countColumns: Column[] = ['created', 'released', 'finalized', 'outstanding', 'value'].map(
+  (title) => ({ title, align: 'right' }),
+);
 
 function countCells(kind: number, counts: ResourceCounts): string[] {
   const { createdCount, releasedCount, finalizedCount, outstandingCount } = counts;

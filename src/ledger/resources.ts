@@ -156,7 +156,8 @@ export class ResourceBook {
   endThread(threadIndex: number): void {
     const { rows } = this;
     for (const row of [...this.rowById.values()]) {
-      if (rows.threadIndex[row] !== threadIndex || survivesEnvironment.has(rows.kind[row]!)) continue;
+      if (rows.threadIndex[row] !== threadIndex || survivesEnvironment.has(rows.kind[row]!))
+        continue;
       this.sums[rows.sums[row]!]!.tornDown++;
       this.drop(row);
     }

@@ -8,6 +8,7 @@ import {
 } from '../model/index.js';
 import type { NamedStack, Owner, SymbolizedStacks } from '../symbols/index.js';
 import type { StackGroups } from './leaks.js';
+import { isUsers } from './sites.js';
 import { formatBytes, formatCount } from './units.js';
 
 export const resourceKinds = [
@@ -69,6 +70,7 @@ export interface Finding {
 }
 
 export interface NapiAddon {
+  /** Node itself: an addon's function that called as its last act, and is not on the stack any more. */
   owner: Owner;
   /** Native memory that it allocated and that lives. */
   holdsBytes: number;
@@ -132,11 +134,12 @@ export function collectNapi(
   return [...addons]
     .map(([key, sites]): NapiAddon => {
       const list = [...sites.values()].sort(worstFirst);
-      const holdsBytes = holds.get(key) ?? 0;
+      const owner = owners.get(key) as Owner;
+      const holdsBytes = isUsers(owner) ? (holds.get(key) ?? 0) : 0;
       const kinds = byKind(list);
       const tellsBytes = toldBytes(kinds);
       return {
-        owner: owners.get(key) as Owner,
+        owner,
         holdsBytes,
         tellsBytes,
         findings: findingsOf(kinds, list, holdsBytes, tellsBytes),

@@ -127,12 +127,9 @@ for (const how of ['imports', 'lookup'] as const) {
     t.deepEqual(counts['deferred'], [5, 5, 0, 0]);
     t.is(valueOf(found, 'external-buffer'), 8000);
     const holders = report.sites.filter((site) => site.className === 'Holder');
-    t.deepEqual(
-      holders.map((site) => [site.kind, site.outstandingCount]).sort(),
-      [
-        ['reference', 3],
-        ['wrap', 3],
-      ],
-    );
+    t.deepEqual(holders.map((site) => [site.kind, site.outstandingCount]).sort(), [
+      ['reference', 3],
+      ['wrap', 3],
+    ]);
   });
 }

@@ -53,7 +53,9 @@ export async function ledgerOf(
 }
 
 /** created, released, finalized, outstanding of each kind: what a balance is about. */
-export function balance(resources: readonly ({ kind: string } & Counts)[]): Record<string, number[]> {
+export function balance(
+  resources: readonly ({ kind: string } & Counts)[],
+): Record<string, number[]> {
   return Object.fromEntries(
     resources.map((one) => [
       one.kind,

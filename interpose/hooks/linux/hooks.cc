@@ -266,7 +266,7 @@ MP_EXPORT void* sbrk(intptr_t delta) {
 // must not be a call from us but a jump: the real one sees the program's own return address. (Or, where
 // that does not matter, napi/addons.h's.)
 extern "C" __attribute__((visibility("hidden"), used)) void* memprof_real_dlopen(const char* path, int,
-                                                                                uintptr_t caller) {
+                                                                                 uintptr_t caller) {
   modules::expect_new();
   if (!ready()) abort();
   return reinterpret_cast<void*>(napi::open_for(g_real.dlopen, path, caller));
