@@ -33,6 +33,13 @@ size_t bucket_of(uint8_t kind, uint64_t key, size_t count) {
   return static_cast<size_t>(mixed >> 20) & (count - 1);
 }
 
+void put_first(Resource** head, Resource* resource) {
+  resource->next = *head;
+  resource->pointer = head;
+  if (resource->next != nullptr) resource->next->pointer = &resource->next;
+  *head = resource;
+}
+
 bool grow_buckets() {
   size_t count = g_bucketCount == 0 ? kFirstBuckets : g_bucketCount * 2;
   auto** grown = static_cast<Resource**>(map_pages(count * sizeof(Resource*)));
@@ -40,9 +47,7 @@ bool grow_buckets() {
   for (size_t i = 0; i < g_bucketCount; ++i) {
     for (Resource* at = g_buckets[i]; at != nullptr;) {
       Resource* next = at->next;
-      Resource*& head = grown[bucket_of(at->kind, at->key, count)];
-      at->next = head;
-      head = at;
+      put_first(&grown[bucket_of(at->kind, at->key, count)], at);
       at = next;
     }
   }
@@ -52,12 +57,11 @@ bool grow_buckets() {
   return true;
 }
 
+// A thousand wraps may have the same data: nothing may walk along all of them.
 void unlink_locked(Resource* resource) {
   if (!resource->isLinked) return;
-  Resource** at = &g_buckets[bucket_of(resource->kind, resource->key, g_bucketCount)];
-  while (*at != nullptr && *at != resource) at = &(*at)->next;
-  if (*at == nullptr) return;
-  *at = resource->next;
+  *resource->pointer = resource->next;
+  if (resource->next != nullptr) resource->next->pointer = resource->pointer;
   resource->isLinked = false;
   --g_linkedCount;
 }
@@ -110,9 +114,7 @@ bool link_locked(Resource* resource, Resource* replaced) {
     hasReplaced = true;
     end_locked(known, known->callback != nullptr);
   }
-  Resource*& head = g_buckets[bucket_of(resource->kind, resource->key, g_bucketCount)];
-  resource->next = head;
-  head = resource;
+  put_first(&g_buckets[bucket_of(resource->kind, resource->key, g_bucketCount)], resource);
   resource->isLinked = true;
   ++g_linkedCount;
   return hasReplaced;
@@ -137,26 +139,25 @@ NewWords new_words(uint64_t id, const Facts& facts) {
                    static_cast<uint64_t>(facts.value), facts.text}};
 }
 
-// The first entry that satisfies the condition among those with this kind and key; `count`: how many do.
+// The first entry that satisfies the condition among those with this kind and key, after `from`.
 template <typename Condition>
-Resource* search_locked(uint8_t kind, uint64_t key, Condition condition, size_t* count) {
-  *count = 0;
-  Resource* found = nullptr;
-  if (g_bucketCount == 0) return nullptr;
-  for (Resource* at = g_buckets[bucket_of(kind, key, g_bucketCount)]; at != nullptr; at = at->next) {
-    if (at->kind != kind || at->key != key || !condition(at)) continue;
-    if (found == nullptr) found = at;
-    ++*count;
+Resource* search_locked(Resource* from, uint8_t kind, uint64_t key, Condition condition) {
+  for (Resource* at = from; at != nullptr; at = at->next) {
+    if (at->kind == kind && at->key == key && condition(at)) return at;
   }
-  return found;
+  return nullptr;
+}
+
+template <typename Condition>
+Resource* search_locked(uint8_t kind, uint64_t key, Condition condition) {
+  if (g_bucketCount == 0) return nullptr;
+  return search_locked(g_buckets[bucket_of(kind, key, g_bucketCount)], kind, key, condition);
 }
 
 }  // namespace
 
 Resource* detail::find_locked(uint8_t kind, uint64_t key) {
-  size_t count;
-  return search_locked(
-      kind, key, [](const Resource*) { return true; }, &count);
+  return search_locked(kind, key, [](const Resource*) { return true; });
 }
 
 uint64_t write_new(const Facts& facts, unwind::Entry entry) {
@@ -252,10 +253,8 @@ bool find(uint8_t kind, const void* key, Resource* copy) {
 
 bool remove(uint8_t kind, const void* key, uint64_t id, Resource* copy) {
   Locked lock(g_lock);
-  size_t count;
-  Resource* found = search_locked(
-      kind, reinterpret_cast<uint64_t>(key), [id](const Resource* at) { return id == 0 || at->id == id; },
-      &count);
+  Resource* found = search_locked(kind, reinterpret_cast<uint64_t>(key),
+                                  [id](const Resource* at) { return id == 0 || at->id == id; });
   if (found == nullptr) return false;
   *copy = *found;
   end_locked(found, found->callback != nullptr);
@@ -271,10 +270,8 @@ bool finish(Resource* resource, Resource* copy) {
   }
   bool isLast = resource->state == State::kOpen;
   if (!isLast && resource->kind == MP_RESOURCE_WRAP) {
-    size_t count;
-    Resource* twin = search_locked(
-        resource->kind, resource->key, [resource](const Resource* at) { return at->env == resource->env; },
-        &count);
+    Resource* twin = search_locked(resource->kind, resource->key,
+                                   [resource](const Resource* at) { return at->env == resource->env; });
     if (twin != nullptr) {
       copy->id = twin->id;
       end_locked(twin, true);
@@ -296,13 +293,13 @@ bool set_id(Resource* resource, uint64_t id) {
 
 bool remove_wrap(const void* env, const void* data, Resource* copy) {
   Locked lock(g_lock);
-  size_t count;
-  Resource* found = search_locked(
-      MP_RESOURCE_WRAP, reinterpret_cast<uint64_t>(data),
-      [env](const Resource* at) { return at->env == env; }, &count);
+  auto key = reinterpret_cast<uint64_t>(data);
+  auto isOfEnv = [env](const Resource* at) { return at->env == env; };
+  Resource* found = search_locked(MP_RESOURCE_WRAP, key, isOfEnv);
   if (found == nullptr) return false;
   *copy = *found;
-  end_locked(found, found->callback != nullptr && count > 1);
+  bool hasTwin = search_locked(found->next, MP_RESOURCE_WRAP, key, isOfEnv) != nullptr;
+  end_locked(found, found->callback != nullptr && hasTwin);
   return true;
 }
 

@@ -28,7 +28,8 @@ struct Resource {
   void* callback;  // the addon's finalizer; nullptr: we do not stand in for one
   void* hint;
   int64_t value;
-  Resource* next;  // in its bucket, or in the free list
+  Resource* next;      // in its bucket, or in the free list
+  Resource** pointer;  // what points to it in its bucket
   uint16_t environment;
   uint8_t kind;
   State state;

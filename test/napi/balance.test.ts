@@ -23,7 +23,7 @@ function onlyAddon(t: ExecutionContext, report: NapiReport, name: string) {
   return report.addons[0] as NapiReport['addons'][number];
 }
 
-const valueOf = (addon: NapiReport['addons'][number], kind: string) =>
+const valueIn = (addon: NapiReport['addons'][number], kind: string) =>
   addon.resources.find((one) => one.kind === kind)?.outstandingValue;
 
 for (const [at, major] of majors.entries()) {
@@ -58,11 +58,11 @@ for (const [at, major] of majors.entries()) {
           finalizer: [3, 0, 3, 0],
           'async-context': [2, 1, 0, 1],
         });
-        t.is(valueOf(found, 'reference'), 6);
-        t.is(valueOf(found, 'external-buffer'), 5000);
-        t.is(valueOf(found, 'external-arraybuffer'), 7000);
-        t.is(valueOf(found, 'external-memory'), 8000);
-        t.is(valueOf(found, 'threadsafe-function'), 2);
+        t.is(valueIn(found, 'reference'), 6);
+        t.is(valueIn(found, 'external-buffer'), 5000);
+        t.is(valueIn(found, 'external-arraybuffer'), 7000);
+        t.is(valueIn(found, 'external-memory'), 8000);
+        t.is(valueIn(found, 'threadsafe-function'), 2);
         t.is(found.tellsBytes, 20_000);
         t.deepEqual(
           found.findings.map((one) => one.text),
@@ -104,9 +104,9 @@ for (const [at, major] of majors.entries()) {
       'external-buffer': [5, 0, 4, 1],
       'external-memory': [2, 0, 0, 2],
     });
-    t.is(valueOf(found, 'persistent'), 5);
-    t.is(valueOf(found, 'external-memory'), 6000);
-    t.is(valueOf(found, 'external-buffer'), 3000);
+    t.is(valueIn(found, 'persistent'), 5);
+    t.is(valueIn(found, 'external-memory'), 6000);
+    t.is(valueIn(found, 'external-buffer'), 3000);
   });
 }
 
@@ -125,7 +125,7 @@ for (const how of ['imports', 'lookup'] as const) {
     t.deepEqual(counts['external-buffer'], [6, 0, 4, 2]);
     t.deepEqual(counts['async-work'], [5, 5, 0, 0]);
     t.deepEqual(counts['deferred'], [5, 5, 0, 0]);
-    t.is(valueOf(found, 'external-buffer'), 8000);
+    t.is(valueIn(found, 'external-buffer'), 8000);
     const holders = report.sites.filter((site) => site.className === 'Holder');
     t.deepEqual(holders.map((site) => [site.kind, site.outstandingCount]).sort(), [
       ['reference', 3],
