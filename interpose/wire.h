@@ -227,15 +227,17 @@ enum MpRecordType {
   // Node-API and V8 resources (the ledger of addons).
   //   w1: kind MP_RESOURCE_* (8 bits) | flags (8) << 8 | environment (16) << 16 | stack id << 32
   //   w2: the resource's id: unique in the process, from 1; never reused
-  MP_RESOURCE_NEW = 0x60,  // 7 words; w3: address of the native data that it stands for, 0: none; w4: its
-                           // handle (napi_ref, napi_async_work, ...), 0: none; w5: value, below; w6: text id
-                           // of the JavaScript class (low 32 bits), 0: unknown
+  // NEW again for an id that exists: what has become known of it meanwhile (its stack id is 0).
+  MP_RESOURCE_NEW = 0x60,  // 7 words; flags: MP_RESOURCE_UNWATCHED; w3: address of the native data that it
+                           // stands for, 0: none; w4: its handle (napi_ref, napi_async_work, ...), 0: none;
+                           // w5: value, below; w6: text id of the JavaScript class (low 32 bits), 0: unknown
   MP_RESOURCE_END = 0x61,  // 3 words; flags: MP_RESOURCE_END_*
   MP_RESOURCE_CHANGE = 0x62,  // 4 words; w3: the new value (signed); id 0: of the environment as a whole
 };
 
-// The value of a resource: EXTERNAL_*, ARRAYBUFFER: bytes; REFERENCE, WRAP: the count of strong holds;
-// EXTERNAL_MEMORY: bytes that V8 was told of; otherwise 0.
+// The value of a resource: EXTERNAL_*, ARRAYBUFFER: bytes; REFERENCE, WRAP, PERSISTENT: the count of
+// strong holds; THREADSAFE_FUNCTION: the threads that hold it; EXTERNAL_MEMORY: bytes that V8 was told of;
+// otherwise 0.
 enum MpResource {
   MP_RESOURCE_WRAP = 1,
   MP_RESOURCE_REFERENCE = 2,
@@ -254,6 +256,7 @@ enum MpResource {
   MP_RESOURCE_PERSISTENT = 15,       // raw V8 and nan: v8::Global, v8::Persistent
   MP_RESOURCE_ASYNC_CONTEXT = 16,
 };
+enum { MP_RESOURCE_UNWATCHED = 1 };  // nobody will tell when it ends: it has no finalizer
 enum {
   MP_RESOURCE_END_EXPLICIT = 0,   // the addon released it
   MP_RESOURCE_END_FINALIZED = 1,  // its object was collected and its finalizer ran

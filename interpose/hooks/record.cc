@@ -282,6 +282,8 @@ void plain(uint32_t type, const uint64_t* words, uint32_t count) {
   ThreadState* state = thread::current();
   if (state == nullptr) return;
   if (state->inside != 0) {
+    // What calls Node never comes from a signal handler, and its records may be longer.
+    if (type == MP_RESOURCE_NEW) return;
     ring::begin(state);
     nested(state, type, tick_after(), words, count);
     return;
@@ -290,6 +292,18 @@ void plain(uint32_t type, const uint64_t* words, uint32_t count) {
   ring::begin(state);
   commit(state, type, tick_after(), words, count);
   leave(state);
+}
+
+bool with_stack(uint32_t type, uint64_t* words, uint32_t count, unwind::Entry entry) {
+  ThreadState* state = thread::current();
+  if (state == nullptr || state->inside != 0) return false;
+  enter(state);
+  words[0] |= static_cast<uint64_t>(take_stack(state, entry)) << 32;
+  ring::begin(state);
+  commit(state, type, tick_after(), words, count);
+  state->currentStack = 0;
+  leave(state);
+  return true;
 }
 
 bool current_stack(unwind::Entry entry, uint32_t* stack) {

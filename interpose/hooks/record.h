@@ -42,6 +42,8 @@ void heap_break(uintptr_t before, uintptr_t after, unwind::Entry entry);
 
 // An event without a block: marks, exit, fork, thread names.
 void plain(uint32_t type, const uint64_t* words, uint32_t count);
+// The same with the caller's stack, which goes to the high half of words[0]. False: not recorded.
+bool with_stack(uint32_t type, uint64_t* words, uint32_t count, unwind::Entry entry);
 
 // The stack of the hook's caller without an event. False: none can be taken now.
 bool current_stack(unwind::Entry entry, uint32_t* stack);

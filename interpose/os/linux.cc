@@ -77,6 +77,11 @@ void unmap(void* address, size_t bytes) {
   call(SYS_munmap, reinterpret_cast<long>(address), static_cast<long>(bytes));
 }
 
+bool protect(uintptr_t address, size_t bytes, bool isWritable) {
+  int protection = isWritable ? PROT_READ | PROT_WRITE : PROT_READ;
+  return call(SYS_mprotect, static_cast<long>(address), static_cast<long>(bytes), protection) == 0;
+}
+
 void* create_shared(const char* temporaryPath, size_t bytes, int* error) {
   int fd = open_file(temporaryPath, O_RDWR | O_CREAT | O_EXCL, 0600);
   if (fd < 0) {

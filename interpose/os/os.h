@@ -24,6 +24,8 @@ void thread_name(char name[16]);
 
 void* map_anonymous(size_t bytes);
 void unmap(void* address, size_t bytes);
+// Pages of the program's own data: readable, and writable or not.
+bool protect(uintptr_t address, size_t bytes, bool isWritable);
 
 // Makes a file with its space reserved (touching the mapping can never raise SIGBUS) and maps it
 // shared. Keeps no descriptor. nullptr: *error is set.

@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 
 #include "../modules/modules.h"
+#include "../napi/addons.h"
 #include "../jit/jit.h"
 #include "../os/os.h"
 #include "../queued/threadpool.h"
@@ -184,6 +185,7 @@ void leave_parent() {
   jit::after_fork_child();
   meta::after_fork_child();
   queued::after_fork_child();
+  napi::after_fork_child();
 }
 
 }  // namespace

@@ -11,6 +11,7 @@ import { nameData } from './data-names.js';
 import { type ExportOptions, exportFormats, exportTrace } from './export.js';
 import { type LeaksOptions, leaks } from './leaks.js';
 import { stackNamer } from './naming.js';
+import { napi } from './napi.js';
 import { terminalOf, writeLines } from './output.js';
 import { ownCommand } from './own-command.js';
 import { owners } from './owners.js';
@@ -116,6 +117,13 @@ export async function memprofProgram(
     .option('--all', 'classes without a block, too')
     .option('--limit <count>', 'classes shown, or all', parseCount, 20)
     .option('--json', 'as JSON with all classes (memprof.owners/1)');
+  on('napi', 'what addons got from Node-API and V8, gave back, and still hold', napi)
+    .option('--package <name>', 'only this addon (name or name@version)')
+    .option('--module <file>', 'only stacks through this module (path or file name)')
+    .option('--function <text>', 'only stacks with this text in a function name')
+    .option('--limit <count>', 'sites shown of each addon, or all', parseCount, 10)
+    .option('--stacks', 'print the whole stack of each site')
+    .option('--json', 'as JSON with all sites (memprof.napi/1)');
   quietCommander(program.command('why'))
     .description('what holds a block, or why nobody freed it, at the last checkpoint')
     .argument('<trace>', 'a .mprof file')

@@ -23,5 +23,6 @@ export {
   scaleTimes,
   type ThreadFacts,
 } from './recording.js';
+export { type NewResource, ResourceBook } from './resources.js';
 export { StackTableBuilder } from './stacks.js';
 export { plainMemory, type TableMemory } from './table-memory.js';

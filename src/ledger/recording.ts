@@ -5,6 +5,7 @@ import type {
   Mapping,
   Mark,
   Moment,
+  ResourceLedger,
   StackTotals,
   ThreadInfo,
   Totals,
@@ -12,6 +13,7 @@ import type {
 import { type EventBatch, EventType, ExitKind, MarkKind, Teardown } from './events.js';
 import { Ledger } from './ledger.js';
 import { Mappings } from './mappings.js';
+import { type NewResource, ResourceBook } from './resources.js';
 import type { TableMemory } from './table-memory.js';
 
 export interface ThreadFacts {
@@ -55,11 +57,13 @@ export interface RecordedParts {
   atEnd: Moment;
   mappings: Mapping[];
   marks: Mark[];
+  resources?: ResourceLedger;
 }
 
 export class Recording {
   readonly ledger: Ledger;
   readonly mappings = new Mappings();
+  readonly resources = new ResourceBook();
   readonly threads: ThreadFacts[] = [];
   readonly exit: ExitFacts = { kind: null, status: 0, teardown: null, teardownCode: 0 };
   readonly forkedPids: number[] = [];
@@ -101,6 +105,8 @@ export class Recording {
 
   parts(nsPerTick: number, stackCount: number): RecordedParts {
     const before = this.beforeTeardown;
+    const atEnd = this.ledger.snapshot(nsPerTick);
+    const resources = this.resources.ledger(nsPerTick, atEnd, (id) => this.texts.get(id) ?? '');
     return {
       threads: this.threads.map(({ index, tid, name, beginTick, endTick }) => ({
         index,
@@ -122,7 +128,7 @@ export class Recording {
       atEnd: {
         name: 'at-end',
         atNs: this.lastTick * nsPerTick,
-        live: this.ledger.snapshot(nsPerTick),
+        live: atEnd,
       },
       mappings: this.mappings.list(nsPerTick),
       marks: this.marks.map(({ kind, tick, textId, value }) => ({
@@ -131,6 +137,7 @@ export class Recording {
         text: this.texts.get(textId) ?? '',
         value,
       })),
+      ...(resources === undefined ? {} : { resources }),
     };
   }
 
@@ -164,6 +171,15 @@ export class Recording {
         break;
       case EventType.heapBreak:
         this.moveBreak(batch.rareWord(row, 0), batch.rareWord(row, 1), batch.rareLow(row, 2), tick);
+        break;
+      case EventType.resourceNew:
+        this.resources.add(newResource(batch, row, tick));
+        break;
+      case EventType.resourceEnd:
+        this.resources.end(batch.rareWord(row, 1), (batch.rareLow(row, 0) >>> 8) & 0xff);
+        break;
+      case EventType.resourceChange:
+        this.resources.change(batch.rareWord(row, 1), signedWord(batch, row, 2));
         break;
       case EventType.threadBegin:
         this.beginThread(batch.rareHigh(row, 0), batch.rareLow(row, 0), tick);
@@ -229,6 +245,7 @@ export class Recording {
     const thread = this.threadByIndex.get(index);
     if (thread === undefined) return;
     thread.endTick = tick;
+    if (!this.resources.isEmpty) this.resources.endThread(index);
     if (this.threadByTid.get(thread.tid) === thread) this.threadByTid.delete(thread.tid);
   }
 
@@ -249,8 +266,31 @@ export class Recording {
     this.exit.teardown = Math.min(batch.rareHigh(row, 1), Teardown.uncaught);
     this.exit.teardownCode = batch.rareLow(row, 1);
     this.beforeTeardown = { tick, live: this.ledger.snapshot(1) };
+    this.resources.markTeardown(this.beforeTeardown.live);
     this.onBeforeTeardown?.(tick, this.beforeTeardown.live);
   }
+}
+
+/** Words of MP_RESOURCE_NEW, as interpose/wire.h has them. */
+function newResource(batch: EventBatch, row: number, tick: number): NewResource {
+  const first = batch.rareLow(row, 0);
+  return {
+    id: batch.rareWord(row, 1),
+    kind: first & 0xff,
+    isUnwatched: ((first >>> 8) & 1) !== 0,
+    environment: first >>> 16,
+    stackId: batch.rareHigh(row, 0),
+    threadIndex: batch.threadIndex[row]!,
+    tick,
+    data: batch.rareWord(row, 2),
+    handle: batch.rareWord(row, 3),
+    value: signedWord(batch, row, 4),
+    textId: batch.rareLow(row, 5),
+  };
+}
+
+function signedWord(batch: EventBatch, row: number, index: number): number {
+  return (batch.rareHigh(row, index) | 0) * 2 ** 32 + batch.rareLow(row, index);
 }
 
 function nameOf(batch: EventBatch, row: number): string {

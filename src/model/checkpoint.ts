@@ -162,6 +162,8 @@ export interface ResourceTotals {
   kind: number;
   stackId: StackId;
   createdCount: number;
+  /** Of the created ones: those whose end nobody tells, as they have no finalizer. */
+  unwatchedCount: number;
   /** By the addon itself, by a finalizer, by the end of the environment. */
   releasedCount: number;
   finalizedCount: number;

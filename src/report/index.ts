@@ -18,6 +18,18 @@ export {
   type StackGroups,
 } from './leaks.js';
 export { renderLeaks, shownSites, siteType } from './leaks-text.js';
+export {
+  collectNapi,
+  type Finding,
+  type FindingKind,
+  type NapiAddon,
+  type ResourceCounts,
+  type ResourceName,
+  type ResourceSite,
+  resourceKinds,
+  resourceName,
+  resourceStackIds,
+} from './napi.js';
 export { type ClassRow, classRows } from './owners.js';
 export {
   type Amount,

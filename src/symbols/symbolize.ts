@@ -237,7 +237,7 @@ class FrameNamer {
   #withoutShim(id: StackId): number {
     const { parent, count } = this.#model.stacks;
     let node: number = id;
-    while (node > 0 && node < count && this.#moduleOf(node)?.isShim === true) node = parent[node];
+    while (node > 0 && node < count && this.#isShim(node)) node = parent[node];
     return node < count ? node : 0;
   }
 
@@ -249,11 +249,16 @@ class FrameNamer {
     const path: number[] = [];
     let node = leaf;
     for (; node > 0 && this.#siteOfNode[node] === 0; node = parent[node]) {
-      this.#named(node, frameCount++);
+      if (!this.#isShim(node)) this.#named(node, frameCount);
+      frameCount++;
       path.push(node);
     }
     let site = this.#siteOfNode[node];
     for (let at = path.length - 1; at >= 0; at--) {
+      if (this.#isShim(path[at])) {
+        this.#siteOfNode[path[at]] = site;
+        continue;
+      }
       const step = site * mostNames + (this.#byNode[path[at]] as Named).id;
       let next = this.#sites.get(step);
       if (next === undefined) this.#sites.set(step, (next = this.#sites.size + 1));
@@ -268,6 +273,7 @@ class FrameNamer {
     const frames: StackFrame[] = [];
     let isRecovered = false;
     for (let node = leaf; node > 0; node = parent[node]) {
+      if (this.#isShim(node)) continue;
       for (const frame of (this.#byNode[node] as Named).frames)
         frames.push(isRecovered ? this.#markRecovered(frame) : frame);
       isRecovered = kind[node] === FrameKind.nativeRecovered;
@@ -279,6 +285,11 @@ class FrameNamer {
     let marked = this.#recovered.get(frame);
     if (marked === undefined) this.#recovered.set(frame, (marked = markRecovered(frame)));
     return marked;
+  }
+
+  /** At the leaf the hook; further up what stands between an addon and Node (interpose/napi). */
+  #isShim(node: number): boolean {
+    return this.#moduleOf(node)?.isShim === true;
   }
 
   #moduleOf(node: number): ModuleInfo | null {

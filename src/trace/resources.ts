@@ -14,8 +14,9 @@ export function encodeResources({ totals, outstanding }: ResourceLedger, out: By
   out.json(totals.map((one) => one.className));
   for (const one of totals) {
     out.uint8(one.kind);
-    const { stackId, createdCount, releasedCount, finalizedCount, tornDownCount } = one;
-    encodeNaturals([stackId, createdCount, releasedCount, finalizedCount, tornDownCount], 5, out);
+    const { stackId, createdCount, unwatchedCount } = one;
+    encodeNaturals([stackId, createdCount, unwatchedCount], 3, out);
+    encodeNaturals([one.releasedCount, one.finalizedCount, one.tornDownCount], 3, out);
     out.zigzag(one.outstandingValue);
   }
   const { count } = outstanding;
@@ -40,6 +41,7 @@ export function decodeResources(reader: ByteReader): ResourceLedger {
       kind: reader.uint8(),
       stackId: reader.varint() as StackId,
       createdCount: reader.varint(),
+      unwatchedCount: reader.varint(),
       releasedCount: reader.varint(),
       finalizedCount: reader.varint(),
       tornDownCount: reader.varint(),

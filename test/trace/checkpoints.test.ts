@@ -140,6 +140,7 @@ const resources: fc.Arbitrary<ResourceLedger> = fc
           releasedCount: natural,
           finalizedCount: natural,
           tornDownCount: natural,
+          unwatchedCount: natural,
           outstandingValue: signed,
           className: name,
         }),

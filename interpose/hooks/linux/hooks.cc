@@ -11,6 +11,8 @@
 
 #include "../../jit/jit.h"
 #include "../../modules/modules.h"
+#include "../../napi/addons.h"
+#include "../../napi/environments.h"
 #include "../../os/os.h"
 #include "../../queued/threadpool.h"
 #include "../../ring/meta.h"
@@ -261,11 +263,13 @@ MP_EXPORT void* sbrk(intptr_t delta) {
 // ---- images
 
 // The loader looks at dlopen's return address to find the caller's RUNPATH and namespace. So this
-// must not be a call from us but a jump: the real one sees the program's own return address.
-extern "C" __attribute__((visibility("hidden"), used)) void* memprof_real_dlopen() {
+// must not be a call from us but a jump: the real one sees the program's own return address. (Or, where
+// that does not matter, napi/addons.h's.)
+extern "C" __attribute__((visibility("hidden"), used)) void* memprof_real_dlopen(const char* path, int,
+                                                                                 uintptr_t caller) {
   modules::expect_new();
   if (!ready()) abort();
-  return reinterpret_cast<void*>(g_real.dlopen);
+  return reinterpret_cast<void*>(napi::open_for(g_real.dlopen, path, caller));
 }
 
 extern "C" __attribute__((visibility("default"), naked)) void* dlopen(const char*, int) {
@@ -273,6 +277,7 @@ extern "C" __attribute__((visibility("default"), naked)) void* dlopen(const char
       "push %rdi\n\t"
       "push %rsi\n\t"
       "sub $8, %rsp\n\t"
+      "mov 24(%rsp), %rdx\n\t"
       "call memprof_real_dlopen\n\t"
       "add $8, %rsp\n\t"
       "pop %rsi\n\t"
@@ -382,7 +387,10 @@ MP_EXPORT int fexecve(int fd, char* const argv[], char* const envp[]) {
 MP_EXPORT void memprof_mark(uint32_t kind, uint64_t value, const char* text) {
   if (!recording()) return;
   uint64_t id = text == nullptr || text[0] == '\0' ? 0 : meta::text(text, strlen(text));
-  if (kind == MP_MARK_BEFORE_TEARDOWN) modules::rescan();
+  if (kind == MP_MARK_BEFORE_TEARDOWN) {
+    modules::rescan();
+    napi::note_teardown();
+  }
   uint64_t words[2] = {kind | id << 32, value};
   record::plain(MP_MARK, words, 2);
 }

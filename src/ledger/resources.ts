@@ -1,0 +1,304 @@
+// What addons got from Node-API and V8 and gave back: sums by kind, stack and class, and the resources
+// that exist, in columns. Its memory grows with those that exist and with sites, not with events.
+import {
+  type LiveSet,
+  ResourceKind,
+  type ResourceLedger,
+  type ResourceTable,
+  type ResourceTotals,
+  type StackId,
+} from '../model/index.js';
+import { ResourceEnd } from './events.js';
+
+export interface NewResource {
+  id: number;
+  kind: number;
+  /** Nobody will tell when it ends: it has no finalizer. */
+  isUnwatched: boolean;
+  environment: number;
+  stackId: number;
+  threadIndex: number;
+  tick: number;
+  data: number;
+  handle: number;
+  value: number;
+  textId: number;
+}
+
+interface Sums {
+  kind: number;
+  stackId: number;
+  textId: number;
+  created: number;
+  unwatched: number;
+  released: number;
+  finalized: number;
+  tornDown: number;
+  // After the last mark of teardown: what the program gave back only because it ended.
+  releasedLate: number;
+  finalizedLate: number;
+}
+
+/** Memory that the addon has to give back itself, though its environment is gone. */
+const survivesEnvironment: ReadonlySet<number> = new Set([
+  ResourceKind.reference,
+  ResourceKind.asyncWork,
+  ResourceKind.deferred,
+  ResourceKind.asyncContext,
+  ResourceKind.handleScope,
+]);
+
+const isUnwatchedFlag = 1;
+const textLimit = 2 ** 16;
+
+class Rows {
+  capacity = 256;
+  id = new Float64Array(this.capacity);
+  kind = new Uint8Array(this.capacity);
+  flags = new Uint8Array(this.capacity);
+  environment = new Uint16Array(this.capacity);
+  sums = new Uint32Array(this.capacity);
+  threadIndex = new Uint32Array(this.capacity);
+  tick = new Float64Array(this.capacity);
+  data = new Float64Array(this.capacity);
+  handle = new Float64Array(this.capacity);
+  value = new Float64Array(this.capacity);
+  textId = new Uint32Array(this.capacity);
+
+  grow(): void {
+    this.capacity *= 2;
+    this.id = grown(this.id, new Float64Array(this.capacity));
+    this.kind = grown(this.kind, new Uint8Array(this.capacity));
+    this.flags = grown(this.flags, new Uint8Array(this.capacity));
+    this.environment = grown(this.environment, new Uint16Array(this.capacity));
+    this.sums = grown(this.sums, new Uint32Array(this.capacity));
+    this.threadIndex = grown(this.threadIndex, new Uint32Array(this.capacity));
+    this.tick = grown(this.tick, new Float64Array(this.capacity));
+    this.data = grown(this.data, new Float64Array(this.capacity));
+    this.handle = grown(this.handle, new Float64Array(this.capacity));
+    this.value = grown(this.value, new Float64Array(this.capacity));
+    this.textId = grown(this.textId, new Uint32Array(this.capacity));
+  }
+}
+
+function grown<T extends Float64Array | Uint32Array | Uint16Array | Uint8Array>(old: T, to: T): T {
+  to.set(old);
+  return to;
+}
+
+export class ResourceBook {
+  private readonly rows = new Rows();
+  private limit = 0;
+  private readonly free: number[] = [];
+  private readonly rowById = new Map<number, number>();
+  /** Those without a finalizer, by kind and data: the next one of the same data takes the place. */
+  private readonly unwatched = new Map<number, number>();
+  private readonly sums: Sums[] = [];
+  private readonly sumsByKey = new Map<number, number>();
+  private hasTeardown = false;
+  /** As of the last mark of teardown. Times in ticks, class names as text ids. */
+  private before: { table: ResourceTable; textIds: Uint32Array } | null = null;
+
+  get isEmpty(): boolean {
+    return this.sums.length === 0;
+  }
+
+  add(made: NewResource): void {
+    const known = this.rowById.get(made.id);
+    if (known !== undefined) {
+      this.update(known, made);
+      return;
+    }
+    const { rows } = this;
+    const sums = this.sumsOf(made.kind, made.stackId, made.textId);
+    this.sums[sums]!.created++;
+    if (made.isUnwatched) {
+      this.sums[sums]!.unwatched++;
+      const at = this.unwatched.get(unwatchedKey(made.kind, made.data));
+      if (at !== undefined) this.drop(at);
+    }
+    const row = this.free.pop() ?? this.limit++;
+    if (row >= rows.capacity) rows.grow();
+    rows.id[row] = made.id;
+    rows.kind[row] = made.kind;
+    rows.flags[row] = made.isUnwatched ? isUnwatchedFlag : 0;
+    rows.environment[row] = made.environment;
+    rows.sums[row] = sums;
+    rows.threadIndex[row] = made.threadIndex;
+    rows.tick[row] = made.tick;
+    rows.data[row] = made.data;
+    rows.handle[row] = made.handle;
+    rows.value[row] = made.value;
+    rows.textId[row] = made.textId;
+    this.rowById.set(made.id, row);
+    if (made.isUnwatched) this.unwatched.set(unwatchedKey(made.kind, made.data), row);
+  }
+
+  change(id: number, value: number): void {
+    const row = this.rowById.get(id);
+    if (row !== undefined) this.rows.value[row] = value;
+  }
+
+  end(id: number, how: number): void {
+    const row = this.rowById.get(id);
+    if (row === undefined) return;
+    const sums = this.sums[this.rows.sums[row]!]!;
+    if (how === ResourceEnd.teardown) sums.tornDown++;
+    else if (how === ResourceEnd.finalized) {
+      if (this.hasTeardown) sums.finalizedLate++;
+      else sums.finalized++;
+    } else if (this.hasTeardown) sums.releasedLate++;
+    else sums.released++;
+    this.drop(row);
+  }
+
+  /** A thread ended, and with it the environments of a Worker. */
+  endThread(threadIndex: number): void {
+    const { rows } = this;
+    for (const row of [...this.rowById.values()]) {
+      if (rows.threadIndex[row] !== threadIndex || survivesEnvironment.has(rows.kind[row]!))
+        continue;
+      this.sums[rows.sums[row]!]!.tornDown++;
+      this.drop(row);
+    }
+  }
+
+  /** From here on the program's end gives back. The last such mark counts. */
+  markTeardown(live: LiveSet): void {
+    for (const sums of this.sums) {
+      sums.released += sums.releasedLate;
+      sums.finalized += sums.finalizedLate;
+      sums.releasedLate = 0;
+      sums.finalizedLate = 0;
+    }
+    this.hasTeardown = true;
+    this.before = this.outstanding(live);
+  }
+
+  ledger(
+    nsPerTick: number,
+    live: LiveSet,
+    textOf: (id: number) => string,
+  ): ResourceLedger | undefined {
+    if (this.isEmpty) return undefined;
+    const { table, textIds } = this.before ?? this.outstanding(live);
+    const classNames: string[] = [];
+    const classByText = new Map<number, number>();
+    const classIndex = textIds.map((textId) => {
+      let at = classByText.get(textId);
+      if (at === undefined) {
+        at = classNames.push(textId === 0 ? '' : textOf(textId)) - 1;
+        classByText.set(textId, at);
+      }
+      return at;
+    });
+    const values = this.valuesBySums(table, textIds);
+    return {
+      totals: this.sums.map(
+        (one, at): ResourceTotals => ({
+          kind: one.kind,
+          stackId: one.stackId as StackId,
+          createdCount: one.created,
+          unwatchedCount: one.unwatched,
+          releasedCount: one.released,
+          finalizedCount: one.finalized,
+          tornDownCount: one.tornDown + one.releasedLate + one.finalizedLate,
+          outstandingValue: values[at]!,
+          className: one.textId === 0 ? '' : textOf(one.textId),
+        }),
+      ),
+      outstanding: {
+        ...table,
+        createdNs: table.createdNs.map((ticks) => ticks * nsPerTick),
+        classIndex,
+        classNames,
+      },
+    };
+  }
+
+  private valuesBySums(table: ResourceTable, textIds: Uint32Array): Float64Array {
+    const values = new Float64Array(this.sums.length);
+    for (let row = 0; row < table.count; row++) {
+      const key = sumsKey(table.kind[row]!, table.stackId[row]!, textIds[row]!);
+      values[this.sumsByKey.get(key)!]! += table.value[row]!;
+    }
+    return values;
+  }
+
+  private update(row: number, made: NewResource): void {
+    const { rows } = this;
+    if (made.data !== 0) rows.data[row] = made.data;
+    if (made.handle !== 0) rows.handle[row] = made.handle;
+    rows.value[row] = made.value;
+  }
+
+  private drop(row: number): void {
+    const { rows } = this;
+    this.rowById.delete(rows.id[row]!);
+    if (rows.flags[row] === isUnwatchedFlag) {
+      const key = unwatchedKey(rows.kind[row]!, rows.data[row]!);
+      if (this.unwatched.get(key) === row) this.unwatched.delete(key);
+    }
+    this.free.push(row);
+  }
+
+  private sumsOf(kind: number, stackId: number, textId: number): number {
+    const key = sumsKey(kind, stackId, textId);
+    let at = this.sumsByKey.get(key);
+    if (at === undefined) {
+      at = this.sums.length;
+      this.sumsByKey.set(key, at);
+      this.sums.push({
+        kind,
+        stackId,
+        textId,
+        created: 0,
+        unwatched: 0,
+        released: 0,
+        finalized: 0,
+        tornDown: 0,
+        releasedLate: 0,
+        finalizedLate: 0,
+      });
+    }
+    return at;
+  }
+
+  /** Without those that have no finalizer and whose native memory is gone: they ended unseen. */
+  private outstanding(live: LiveSet): { table: ResourceTable; textIds: Uint32Array } {
+    const { rows } = this;
+    const isLive = this.unwatched.size === 0 ? null : new Set(live.address.subarray(0, live.count));
+    const found = [...this.rowById.values()].filter(
+      (row) =>
+        isLive === null || rows.flags[row] !== isUnwatchedFlag || isLive.has(rows.data[row]!),
+    );
+    const stackIds = found.map((row) => this.sums[rows.sums[row]!]!.stackId);
+    const column = (of: ArrayLike<number>) => found.map((row) => of[row]!);
+    return {
+      textIds: Uint32Array.from(found, (row) => this.sums[rows.sums[row]!]!.textId),
+      table: {
+        count: found.length,
+        id: Float64Array.from(column(rows.id)),
+        kind: Uint8Array.from(column(rows.kind)),
+        stackId: Uint32Array.from(stackIds),
+        threadIndex: Uint32Array.from(column(rows.threadIndex)),
+        environment: Uint32Array.from(column(rows.environment)),
+        createdNs: Float64Array.from(column(rows.tick)),
+        data: Float64Array.from(column(rows.data)),
+        handle: Float64Array.from(column(rows.handle)),
+        value: Float64Array.from(column(rows.value)),
+        classIndex: new Uint32Array(0),
+        classNames: [],
+      },
+    };
+  }
+}
+
+function unwatchedKey(kind: number, data: number): number {
+  return data * 32 + kind;
+}
+
+/** Exact in a double: 32 bits of stack, 16 of text, 5 of kind. */
+function sumsKey(kind: number, stackId: number, textId: number): number {
+  return ((textId < textLimit ? textId : 0) * 2 ** 32 + stackId) * 32 + (kind & 31);
+}
