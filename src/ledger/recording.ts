@@ -6,10 +6,12 @@ import type {
   Mark,
   Moment,
   ResourceLedger,
+  ResourceTable,
   StackTotals,
   ThreadInfo,
   Totals,
 } from '../model/index.js';
+import type { EndedData } from './ended-data.js';
 import { type EventBatch, EventType, ExitKind, MarkKind, Teardown } from './events.js';
 import { Ledger } from './ledger.js';
 import { Mappings } from './mappings.js';
@@ -139,6 +141,17 @@ export class Recording {
       })),
       ...(resources === undefined ? {} : { resources }),
     };
+  }
+
+  /** As of now, in ticks: for a checkpoint. */
+  resourcesNow(
+    live: LiveSet,
+    isInBlock: (address: number) => boolean,
+  ): { outstanding?: ResourceTable; ended?: EndedData } {
+    if (this.resources.isEmpty) return {};
+    const textOf = (id: number) => this.texts.get(id) ?? '';
+    const { outstanding } = this.resources.ledger(1, live, textOf) as ResourceLedger;
+    return { outstanding, ended: this.resources.ended.table(isInBlock, textOf) };
   }
 
   private consumeRare(batch: EventBatch, row: number): void {

@@ -8,6 +8,7 @@ import {
   type ResourceTotals,
   type StackId,
 } from '../model/index.js';
+import { EndedDataBook } from './ended-data.js';
 import { ResourceEnd } from './events.js';
 
 export interface NewResource {
@@ -99,6 +100,9 @@ export class ResourceBook {
   /** As of the last mark of teardown. Times in ticks, class names as text ids. */
   private before: { table: ResourceTable; textIds: Uint32Array } | null = null;
 
+  /** Data of those whose object is gone. */
+  readonly ended = new EndedDataBook();
+
   get isEmpty(): boolean {
     return this.sums.length === 0;
   }
@@ -117,6 +121,7 @@ export class ResourceBook {
       const at = this.unwatched.get(unwatchedKey(made.kind, made.data));
       if (at !== undefined) this.drop(at);
     }
+    this.ended.reclaim(made.data);
     const row = this.free.pop() ?? this.limit++;
     if (row >= rows.capacity) rows.grow();
     rows.id[row] = made.id;
@@ -143,6 +148,7 @@ export class ResourceBook {
     const row = this.rowById.get(id);
     if (row === undefined) return;
     const sums = this.sums[this.rows.sums[row]!]!;
+    if (how !== ResourceEnd.explicit) this.noteEnded(row);
     if (how === ResourceEnd.teardown) sums.tornDown++;
     else if (how === ResourceEnd.finalized) {
       if (this.hasTeardown) sums.finalizedLate++;
@@ -159,6 +165,7 @@ export class ResourceBook {
       if (rows.threadIndex[row] !== threadIndex || survivesEnvironment.has(rows.kind[row]!))
         continue;
       this.sums[rows.sums[row]!]!.tornDown++;
+      this.noteEnded(row);
       this.drop(row);
     }
   }
@@ -223,6 +230,11 @@ export class ResourceBook {
       values[this.sumsByKey.get(key)!]! += table.value[row]!;
     }
     return values;
+  }
+
+  private noteEnded(row: number): void {
+    const { kind, data, tick, textId } = this.rows;
+    this.ended.add(kind[row]!, data[row]!, tick[row]!, textId[row]!);
   }
 
   private update(row: number, made: NewResource): void {
