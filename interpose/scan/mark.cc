@@ -9,11 +9,21 @@ namespace {
 // Of a block this large the kernel is asked which pages were ever touched.
 constexpr uint64_t kLargeBytes = 256u << 10;
 
+// glib's GHashTable keeps pointers in 32 bits as long as all of them fit, and in a program that is not
+// position-independent, as Node is, the heap lies so low. Only a block's very start counts: a number that looks like
+// that is rare.
+template <typename Visit>
+void each_half(uint64_t word, Visit visit) {
+  visit(word & 0xffffffff, 0);
+  visit(word >> 32, 4);
+}
+
 }  // namespace
 
 bool Marker::prepare(const Columns& columns, Pages* pages) {
   columns_ = columns;
   pages_ = pages;
+  hasLowBlocks_ = columns.count != 0 && columns.address[0] < (uint64_t{1} << 32);
   size_t bytes = (size_t{columns.count} + 1) * sizeof(uint32_t);
   queue_ = static_cast<uint32_t*>(map_pages(bytes));
   deferred_ = static_cast<uint32_t*>(map_pages(bytes));
@@ -39,9 +49,16 @@ template <typename Visit>
 void Marker::drain(Visit visit) {
   while (head_ < tail_) {
     uint32_t holder = queue_[head_++];
+    const bool mayHoldHalves = hasLowBlocks_ && (columns_.flags[holder] & MP_BLOCK_RUNTIME) == 0;
     each_word(holder, [&](uintptr_t at, uint64_t word) {
       uint32_t row = index_.find(word);
-      if (MP_UNLIKELY(row != kNoRow)) visit(row, word, at, holder);
+      if (MP_UNLIKELY(row != kNoRow))
+        visit(row, word, at, holder);
+      else if (mayHoldHalves)
+        each_half(word, [&](uint64_t half, uintptr_t offset) {
+          uint32_t found = index_.find(half);
+          if (found != kNoRow && columns_.address[found] == half) visit(found, half, at + offset, holder);
+        });
     });
   }
 }

@@ -83,6 +83,7 @@ class Marker {
   Columns columns_{};
   BlockIndex index_;
   Pages* pages_ = nullptr;
+  bool hasLowBlocks_ = false;  // below 4 GiB
   uint32_t* queue_ = nullptr;  // each block is pushed once
   uint32_t head_ = 0;
   uint32_t tail_ = 0;
