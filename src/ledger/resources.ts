@@ -301,6 +301,7 @@ export class ResourceBook {
         value: Float64Array.from(column(rows.value)),
         classIndex: new Uint32Array(0),
         classNames: [],
+        isWatched: Uint8Array.from(found, (row) => (rows.flags[row] === isUnwatchedFlag ? 0 : 1)),
       },
     };
   }

@@ -189,6 +189,8 @@ export interface ResourceTable {
   value: Float64Array;
   classIndex: Uint32Array;
   classNames: string[];
+  /** 1: it has a finalizer, which tells when it ends. Known while recording, not kept in traces. */
+  isWatched?: Uint8Array;
 }
 
 export interface ResourceLedger {

@@ -30,7 +30,6 @@ export function leakSummaryLines(
   const parts = [
     part('lost', findings, (verdict) => verdict === 'lost' || verdict === 'lost-indirect'),
     part('orphaned', findings, (verdict) => verdict === 'orphaned'),
-    part('waiting for a finalizer', findings, (verdict) => verdict === 'pending'),
     part('held and growing', findings, (verdict) => !isLeak(verdict)),
   ].filter((text) => text !== '');
   const lines = wrap(parts.join(' · '), columns, '', '  ').map(style.strong);

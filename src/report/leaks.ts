@@ -83,7 +83,8 @@ const isHeld = (verdict: Verdict): boolean =>
 
 /** What an addon's author should act on. Blocks that are lost behind others come with those. */
 export function isToActOn(site: LeakSite): boolean {
-  if (!isUsers(site.stack.owner)) return false;
+  // A finalizer that Node has put off until after the end is no fault of the addon's.
+  if (!isUsers(site.stack.owner) || site.verdict === 'pending') return false;
   return isLeak(site.verdict) || (site.growth !== null && isHeld(site.verdict));
 }
 

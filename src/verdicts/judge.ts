@@ -57,8 +57,8 @@ export interface Judgement {
 interface Gone {
   className: string;
   lastSeen: number;
-  /** Its resource has not ended: the finalizer may still wait. */
-  isOutstanding: boolean;
+  /** Its resource has not ended: the finalizer may still wait; 'watched': it does, for it is told when it ran. */
+  isOutstanding: boolean | 'watched';
   /** That the object is gone is told, not concluded from its absence alone. */
   isCertain: boolean;
 }
@@ -170,10 +170,11 @@ class Judge {
     }
     // First those that are over: a block may have been handed from one object to another.
     if (ended !== undefined) this.addGone(ended, false);
-    if (outstanding !== undefined && ownersComplete) this.addGone(outstanding, true);
+    if (outstanding !== undefined && ownersComplete)
+      this.addGone(outstanding, true, outstanding.isWatched);
   }
 
-  private addGone(resources: EndedResources, isOutstanding: boolean): void {
+  private addGone(resources: EndedResources, isOutstanding: boolean, isWatched?: Uint8Array): void {
     const { live } = this.input;
     for (let at = 0; at < resources.count; at++) {
       const kind = resources.kind[at];
@@ -189,7 +190,7 @@ class Judge {
       this.gone.set(row, {
         className: known?.className || className,
         lastSeen: known?.lastSeen ?? 0,
-        isOutstanding,
+        isOutstanding: isWatched?.[at] === 1 ? 'watched' : isOutstanding,
         isCertain: !isOutstanding || known?.isCertain === true,
       });
     }
@@ -223,24 +224,26 @@ class Judge {
           : plainVerdict(reachOf(row), this.isRuntime(row), isHeldStore, direct >= 0),
       );
     }
-    const waiting = [...gone].filter(([, one]) => one.isOutstanding).length;
+    const waiting = [...gone].filter(([, one]) => one.isOutstanding === true).length;
     // More objects gone than finalizers waiting: which of them wait is not known, and most do not.
     const mayWait = waiting <= pendingFinalizerCount;
     const orphans: CheckpointDetail['orphans'] = [];
+    let isAnyGone = false;
     for (const [row, one] of gone) {
       const reach = reachOf(row);
       if (reach === Reach.owner || reach === Reach.unknown) continue;
       // A dead object's words stay in V8's pages until they are overwritten: a word there holds nothing that
       // is known to be gone.
       if (reach === Reach.v8 && !one.isCertain) continue;
-      if (one.isOutstanding && mayWait) {
+      isAnyGone = true;
+      if (one.isOutstanding === 'watched' || (one.isOutstanding && mayWait)) {
         verdict[row] = 'pending';
         continue;
       }
       verdict[row] = 'orphaned';
       orphans.push({ block: row, className: one.className, lastSeen: one.lastSeen });
     }
-    if (orphans.length > 0) this.followOrphans(ownerRow);
+    if (isAnyGone) this.followGone(ownerRow);
     return orphans.sort((a, b) => a.block - b.block);
   }
 
@@ -248,19 +251,19 @@ class Judge {
     return (this.input.flags[row] & BlockFlag.ours) !== 0;
   }
 
-  /** What hangs from an orphaned block goes with it, as far as it is not Node's. */
-  private followOrphans(ownerRow: Int32Array): void {
+  /** What hangs from an orphaned or pending block goes with it, as far as it is not Node's. */
+  private followGone(ownerRow: Int32Array): void {
     const { reachability } = this.input;
     if (reachability === null || this.roots === null) return;
     const { verdict } = this;
-    const isBehind = new Uint8Array(verdict.length);
+    const behind: (Verdict | undefined)[] = [];
     for (const row of this.roots.order) {
       const holder = reachability.referrerBlock[row];
       if (holder < 0 || holder >= verdict.length || this.isRuntime(row)) continue;
-      if (verdict[holder] !== 'orphaned' && isBehind[holder] === 0) continue;
-      if (ownerRow[row] >= 0) continue;
-      isBehind[row] = 1;
-      if (verdict[row] !== 'orphaned' && verdict[row] !== 'pending') verdict[row] = 'lost-indirect';
+      const fate = behind[holder] ?? fateBehind(verdict[holder]);
+      if (fate === undefined || ownerRow[row] >= 0) continue;
+      behind[row] = fate;
+      if (verdict[row] !== 'orphaned' && verdict[row] !== 'pending') verdict[row] = fate;
     }
   }
 
@@ -370,4 +373,10 @@ export function flagsForScan(
   const handles = new Set(outstanding.handle);
   handles.delete(0);
   return flags.map((flag, row) => (handles.has(live.address[row]) ? 0 : flag));
+}
+
+/** Of what hangs from a block with this verdict; undefined: nothing follows. */
+function fateBehind(verdict: Verdict | undefined): Verdict | undefined {
+  if (verdict === 'orphaned') return 'lost-indirect';
+  return verdict === 'pending' ? 'pending' : undefined;
 }

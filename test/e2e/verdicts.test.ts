@@ -172,3 +172,22 @@ const timer = setInterval(() => {
     t.true(privateAllocators[0].sizeBytes >= 1 << 20);
   },
 );
+
+test('external buffers whose finalizer Node puts off until after the end are pending, not orphaned', async (t) => {
+  const addon = await buildAddon('owners.cc', ['-DNAPI_DISABLE_CPP_EXCEPTIONS']);
+  const folder = await scratchFolder(t);
+  const script = `const a = require(${JSON.stringify(addon)}); for (let i = 0; i < 300; i++) a.externalBuffer();`;
+  for (const end of ['', 'process.exit(0)']) {
+    const file = join(folder, `buffers${end.length}.cjs`);
+    await writeFile(file, `${script}${end}`);
+    const trace = join(folder, `buffers${end.length}.mprof`);
+    const traced = await runTraced([process.execPath, file], { memprofOptions: ['-o', trace] });
+    t.is(traced.code, 0, traced.stderr);
+    const shown = await memprofJson<Leaks>(t, 'leaks', trace);
+    t.deepEqual(shown.sites, []);
+    const all = await memprofJson<Leaks>(t, 'leaks', '--all', trace);
+    const pending = all.sites.filter((site) => site.verdict === 'pending');
+    const blocks = pending.reduce((sum, site) => sum + site.blockCount, 0);
+    t.true(blocks >= 290 && blocks <= 310, `${blocks} of 300`);
+  }
+});

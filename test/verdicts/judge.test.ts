@@ -213,9 +213,16 @@ test('data of an object that is gone is pending while its finalizer waits, and o
     className: 'Image',
   });
   const outstanding = resources([wrap(0)]);
-  judged(t, heap, 'data pending\nother lost\nbehind lost-indirect', {
+  judged(t, heap, 'data pending\nother lost\nbehind pending', {
     outstanding,
     pendingFinalizerCount: 1,
+  });
+  // It is told when a finalizer ran: this one has not, whatever the counts say.
+  judged(t, heap, 'data pending\nother orphaned Image 0\nbehind pending', {
+    outstanding: {
+      ...resources([wrap(0), wrap(1)]),
+      isWatched: Uint8Array.of(1, 0),
+    },
   });
   judged(t, heap, 'data orphaned Image 0\nother lost\nbehind lost-indirect', { outstanding });
   judged(t, heap, 'data orphaned Image 0\nother orphaned Image 0\nbehind lost-indirect', {
