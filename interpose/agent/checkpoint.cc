@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <new>
 
@@ -171,6 +172,34 @@ bool hear_others(Requests* requests, Part* sum) {
   return areAll;
 }
 
+// What goes with a pointer until its finalizer runs belongs to who owns the pointer. The ledger knows it, as
+// pairs (pointer, hint).
+void add_hints(OwnerList* owners) {
+  auto hints = reinterpret_cast<size_t (*)(uint64_t*, size_t)>(dlsym(RTLD_DEFAULT, "memprof_resource_hints"));
+  size_t count = hints == nullptr ? 0 : hints(nullptr, 0);
+  if (count == 0) return;
+  size_t bytes = count * 16;
+  uint64_t* pairs = static_cast<uint64_t*>(map_pages(bytes));
+  if (pairs == nullptr) return;
+  count = std::min(count, hints(pairs, count));
+  WordMap<uint64_t> hintOf(2'000'000);
+  bool isNew;
+  for (size_t i = 0; i < count; i++) {
+    if (pairs[2 * i] != 0) hintOf.insert(pairs[2 * i], pairs[2 * i + 1], &isNew);
+  }
+  unmap_pages(pairs, bytes);
+  size_t rowCount = owners->rows.count();
+  for (size_t i = 0; i < rowCount; i++) {
+    OwnerRow row = owners->rows[i];
+    const uint64_t* hint = hintOf.find(row.address);
+    if (hint == nullptr || *hint == 0 || *hint == row.address) continue;
+    row.address = *hint;
+    row.sizeBytes = 0;
+    row.kind = MP_OWNER_HINT;
+    if (!owners->rows.push(row)) owners->isCut = true;
+  }
+}
+
 using CheckpointFunction = uint32_t (*)(const MpCheckpointRequest*);
 
 uint32_t hand_over(CheckpointFunction checkpoint, const Part& sum, uint32_t reason, uint32_t ownerState) {
@@ -221,7 +250,9 @@ uint32_t take_checkpoint(Environment* self, uint32_t reason) {
     Requests requests;
     ask_others(*self, isEnd, &requests);
     gather(*self, isEnd, withSnapshot ? path : nullptr, &sum);
-    bool areAll = hear_others(&requests, &sum) && !sum.owners.isCut;
+    bool areAll = hear_others(&requests, &sum);
+    add_hints(&sum.owners);
+    areAll &= !sum.owners.isCut;
     uint32_t state = !sum.isFound ? MP_OWNERS_FAILED : areAll ? MP_OWNERS_COMPLETE : MP_OWNERS_PARTIAL;
     number = hand_over(checkpoint, sum, reason, state);
   }

@@ -1,5 +1,6 @@
 #include "owners.h"
 
+#include <dlfcn.h>
 #include <string.h>
 
 #include <algorithm>
@@ -315,6 +316,46 @@ void Search::deep_word(uintptr_t word) {
   }
 }
 
+// V8's own bookkeeping while it lists objects is not the program's: the shim leaves it out. But not what
+// its collections allocate: tasks are freed by other threads.
+class ShimQuiet {
+ public:
+  ShimQuiet(const V8Api& v8, void* isolate) : v8_(v8), isolate_(isolate) {
+    begin_ = function<void()>("memprof_begin_quiet");
+    end_ = function<void()>("memprof_end_quiet");
+    pause_ = function<void(uint32_t)>("memprof_pause_quiet");
+    isOn_ = begin_ != nullptr && end_ != nullptr && pause_ != nullptr;
+    if (!isOn_) return;
+    v8_.addPrologue(isolate_, before_collection, this, kAllKinds);
+    v8_.addEpilogue(isolate_, after_collection, this, kAllKinds);
+    begin_();
+  }
+  ~ShimQuiet() {
+    if (!isOn_) return;
+    end_();
+    v8_.removePrologue(isolate_, before_collection, this);
+    v8_.removeEpilogue(isolate_, after_collection, this);
+  }
+  ShimQuiet(const ShimQuiet&) = delete;
+  ShimQuiet& operator=(const ShimQuiet&) = delete;
+
+ private:
+  static constexpr int kAllKinds = 0x1f;
+  static void before_collection(void*, int, int, void* self) { static_cast<ShimQuiet*>(self)->pause_(1); }
+  static void after_collection(void*, int, int, void* self) { static_cast<ShimQuiet*>(self)->pause_(0); }
+  template <typename F>
+  static F* function(const char* name) {
+    return reinterpret_cast<F*>(dlsym(RTLD_DEFAULT, name));
+  }
+
+  const V8Api& v8_;
+  void* isolate_;
+  void (*begin_)();
+  void (*end_)();
+  void (*pause_)(uint32_t);
+  bool isOn_;
+};
+
 // ---- afterwards
 
 // V8's own name of an object's class: of its map's constructor, or of data properties; it calls nothing.
@@ -515,7 +556,10 @@ bool find_owners(const Environment& self, bool withIds, OwnerList* list) {
   void* profiler = v8.heapProfiler(isolate);
   Search search(v8, layout, profiler, withIds);
   Globals objects;
-  v8.queryObjects(profiler, v8.currentContext(isolate), &search, &objects);
+  {
+    ShimQuiet quiet(v8, isolate);
+    v8.queryObjects(profiler, v8.currentContext(isolate), &search, &objects);
+  }
   {
     // No name can need a line of JavaScript; should one, V8 throws here and the program sees nothing.
     alignas(16) char noJavascript[256], tryCatch[256];

@@ -54,6 +54,8 @@ struct HeapStatistics {
       externalBytes, rest[24];
 };
 
+using GcCallback = void (*)(void* isolate, int kind, int flags, void* data);
+
 struct V8Api {
   void* (*currentIsolate)();
   void (*lowMemoryNotification)(void* isolate);
@@ -76,6 +78,11 @@ struct V8Api {
   void (*endTryCatch)(void* scope);
   Local (*currentStack)(void* isolate, int frames, int options);
   int (*stackFrameCount)(const uintptr_t* slot);
+  // Of all kinds of collections.
+  void (*addPrologue)(void* isolate, GcCallback, void* data, int kinds);
+  void (*addEpilogue)(void* isolate, GcCallback, void* data, int kinds);
+  void (*removePrologue)(void* isolate, GcCallback, void* data);
+  void (*removeEpilogue)(void* isolate, GcCallback, void* data);
   void* (*currentEnvironment)(Local context);
   void (*requestInterrupt)(void* environment, void (*callback)(void*), void* data);
 

@@ -6,6 +6,7 @@
 
 #include "../os/os.h"
 #include "../stacks/table.h"
+#include "quiet.h"
 
 namespace mp::record {
 namespace {
@@ -87,6 +88,37 @@ uint32_t nested_stack(const ThreadState* state) {
   return state->currentStack != 0 ? state->currentStack : static_cast<uint32_t>(MP_MARKER_NESTED);
 }
 
+// Recorded as usual though the thread is quiet.
+class Loud {
+ public:
+  explicit Loud(ThreadState* state) : state_(state->inside == quiet::kInside ? state : nullptr) {
+    if (state_ != nullptr) state_->inside = 0;
+  }
+  ~Loud() {
+    if (state_ != nullptr) state_->inside = quiet::kInside;
+  }
+  Loud(const Loud&) = delete;
+  Loud& operator=(const Loud&) = delete;
+
+ private:
+  ThreadState* state_;
+};
+
+// After the second half of an event whose first half made the thread loud.
+MP_INLINE void quiet_again(ThreadState* state) {
+  if (MP_UNLIKELY(quiet::is_open())) state->inside = quiet::kInside;
+}
+
+// The table of quiet blocks is this thread's alone, its signal handlers excepted.
+template <typename Work>
+bool with_table(ThreadState* state, Work work) {
+  enter(state);
+  bool result = work();
+  leave(state);
+  state->inside = quiet::kInside;
+  return result;
+}
+
 // The two records that nearly all events are, straight into the ring.
 MP_INLINE void commit_block(ThreadState* state, uint32_t type, uint64_t tick, uint64_t address) {
   if (MP_UNLIKELY(state->nestedCount != 0)) ring::flush_nested(state, tick);
@@ -125,6 +157,12 @@ void allocation(uint32_t type, void* block, size_t sizeBytes, unwind::Entry entr
   if (MP_UNLIKELY(state == nullptr)) return;
   uint64_t words[2] = {address_word(block, sizeBytes), 0};
   if (MP_UNLIKELY(state->inside != 0)) {
+    if (state->inside == quiet::kInside) {
+      if (type == MP_ALLOC_MALLOC && with_table(state, [=] { return quiet::keep(block, sizeBytes); })) return;
+      Loud loud(state);
+      allocation(type, block, sizeBytes, entry);
+      return;
+    }
     words[1] = size_word(sizeBytes, nested_stack(state));
     ring::begin(state);
     nested(state, type, tick_after(), words, 2);
@@ -143,6 +181,12 @@ void release(uint32_t type, void* block) {
   if (MP_UNLIKELY(state == nullptr)) return;
   uint64_t words[1] = {address_word(block, 0)};
   if (MP_UNLIKELY(state->inside != 0)) {
+    if (state->inside == quiet::kInside) {
+      if (with_table(state, [=] { return quiet::forget(block); })) return;
+      Loud loud(state);
+      release(type, block);
+      return;
+    }
     ring::begin(state);
     nested(state, type, tick_before(), words, 1);
     return;
@@ -156,6 +200,7 @@ void release(uint32_t type, void* block) {
 Reallocation begin_reallocation(unwind::Entry entry) {
   ThreadState* state = thread::current();
   if (state == nullptr) return Reallocation{nullptr, 0, 0, false};
+  if (MP_UNLIKELY(state->inside == quiet::kInside)) state->inside = 0;
   if (MP_UNLIKELY(state->inside != 0)) {
     ring::begin(state);
     return Reallocation{state, tick_before(), nested_stack(state), true};
@@ -173,6 +218,7 @@ void end_reallocation(Reallocation& under, uint32_t allocationType, void* old, v
   uint64_t gone[1] = {address_word(old, 0)};
   uint64_t made[2] = {address_word(block, sizeBytes), size_word(sizeBytes, under.stack)};
   bool hasReleased = !isFailed && old != nullptr;
+  if (MP_UNLIKELY(quiet::is_open()) && hasReleased && quiet::forget(old)) hasReleased = false;
   bool hasAllocated = !isFailed && block != nullptr;
   uint64_t tick = hasAllocated ? tick_after() : 0;
   if (MP_UNLIKELY(under.nested)) {
@@ -204,11 +250,13 @@ void end_reallocation(Reallocation& under, uint32_t allocationType, void* old, v
   ring::end(state);
   state->currentStack = 0;
   leave(state);
+  quiet_again(state);
 }
 
 void map(void* address, size_t bytes, int protection, int flags, unwind::Entry entry) {
   ThreadState* state = thread::current();
   if (state == nullptr) return;
+  Loud loud(state);
   uint64_t words[3] = {
       reinterpret_cast<uint64_t>(address), bytes,
       static_cast<uint64_t>(protection & 0xff) << 32 | static_cast<uint64_t>(flags & 0xffffff) << 40};
@@ -229,6 +277,7 @@ void map(void* address, size_t bytes, int protection, int flags, unwind::Entry e
 Unmapping begin_unmap() {
   ThreadState* state = thread::current();
   if (state == nullptr) return Unmapping{nullptr, 0, false};
+  if (state->inside == quiet::kInside) state->inside = 0;
   bool isNested = state->inside != 0;
   if (!isNested) enter(state);
   ring::begin(state);
@@ -246,11 +295,13 @@ void end_unmap(Unmapping& under, void* address, size_t bytes, bool isFailed) {
   if (!isFailed) commit(state, MP_UNMAP, under.tick, words, 2);
   ring::end(state);
   leave(state);
+  quiet_again(state);
 }
 
 void remap(void* old, size_t oldBytes, void* address, size_t bytes, unwind::Entry entry) {
   ThreadState* state = thread::current();
   if (state == nullptr) return;
+  Loud loud(state);
   uint64_t words[5] = {reinterpret_cast<uint64_t>(old), oldBytes, reinterpret_cast<uint64_t>(address), bytes,
                        0};
   if (state->inside != 0) {
@@ -269,7 +320,9 @@ void remap(void* old, size_t oldBytes, void* address, size_t bytes, unwind::Entr
 
 void heap_break(uintptr_t before, uintptr_t after, unwind::Entry entry) {
   ThreadState* state = thread::current();
-  if (state == nullptr || state->inside != 0) return;
+  if (state == nullptr) return;
+  Loud loud(state);
+  if (state->inside != 0) return;
   enter(state);
   uint64_t words[3] = {before, after, take_stack(state, entry)};
   ring::begin(state);
@@ -281,6 +334,7 @@ void heap_break(uintptr_t before, uintptr_t after, unwind::Entry entry) {
 void plain(uint32_t type, const uint64_t* words, uint32_t count) {
   ThreadState* state = thread::current();
   if (state == nullptr) return;
+  Loud loud(state);
   if (state->inside != 0) {
     // What calls Node never comes from a signal handler, and its records may be longer.
     if (type == MP_RESOURCE_NEW) return;
@@ -308,7 +362,9 @@ bool with_stack(uint32_t type, uint64_t* words, uint32_t count, unwind::Entry en
 
 bool current_stack(unwind::Entry entry, uint32_t* stack) {
   ThreadState* state = thread::current();
-  if (state == nullptr || state->inside != 0) return false;
+  if (state == nullptr) return false;
+  Loud loud(state);
+  if (state->inside != 0) return false;
   enter(state);
   *stack = take_stack(state, entry);
   state->currentStack = 0;
@@ -318,10 +374,44 @@ bool current_stack(unwind::Entry entry, uint32_t* stack) {
 
 void set_queued_from(uint32_t stack) {
   ThreadState* state = thread::current();
-  if (state == nullptr || state->inside != 0) return;
+  if (state == nullptr) return;
+  Loud loud(state);
+  if (state->inside != 0) return;
   enter(state);
   unwind::set_queued_from(state->walker, stack);
   leave(state);
+}
+
+void begin_quiet() {
+  ThreadState* state = thread::current();
+  // A borrowed state is given back after each event.
+  if (state == nullptr || state->inside != 0 || thread::t_local.state != state) return;
+  enter(state);
+  bool isOpen = quiet::open();
+  leave(state);
+  if (isOpen) state->inside = quiet::kInside;
+}
+
+void pause_quiet(bool isPaused) {
+  ThreadState* state = thread::current();
+  if (state == nullptr || !quiet::has_table()) return;
+  quiet::pause(isPaused);
+  if (isPaused && state->inside == quiet::kInside) state->inside = 0;
+  if (!isPaused && state->inside == 0) state->inside = quiet::kInside;
+}
+
+void end_quiet(unwind::Entry entry) {
+  ThreadState* state = thread::current();
+  if (!quiet::is_open()) return;
+  if (state != nullptr && state->inside == quiet::kInside) {
+    quiet::Left left;
+    while (with_table(state, [&] { return quiet::take_left(&left); })) {
+      Loud loud(state);
+      allocation(MP_ALLOC_MALLOC, left.block, left.sizeBytes, entry);
+    }
+    state->inside = 0;
+  }
+  quiet::close();
 }
 
 void verify_stacks() { g_verify = true; }

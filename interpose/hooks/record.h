@@ -50,6 +50,11 @@ bool current_stack(unwind::Entry entry, uint32_t* stack);
 // From now on this thread works for whoever had `stack` (0: unknown).
 void set_queued_from(uint32_t stack);
 
+// Between the two this thread's small short-lived blocks are not recorded: see quiet.h.
+void begin_quiet();
+void pause_quiet(bool isPaused);
+void end_quiet(unwind::Entry entry);
+
 // Compare every stack with a second, slow walk and abort on a difference.
 void verify_stacks();
 

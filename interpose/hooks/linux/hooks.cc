@@ -405,6 +405,11 @@ MP_EXPORT void memprof_attach_isolate(void) {
   jit::attach_current_isolate();
 }
 
+// Around V8's listing of objects: hooks/quiet.h.
+MP_EXPORT void memprof_begin_quiet(void) { record::begin_quiet(); }
+MP_EXPORT void memprof_pause_quiet(uint32_t isPaused) { record::pause_quiet(isPaused != 0); }
+MP_EXPORT void memprof_end_quiet(void) { record::end_quiet(MP_ENTRY); }
+
 MP_EXPORT uint32_t memprof_isolate_number(void) { return jit::current_isolate_number(); }
 
 // ---- start
