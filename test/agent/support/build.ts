@@ -72,6 +72,7 @@ export function walkAddon(): string {
         'jit/code_map.cc',
         'jit/line_tables.cc',
         'base.cc',
+        'own_memory.cc',
         'os/linux.cc',
       ),
     ],
