@@ -61,6 +61,8 @@ interface Gone {
   isOutstanding: boolean | 'watched';
   /** That the object is gone is told, not concluded from its absence alone. */
   isCertain: boolean;
+  /** An external can live where the owners' list does not look: in a function template, in a handle. */
+  mayBeUnlisted: boolean;
 }
 
 /** Holds by a pointer to an object, which may be a base class inside of the block. */
@@ -165,7 +167,13 @@ class Judge {
       for (const { address, bornTick, className, lastSeen } of this.memory.entries()) {
         const row = this.rowOf(address, bornTick);
         if (row < 0 || this.directOwner[row] >= 0 || this.isRuntime(row)) continue;
-        this.gone.set(row, { className, lastSeen, isOutstanding: false, isCertain: true });
+        this.gone.set(row, {
+          className,
+          lastSeen,
+          isOutstanding: false,
+          isCertain: true,
+          mayBeUnlisted: false,
+        });
       }
     }
     // First those that are over: a block may have been handed from one object to another.
@@ -192,6 +200,7 @@ class Judge {
         lastSeen: known?.lastSeen ?? 0,
         isOutstanding: isWatched?.[at] === 1 ? 'watched' : isOutstanding,
         isCertain: !isOutstanding || known?.isCertain === true,
+        mayBeUnlisted: kind === ResourceKind.external,
       });
     }
   }
@@ -235,6 +244,7 @@ class Judge {
       // A dead object's words stay in V8's pages until they are overwritten: a word there holds nothing that
       // is known to be gone.
       if (reach === Reach.v8 && !one.isCertain) continue;
+      if (one.mayBeUnlisted && !one.isCertain && !isLost(reach)) continue;
       isAnyGone = true;
       if (one.isOutstanding === 'watched' || (one.isOutstanding && mayWait)) {
         verdict[row] = 'pending';
@@ -360,6 +370,12 @@ function classesOf(owners: OwnerTable, live: LiveSet, ownerRow: Int32Array): Che
   );
 }
 
+/** Handles whose blocks point to the addon's own data and to nothing else of the addon's. */
+const toFollow: ReadonlySet<number> = new Set([
+  ResourceKind.asyncWork,
+  ResourceKind.threadsafeFunction,
+]);
+
 /**
  * What the scanner should take for Node's own: not the handles that Node-API made for addons, for through these
  * an addon's objects hold their data.
@@ -370,8 +386,10 @@ export function flagsForScan(
   outstanding: ResourceTable | undefined,
 ): Uint8Array {
   if (outstanding === undefined || outstanding.count === 0) return flags;
-  const handles = new Set(outstanding.handle);
-  handles.delete(0);
+  // Not references: each is linked with all others of its environment, and whose object holds one would hold all.
+  const handles = new Set(
+    outstanding.handle.filter((handle, at) => handle !== 0 && toFollow.has(outstanding.kind[at])),
+  );
   return flags.map((flag, row) => (handles.has(live.address[row]) ? 0 : flag));
 }
 
@@ -380,3 +398,5 @@ function fateBehind(verdict: Verdict | undefined): Verdict | undefined {
   if (verdict === 'orphaned') return 'lost-indirect';
   return verdict === 'pending' ? 'pending' : undefined;
 }
+
+const isLost = (reach: number): boolean => reach === Reach.lost || reach === Reach.lostIndirect;
