@@ -4,6 +4,7 @@
 #include <link.h>
 
 #include "../modules/modules.h"
+#include "../napi/exports.h"
 #include "../os/os.h"
 #include "../ring/process.h"
 #include "../ring/thread.h"
@@ -26,6 +27,8 @@ struct Desk {
   Moment moment;
   char blocksPath[kPathBytes];
   char checkpointPath[kPathBytes];
+  uint64_t* hints;
+  size_t hintsBytes;
   alignas(64) char scannerStack[kScannerStackBytes];
 };
 
@@ -86,6 +89,23 @@ CheckpointHeader* make_file(const MpCheckpointRequest& request, uint32_t number,
   return nullptr;
 }
 
+// Room for pairs first, then the hints alone. Kept, for the copy has to have it.
+size_t gather_hints(Desk& desk) {
+  size_t count = memprof_resource_hints(nullptr, 0);
+  if (count == 0) return 0;
+  size_t bytes = round_up(count * 2 * sizeof(uint64_t), MP_PAGE);
+  if (bytes > desk.hintsBytes) {
+    if (desk.hints != nullptr) unmap_pages(desk.hints, desk.hintsBytes);
+    desk.hints = static_cast<uint64_t*>(map_pages(bytes));
+    desk.hintsBytes = desk.hints == nullptr ? 0 : bytes;
+  }
+  if (desk.hints == nullptr) return 0;
+  size_t found = memprof_resource_hints(desk.hints, count);
+  if (found < count) count = found;
+  for (size_t i = 0; i < count; ++i) desk.hints[i] = desk.hints[2 * i + 1];
+  return count;
+}
+
 void describe_moment(const MpCheckpointRequest& request, CheckpointHeader* header, const Entered& entered) {
   Desk& desk = *g_desk;
   stem(desk.checkpointPath, header->number);
@@ -106,6 +126,9 @@ void describe_moment(const MpCheckpointRequest& request, CheckpointHeader* heade
   moment.askedHigh[1] = moment.askedLow[1] + request.stringBytes;
   moment.alsoRootLow = g_alsoRootLow;
   moment.alsoRootHigh = g_alsoRootHigh;
+  size_t hintCount = gather_hints(desk);
+  moment.hintsLow = reinterpret_cast<uintptr_t>(desk.hints);
+  moment.hintsHigh = moment.hintsLow + hintCount * sizeof(uint64_t);
   moment.isLastThing = request.reason == MP_CHECKPOINT_EXIT;
 }
 

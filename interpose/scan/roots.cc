@@ -164,6 +164,7 @@ void Search::place_own_memory() {
   auto* pieces = table<own_memory::Piece>(kMaxPieces);
   size_t count = pieces == nullptr ? 0 : own_memory::list(pieces, kMaxPieces);
   for (size_t i = 0; i < count && i < kMaxPieces; ++i) dead_.add(pieces[i].low, pieces[i].high, kNoRoot, 0);
+  live_.add(moment_.hintsLow, moment_.hintsHigh, MP_REACH_MAPPING, 0);
   for (size_t i = 0; i < 2; ++i) dead_.add(moment_.askedLow[i], moment_.askedHigh[i], kNoRoot, 0);
   if (const modules::Module* shim = modules::find(reinterpret_cast<uintptr_t>(&g_process))) {
     live_.add(moment_.alsoRootLow, moment_.alsoRootHigh, MP_REACH_MAPPING, 0);

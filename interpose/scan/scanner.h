@@ -26,6 +26,9 @@ struct Moment {
   uintptr_t askedLow[2], askedHigh[2];
   // A root in the shim's own memory: what the program got before its allocator was known.
   uintptr_t alsoRootLow, alsoRootHigh;
+  // What goes with native data until its finalizer runs. Node keeps our stand-in for it, and nothing else in the
+  // process points to it any more.
+  uintptr_t hintsLow, hintsHigh;
   bool isLastThing;  // the program is about to end: the scanner need not stand back
 };
 
