@@ -108,8 +108,8 @@ export const leakKinds: readonly Kind[] = [
   {
     title: 'strong reference cycle through native code',
     functionName: 'LeakStrongCycle::fill',
-    kept: [held('LeakStrongCycle', 2, null)],
-    dropped: [held('LeakStrongCycle', 2, null)],
+    kept: [held('LeakStrongCycle', 1, 1120), native(1, null)],
+    dropped: [held('LeakStrongCycle', 1, 1120), native(1, null)],
     worker: [lost(null)],
   },
   {
