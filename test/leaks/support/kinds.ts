@@ -18,6 +18,8 @@ export interface Kind {
   dropped: readonly Expected[];
   /** Made in a Worker that has ended; as `dropped` where it is not said. */
   worker?: readonly Expected[];
+  /** Node 22 and later keep a list of them by themselves, so that some or all are held. */
+  isKeptByNode?: boolean;
 }
 
 /** Objects of each kind that the program makes. */
@@ -124,6 +126,7 @@ export const leakKinds: readonly Kind[] = [
     // The work and its data point at each other.
     title: 'async work never deleted',
     functionName: 'LeakAsyncWork::fill',
+    isKeptByNode: true,
     kept: [held('LeakAsyncWork', 2, null)],
     dropped: [lost(null), indirect(1, null)],
   },
