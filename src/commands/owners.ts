@@ -6,6 +6,7 @@ import {
   formatBytes,
   formatCount,
   formatDuration,
+  ownersLeftOut,
   renderTable,
 } from '../report/index.js';
 import { checkpointJson, chooseCheckpoint } from './checkpoints.js';
@@ -56,7 +57,11 @@ export async function* owners(
     );
   const shown = rows.filter((row) => options.all === true || row.blockCount > 0);
   if (shown.length === 0) {
-    yield `${(whyNone[checkpoint.owners] ?? whyNone.none).replace(/^./, (letter) => letter.toUpperCase())}.`;
+    const why =
+      checkpoint.owners === 'none' && heap !== null
+        ? ownersLeftOut
+        : (whyNone[checkpoint.owners] ?? whyNone.none);
+    yield `${why.replace(/^./, (letter) => letter.toUpperCase())}.`;
     return;
   }
   yield '';

@@ -17,7 +17,7 @@ export {
   type LeakSite,
   type StackGroups,
 } from './leaks.js';
-export { renderLeaks, shownSites, siteType } from './leaks-text.js';
+export { ownersLeftOut, renderLeaks, shownSites, siteType } from './leaks-text.js';
 export {
   collectNapi,
   type Finding,

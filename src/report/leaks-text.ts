@@ -158,6 +158,10 @@ export function scanText(checkpoint: Checkpoint): string {
   return parts.join(', ');
 }
 
+/** What the agent does at the end of a program without addons. */
+export const ownersLeftOut =
+  "JavaScript's objects were not listed: no addon was loaded, V8's heap is larger than 64 MiB, and it would have taken long (--checkpoint 30s and memprof checkpoint list them)";
+
 function doubts(checkpoint: Checkpoint): string[] {
   const found: string[] = [];
   if (checkpoint.scanFailure !== null)
@@ -166,6 +170,7 @@ function doubts(checkpoint: Checkpoint): string[] {
     found.push(
       'a Worker could not be asked for its objects: what only they hold may be called held by native code',
     );
+  if (checkpoint.owners === 'none' && checkpoint.heap !== null) found.push(ownersLeftOut);
   if (checkpoint.owners === 'failed')
     found.push('the JavaScript objects could not be listed: owners are unknown');
   const running = checkpoint.threadCount - checkpoint.stoppedCount;

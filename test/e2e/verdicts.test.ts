@@ -191,3 +191,17 @@ test('external buffers whose finalizer Node puts off until after the end are pen
     t.true(blocks >= 290 && blocks <= 310, `${blocks} of 300`);
   }
 });
+
+test('at the end of a program without addons a large heap is not listed object by object, and it is said', async (t) => {
+  const folder = await scratchFolder(t);
+  const trace = join(folder, 'large.mprof');
+  const script =
+    'globalThis.all = Array.from({ length: 1.5e6 }, (_, i) => ({ i, inner: { value: i } }))';
+  const traced = await runTraced([process.execPath, '-e', script], {
+    memprofOptions: ['-o', trace],
+  });
+  t.is(traced.code, 0, traced.stderr);
+  const outcome = await run([process.execPath, memprofBin, 'leaks', trace]);
+  t.is(outcome.code, 0, outcome.stderr);
+  t.regex(outcome.stdout.replace(/\s+/g, ' '), /objects were not listed/);
+});
