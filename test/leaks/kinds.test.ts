@@ -53,7 +53,7 @@ const oldWords = 4;
 
 /** Blocks that are lost behind each other may change places: which of them leads, an old word may decide. */
 function groupOf(verdict: Verdict, isKeptByNode: boolean): string {
-  if (isKeptByNode && verdict === 'held-by-native') return 'lost';
+  if (isKeptByNode && verdict.startsWith('held-')) return 'lost';
   return verdict === 'lost-indirect' ? 'lost' : verdict;
 }
 

@@ -2,7 +2,8 @@
 
 use std::fs;
 
-/// Field 22 of /proc/<pid>/stat in clock ticks since boot. None: gone, or a zombie.
+/// Field 22 of /proc/<pid>/stat in clock ticks since boot. None: gone, or a zombie. A process whose first thread
+/// has left looks like one, but has other threads yet.
 pub fn start_time(pid: u32) -> Option<f64> {
     parse_start_time(&fs::read(format!("/proc/{pid}/stat")).ok()?)
 }
@@ -13,11 +14,11 @@ fn parse_start_time(stat: &[u8]) -> Option<f64> {
     let rest = std::str::from_utf8(&stat[end_of_name + 1..]).ok()?;
     let mut fields = rest.split_ascii_whitespace();
     let state = fields.next()?;
-    if matches!(state, "Z" | "X" | "x") {
-        return None;
-    }
     // The iterator now stands before field 4.
-    fields.nth(22 - 4)?.parse::<u64>().ok().map(|ticks| ticks as f64)
+    let thread_count: u64 = fields.nth(20 - 4)?.parse().ok()?;
+    let is_over = matches!(state, "X" | "x") || (state == "Z" && thread_count <= 1);
+    let start_ticks: u64 = fields.nth(22 - 21)?.parse().ok()?;
+    (!is_over).then_some(start_ticks as f64)
 }
 
 #[cfg(test)]
@@ -29,7 +30,9 @@ mod tests {
         let fields: Vec<String> = (4..=30).map(|field| field.to_string()).collect();
         let stat = format!("7 (a) b) (\n) S {}", fields.join(" "));
         assert_eq!(parse_start_time(stat.as_bytes()), Some(22.0));
-        let zombie = format!("7 (sh) Z {}", fields.join(" "));
+        let without_first = format!("7 (sh) Z {}", fields.join(" "));
+        assert_eq!(parse_start_time(without_first.as_bytes()), Some(22.0));
+        let zombie = without_first.replace(" 20 ", " 1 ");
         assert_eq!(parse_start_time(zombie.as_bytes()), None);
         assert_eq!(parse_start_time(b"7 (sh) S 1 2 3"), None);
         assert_eq!(parse_start_time(b""), None);

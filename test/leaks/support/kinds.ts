@@ -18,7 +18,7 @@ export interface Kind {
   dropped: readonly Expected[];
   /** Made in a Worker that has ended; as `dropped` where it is not said. */
   worker?: readonly Expected[];
-  /** Node 22 and later keep a list of them by themselves, so that some or all are held. */
+  /** Node or a thread of libuv's pool may go on holding them: in a list (Node 22 on), a register, V8's pages. */
   isKeptByNode?: boolean;
 }
 
