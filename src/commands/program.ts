@@ -42,7 +42,7 @@ export async function memprofProgram(
   const program = quietCommander(new Command('memprof'));
   program
     .description(
-      'Reads a trace of memprof-run: where memory was allocated, and what was never freed.',
+      'Reads a trace of memprof-run: where memory was allocated, who holds it, and what was never freed.',
     )
     .version(ownVersion(), '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print help')
