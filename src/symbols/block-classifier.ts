@@ -2,9 +2,9 @@
 // allocated it for itself, whether memprof did, and whether a private allocator mapped it. Of function names
 // it needs one thing (owners.ts says why): which code of node is the C++ library's that node exports.
 // Pure but for the injected look-up.
-import type { ModuleInfo, StackTable } from '../model/index.js';
-import { isNativeKind, lookupAddress } from './addresses.js';
-import { baseName, OwnerFinder, type OwnerFrames } from './owners.js';
+import type { ModuleInfo, StackId, StackTable } from '../model/index.js';
+import { baseName, OwnerFinder } from './owners.js';
+import { StackCursor } from './stack-cursor.js';
 
 export interface StackClass {
   /** Node's own. */
@@ -71,12 +71,14 @@ export class BlockClassifier {
   }
 
   #find(stackId: number): StackClass {
-    const frames = new ModuleCursor(this.#stacks(), this.#byId, stackId, this.#cppRuntime);
+    const frames = new StackCursor(this.#stacks(), this.#byId, (module, address) =>
+      this.#cppRuntime.holds(module.path, address),
+    );
+    frames.start(stackId as StackId);
     const owner = this.#finder.find(frames);
     if (owner === null) return nobody;
-    const leaf = firstModule(
-      new ModuleCursor(this.#stacks(), this.#byId, stackId, this.#cppRuntime),
-    );
+    frames.start(stackId as StackId);
+    const leaf = firstModule(frames);
     return {
       isRuntime: owner.kind === 'node',
       isOurs: owner.kind === 'memprof',
@@ -112,48 +114,9 @@ class CppRuntime {
   }
 }
 
-function firstModule(frames: ModuleCursor): ModuleInfo | null {
+function firstModule(frames: StackCursor): ModuleInfo | null {
   while (frames.next()) {
     if (frames.module !== null && !frames.module.isShim) return frames.module;
   }
   return null;
-}
-
-class ModuleCursor implements OwnerFrames {
-  kind = 0;
-  module: ModuleInfo | null = null;
-  readonly #stacks: StackTable;
-  readonly #modules: ReadonlyMap<number, ModuleInfo>;
-  readonly #cppRuntime: CppRuntime;
-  #node = 0;
-  #above: number;
-
-  constructor(
-    stacks: StackTable,
-    modules: ReadonlyMap<number, ModuleInfo>,
-    stackId: number,
-    cppRuntime: CppRuntime,
-  ) {
-    this.#stacks = stacks;
-    this.#modules = modules;
-    this.#above = stackId;
-    this.#cppRuntime = cppRuntime;
-  }
-
-  next(): boolean {
-    const node = this.#above;
-    const { count, parent, kind, index } = this.#stacks;
-    if (node <= 0 || node >= count) return false;
-    this.#node = node;
-    this.#above = parent[node]!;
-    this.kind = kind[node]!;
-    this.module = isNativeKind(this.kind) ? (this.#modules.get(index[node]!) ?? null) : null;
-    return true;
-  }
-
-  isCppRuntime(): boolean {
-    if (this.module === null) return false;
-    const address = lookupAddress(this.kind, this.#stacks.offset[this.#node]!);
-    return this.#cppRuntime.holds(this.module.path, address);
-  }
 }

@@ -2,17 +2,11 @@
 // met, its function's name is asked for (owners.ts says why), all such addresses at once. So the owners of
 // thousands of stacks cost a few hundred names instead of all.
 // Pure but for the injected resolver.
-import type { ModuleInfo, StackId, StackTable, TraceModel } from '../model/index.js';
-import { isNativeKind, lookupAddress } from './addresses.js';
-import {
-  isCppRuntimeName,
-  isNodeProcess,
-  type Owner,
-  OwnerFinder,
-  type OwnerFrames,
-} from './owners.js';
+import type { ModuleInfo, StackId, TraceModel } from '../model/index.js';
+import { isCppRuntimeName, isNodeProcess, type Owner, OwnerFinder } from './owners.js';
 import type { PackageLookup } from './packages.js';
 import { batchSize, type FrameResolver, Quality } from './resolver.js';
+import { StackCursor } from './stack-cursor.js';
 
 export interface StackOwners {
   /** Of any stack that was asked for; others are a programming error and throw. */
@@ -27,7 +21,10 @@ export async function stackOwners(
 ): Promise<StackOwners> {
   const owners: (Owner | undefined)[] = [];
   const functions = new RuntimeFunctions(resolver);
-  const frames = new StackCursor(model, functions);
+  const modules = new Map(model.modules.map((module) => [module.id, module]));
+  const frames = new StackCursor(model.stacks, modules, (module, address) =>
+    functions.has(module, address),
+  );
   const finder = new OwnerFinder(isNodeProcess(model.process), packageOf);
   let waiting = [...new Set(stackIds)];
   while (waiting.length > 0) {
@@ -49,44 +46,6 @@ export async function stackOwners(
       return found;
     },
   };
-}
-
-class StackCursor implements OwnerFrames {
-  kind = 0;
-  module: ModuleInfo | null = null;
-  readonly #stacks: StackTable;
-  readonly #modules: ReadonlyMap<number, ModuleInfo>;
-  readonly #functions: RuntimeFunctions;
-  #node = 0;
-  #above = 0;
-
-  constructor({ stacks, modules }: TraceModel, functions: RuntimeFunctions) {
-    this.#stacks = stacks;
-    this.#modules = new Map(modules.map((module) => [module.id, module]));
-    this.#functions = functions;
-  }
-
-  start(id: StackId): void {
-    this.#above = id;
-  }
-
-  next(): boolean {
-    const node = this.#above;
-    const { count, parent, kind, index } = this.#stacks;
-    // A damaged trace may name a stack that is not there: it is an empty stack.
-    if (node <= 0 || node >= count) return false;
-    this.#node = node;
-    this.#above = parent[node];
-    this.kind = kind[node];
-    this.module = isNativeKind(this.kind) ? (this.#modules.get(index[node]) ?? null) : null;
-    return true;
-  }
-
-  isCppRuntime(): boolean | null {
-    if (this.module === null) return false;
-    const address = lookupAddress(this.kind, this.#stacks.offset[this.#node]);
-    return this.#functions.has(this.module, address);
-  }
 }
 
 /** Which addresses are in functions of the C++ library. */
