@@ -125,6 +125,8 @@ function isPassing(snapshot: HeapSnapshot, node: number): boolean {
 export function describeRetainers(tree: RetainerTree, node: number): string[] {
   const { snapshot } = tree;
   const words: string[] = [];
+  // How many of them, from the nearest, are needed if the module behind them is known.
+  let said = 0;
   const path = tree.path(node);
   for (let at = 0; at < path.length; at++) {
     const { node: holder, edgeType: type, edgeName } = path[at]!;
@@ -134,10 +136,10 @@ export function describeRetainers(tree: RetainerTree, node: number): string[] {
       break;
     }
     if (isCollectionTable(snapshot, holder, above)) {
-      words.push(`entry of ${nodeText(snapshot, above!.node)}`);
+      said = words.push(`entry of ${nodeText(snapshot, above!.node)}`);
       at++;
     } else if (isElements(snapshot, holder, above)) {
-      words.push(`element ${edgeName} of ${nameOf(snapshot, above!.node)}`);
+      said = words.push(`element ${edgeName} of ${nameOf(snapshot, above!.node)}`);
       at++;
     } else if (type === 'context') {
       words.push(`variable ${edgeName} of ${scopeOf(tree, holder)}`);
@@ -148,8 +150,10 @@ export function describeRetainers(tree: RetainerTree, node: number): string[] {
     } else if (type !== 'shortcut') {
       words.push(`${edgeName === '' ? 'held' : edgeName} of ${nameOf(snapshot, holder)}`);
     }
+    if (type !== 'internal' && type !== 'hidden') said = words.length;
     const file = moduleFile(tree, holder);
     if (file !== null) {
+      words.length = said;
       words.push(`module ${file}`);
       break;
     }
@@ -203,10 +207,16 @@ function scopeOf(tree: RetainerTree, context: number): string {
   return own === 'system / Context' ? 'a scope' : own;
 }
 
-/** Of a CommonJS module object: its file. */
+/** The file of a CommonJS module's object, the URL of an ES module's. */
+const fileProperties: ReadonlyMap<string, string> = new Map([
+  ['Module', 'filename'],
+  ['ModuleWrap', 'url'],
+]);
+
 function moduleFile(tree: RetainerTree, node: number): string | null {
-  if (nodeText(tree.snapshot, node) !== 'Module') return null;
-  const file = tree.follow(node, 'filename');
+  const property = fileProperties.get(nodeText(tree.snapshot, node));
+  if (property === undefined) return null;
+  const file = tree.follow(node, property);
   if (file < 0 || !/string$/.test(nodeType(tree.snapshot, file))) return null;
   return nodeText(tree.snapshot, file);
 }

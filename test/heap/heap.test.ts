@@ -92,6 +92,22 @@ test('a variable is told by its name and its function', (t) => {
   );
 });
 
+test('an ES module is named by its URL, without V8’s way through its generator', (t) => {
+  const snapshot = draw(`
+    [synthetic] root -element:1-> ModuleWrap
+    ModuleWrap -property:url-> [string] file:///app/cache.js
+    ModuleWrap -internal:2-> [code] system / SourceTextModule
+    system / SourceTextModule -internal:4-> Generator
+    Generator -internal:context-> system / Context
+    system / Context -context:cache-> Image
+  `);
+  const tree = new RetainerTree(snapshot);
+  t.deepEqual(describeRetainers(tree, nodeNamed(snapshot, 'Image')), [
+    'variable cache of a scope',
+    'module file:///app/cache.js',
+  ]);
+});
+
 test('objects are found by their id', (t) => {
   const snapshot = draw(cached);
   const tree = new RetainerTree(snapshot);
