@@ -31,7 +31,7 @@
 #define MP_WIRE_MAGIC_RING UINT64_C(0x5231464f52504d45)        // "EMPROF1R"
 #define MP_WIRE_MAGIC_CHECKPOINT UINT64_C(0x4b31464f52504d45)  // "EMPROF1K"
 #define MP_WIRE_MAGIC_BLOCKS UINT64_C(0x4231464f52504d45)      // "EMPROF1B"
-#define MP_WIRE_ABI 4u
+#define MP_WIRE_ABI 5u
 
 #define MP_PAGE 4096u
 #define MP_STACK_CHUNK_NODES 65536u
@@ -268,6 +268,10 @@ enum MpMark {
   MP_MARK_MALLOC_TRIM = 2,      // value: the pad argument
   MP_MARK_USER = 3,
   MP_MARK_CHECKPOINT = 4,  // value: its number. All other threads stand still while it is written
+  MP_MARK_QUESTION = 5,    // value: its number: the program asks the reader something, as of this place
+  // What this thread allocates between the two is nobody's leak. They nest. value: 0
+  MP_MARK_IGNORE_BEGIN = 6,
+  MP_MARK_IGNORE_END = 7,
 };
 enum { MP_TEARDOWN_NATURAL = 0, MP_TEARDOWN_PROCESS_EXIT = 1, MP_TEARDOWN_UNCAUGHT = 2 };
 enum {

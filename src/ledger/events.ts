@@ -39,7 +39,15 @@ export const EventType = {
   pairLast: 0x9f,
 } as const;
 
-export const MarkKind = { beforeTeardown: 1, mallocTrim: 2, user: 3, checkpoint: 4 } as const;
+export const MarkKind = {
+  beforeTeardown: 1,
+  mallocTrim: 2,
+  user: 3,
+  checkpoint: 4,
+  question: 5,
+  ignoreBegin: 6,
+  ignoreEnd: 7,
+} as const;
 export const ResourceEnd = { explicit: 0, finalized: 1, teardown: 2 } as const;
 export const Teardown = { natural: 0, processExit: 1, uncaught: 2 } as const;
 export const ExitKind = { exit: 1, underscore: 2, quick: 3, exec: 4, execFailed: 5 } as const;

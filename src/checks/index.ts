@@ -1,0 +1,13 @@
+// Checks: is there a leak? What tests and whole runs ask, judged from rounds, checkpoints and budgets.
+//
+// Pure. Must not import: fs, process, clocks, console, record/, native/, commands/.
+export type { CheckFinding, FindingFrame, FindingRule } from './finding.js';
+export type {
+  ErrorAnswer,
+  FinishAnswer,
+  Question,
+  RoundAnswer,
+  TrackSite,
+  TrackStats,
+  WatchOptions,
+} from './protocol.js';
