@@ -5,8 +5,8 @@ import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import { SymbolCache } from '../src/commands/symbol-cache.js';
 import { inspectExecutable, type ResolvedModule, Symbolizer } from '../src/native/index.js';
+import { SymbolCache } from '../src/query/symbol-cache.js';
 import { largeModule } from './symbols-module.js';
 
 const addressCount = 20_000;

@@ -1,6 +1,19 @@
 // memprof blocks: every live block, in order of allocation.
 import type { LiveSet, Moment, StackId, TraceModel } from '../model/index.js';
 import {
+  blockFilter,
+  chooseMoment,
+  entryName,
+  type FilterOptions,
+  jsonLines,
+  momentText,
+  momentTotals,
+  processJson,
+  stackFilter,
+  stackJson,
+  threadName,
+} from '../query/index.js';
+import {
   escapeText,
   formatBytes,
   formatCount,
@@ -15,10 +28,6 @@ import {
 } from '../report/index.js';
 import type { NamedStack, SymbolizedStacks } from '../symbols/index.js';
 import { stackContext, type TraceCommand } from './context.js';
-import { entryName } from './entries.js';
-import { blockFilter, type FilterOptions, stackFilter, threadName } from './filters.js';
-import { jsonLines, momentTotals, processJson, stackJson } from './json.js';
-import { chooseMoment, momentText } from './moments.js';
 
 export interface BlocksOptions extends FilterOptions {
   moment?: Moment['name'];

@@ -1,6 +1,19 @@
 // memprof leaks: what is lost, orphaned, or grows; by package and site, worst first.
 import type { CheckpointDetail, TraceModel } from '../model/index.js';
 import {
+  checkpointJson,
+  chooseCheckpoint,
+  type FilterOptions,
+  jsonLines,
+  mappingStackIds,
+  nameRoots,
+  privateAllocatorJson,
+  privateAllocators,
+  processJson,
+  stackFilter,
+  stackJson,
+} from '../query/index.js';
+import {
   alikeStacks,
   checkpointStackIds,
   collectLeaks,
@@ -17,12 +30,7 @@ import {
   siteType,
 } from '../report/index.js';
 import type { SymbolizedStacks } from '../symbols/index.js';
-import { checkpointJson, chooseCheckpoint } from './checkpoints.js';
 import { stackContext, type TraceCommand } from './context.js';
-import { type FilterOptions, stackFilter } from './filters.js';
-import { jsonLines, processJson, stackJson } from './json.js';
-import { mappingStackIds, privateAllocatorJson, privateAllocators } from './private-allocators.js';
-import { nameRoots } from './root-names.js';
 
 export interface LeaksOptions extends Pick<FilterOptions, 'package' | 'module' | 'function'> {
   at?: number;

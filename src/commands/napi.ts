@@ -1,4 +1,13 @@
 // memprof napi: what addons got from Node-API and V8, gave back, and still hold.
+
+import {
+  type FilterOptions,
+  jsonLines,
+  momentText,
+  processJson,
+  stackFilter,
+  stackJson,
+} from '../query/index.js';
 import {
   alikeStacks,
   type Column,
@@ -22,9 +31,6 @@ import {
   stackLines,
 } from '../report/index.js';
 import { stackContext, type TraceCommand } from './context.js';
-import { type FilterOptions, stackFilter } from './filters.js';
-import { jsonLines, processJson, stackJson } from './json.js';
-import { momentText } from './moments.js';
 
 export interface NapiOptions extends Pick<FilterOptions, 'package' | 'module' | 'function'> {
   limit: number;

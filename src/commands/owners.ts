@@ -1,4 +1,6 @@
 // memprof owners: native memory by class of the JavaScript objects that hold it.
+
+import { checkpointJson, chooseCheckpoint, jsonLines, processJson } from '../query/index.js';
 import {
   classRows,
   classText,
@@ -9,9 +11,7 @@ import {
   ownersLeftOut,
   renderTable,
 } from '../report/index.js';
-import { checkpointJson, chooseCheckpoint } from './checkpoints.js';
 import type { TraceCommand } from './context.js';
-import { jsonLines, processJson } from './json.js';
 
 export interface OwnersOptions {
   at?: number;

@@ -1,11 +1,7 @@
 // Words of the command line into values: sizes, ages, ranges, moments. Pure.
 import { InvalidArgumentError } from 'commander';
 import type { Moment } from '../model/index.js';
-
-export interface Range {
-  min: number;
-  max: number;
-}
+import type { Range } from '../query/index.js';
 
 const sizeUnits: Record<string, number> = {
   '': 1,

@@ -1,16 +1,14 @@
 // The command line of memprof: commands on a trace.
 import { Command, Option } from 'commander';
 import { ExitCode } from '../errors.js';
-import { findSymbols } from '../native/index.js';
-import { readTraceFile } from '../record/index.js';
+import { cutText, openTraceFile } from '../query/index.js';
+import { ownVersion } from '../version.js';
 import { blocks } from './blocks.js';
 import { checkpoint } from './checkpoint.js';
 import { parseWith, quietCommander } from './commander-errors.js';
 import type { TraceCommand } from './context.js';
-import { nameData } from './data-names.js';
 import { type ExportOptions, exportFormats, exportTrace } from './export.js';
 import { type LeaksOptions, leaks } from './leaks.js';
-import { stackNamer } from './naming.js';
 import { napi } from './napi.js';
 import { terminalOf, writeLines } from './output.js';
 import { ownCommand } from './own-command.js';
@@ -24,12 +22,10 @@ import {
   parseSizeRange,
   parseTimeout,
 } from './parse-options.js';
-import { retainersIn } from './retainers.js';
 import { type SitesOptions, siteSorts, sites } from './sites.js';
 import { summary } from './summary.js';
 import { tree } from './tree.js';
 import { unfreed } from './unfreed.js';
-import { ownVersion } from './version.js';
 import { type WhyOptions, why } from './why.js';
 
 type Run<Options> = (command: TraceCommand, options: Options) => AsyncIterable<string>;
@@ -176,19 +172,12 @@ function withFilters(command: Command): Command {
 }
 
 function openTraceCommand(tracePath: string, warn: (sentence: string) => void): TraceCommand {
-  const model = readTraceFile(tracePath);
-  if (!model.complete)
-    warn(
-      `${tracePath} ends before its last part (the program or memprof-run was killed, or the file was cut). What follows is as of its last whole part.`,
-    );
+  const opened = openTraceFile(tracePath, process.stderr);
+  const cut = cutText(opened);
+  if (cut !== null) warn(cut);
   const terminal = terminalOf(process.stdout, process.env);
   return {
-    model,
-    tracePath,
-    nameStacks: stackNamer(process.stderr).nameStacks,
-    nameData,
-    findSymbols,
-    retainersOf: retainersIn(tracePath, model),
+    ...opened,
     columns: terminal.columns,
     style: terminal.style,
     memprofCommand: ownCommand(process.env['PATH'], process.cwd()),

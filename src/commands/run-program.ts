@@ -2,9 +2,9 @@
 import { Command, Option } from 'commander';
 import { ExitCode, MemprofError } from '../errors.js';
 import { endLike } from '../record/launch-end.js';
+import { ownVersion } from '../version.js';
 import { parseWith, quietCommander } from './commander-errors.js';
 import { type CheckpointTimes, parseCheckpointTimes, parseDepth } from './parse-options.js';
-import { ownVersion } from './version.js';
 
 /** Resolves with the exit status; when a signal ended the program, the same signal ends us instead. */
 export async function memprofRunProgram(argv: readonly string[]): Promise<number> {

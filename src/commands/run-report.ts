@@ -1,5 +1,6 @@
 // What memprof-run does once the program has ended: names, and the report.
 import type { StackId, TraceModel } from '../model/index.js';
+import { type StackNamer, stackNamer } from '../query/index.js';
 import type { RecordedProcess } from '../record/index.js';
 import {
   checkpointStackIds,
@@ -15,7 +16,6 @@ import {
 } from '../report/index.js';
 import type { StackOwners } from '../symbols/index.js';
 import { lastLeaks } from './leaks.js';
-import { type StackNamer, stackNamer } from './naming.js';
 import { type Terminal, terminalOf, writeLines } from './output.js';
 import { ownCommand } from './own-command.js';
 

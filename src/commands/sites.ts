@@ -2,6 +2,18 @@
 import { ExitCode, MemprofError } from '../errors.js';
 import type { Moment, TraceModel } from '../model/index.js';
 import {
+  blockFilter,
+  bySize,
+  chooseMoment,
+  type FilterOptions,
+  jsonLines,
+  momentText,
+  momentTotals,
+  processJson,
+  siteJson,
+  stackFilter,
+} from '../query/index.js';
+import {
   alikeStacks,
   type Column,
   collectSites,
@@ -22,9 +34,6 @@ import {
   stackLines,
 } from '../report/index.js';
 import { stackContext, type TraceCommand } from './context.js';
-import { blockFilter, type FilterOptions, stackFilter } from './filters.js';
-import { bySize, jsonLines, momentTotals, processJson, siteJson } from './json.js';
-import { chooseMoment, momentText } from './moments.js';
 
 export const siteSorts = [
   'bytes',

@@ -1,6 +1,13 @@
 // memprof summary: what one process allocated and held, by package and by entry point.
 import type { TraceModel } from '../model/index.js';
 import {
+  checkpointJson,
+  entryNames,
+  jsonLines,
+  momentTotals,
+  processJson,
+} from '../query/index.js';
+import {
   collectOwners,
   formatCount,
   liveStackIds,
@@ -9,10 +16,7 @@ import {
   renderTable,
 } from '../report/index.js';
 import type { SymbolizedStacks } from '../symbols/index.js';
-import { checkpointJson } from './checkpoints.js';
 import type { TraceCommand } from './context.js';
-import { entryNames } from './entries.js';
-import { jsonLines, momentTotals, processJson } from './json.js';
 
 export async function* summary(
   command: TraceCommand,

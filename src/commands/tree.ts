@@ -1,6 +1,17 @@
 // memprof tree: live memory as a call tree.
 import type { Moment } from '../model/index.js';
 import {
+  blockFilter,
+  chooseMoment,
+  type FilterOptions,
+  frameJson,
+  jsonLines,
+  momentText,
+  momentTotals,
+  processJson,
+  stackFilter,
+} from '../query/index.js';
+import {
   buildTree,
   collectSites,
   foldFrames,
@@ -9,9 +20,6 @@ import {
   type TreeNode,
 } from '../report/index.js';
 import { stackContext, type TraceCommand } from './context.js';
-import { blockFilter, type FilterOptions, stackFilter } from './filters.js';
-import { frameJson, jsonLines, momentTotals, processJson } from './json.js';
-import { chooseMoment, momentText } from './moments.js';
 
 export interface TreeOptions extends FilterOptions {
   inverted?: boolean;

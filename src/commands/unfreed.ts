@@ -1,6 +1,18 @@
 // memprof unfreed: what was live before Node's teardown, and what was never freed; site by site.
 import type { Moment, TraceModel } from '../model/index.js';
 import {
+  blockFilter,
+  bySize,
+  chooseMoment,
+  type FilterOptions,
+  jsonLines,
+  momentText,
+  momentTotals,
+  processJson,
+  siteJson,
+  stackFilter,
+} from '../query/index.js';
+import {
   alikeStacks,
   collectSites,
   formatBytes,
@@ -15,9 +27,6 @@ import {
 } from '../report/index.js';
 import type { SymbolizedStacks } from '../symbols/index.js';
 import { stackContext, type TraceCommand } from './context.js';
-import { blockFilter, type FilterOptions, stackFilter } from './filters.js';
-import { bySize, jsonLines, momentTotals, processJson, siteJson } from './json.js';
-import { chooseMoment, momentText } from './moments.js';
 import { apartFromRuntime, runtimeText } from './sites.js';
 
 export interface UnfreedOptions extends FilterOptions {

@@ -2,6 +2,15 @@
 import { ExitCode, MemprofError } from '../errors.js';
 import type { StackId } from '../model/index.js';
 import {
+  checkpointJson,
+  chooseCheckpoint,
+  jsonLines,
+  nameRoots,
+  processJson,
+  stackFilter,
+  stackJson,
+} from '../query/index.js';
+import {
   addressText,
   blockType,
   checkpointStackIds,
@@ -19,12 +28,8 @@ import {
 } from '../report/index.js';
 import type { SymbolizedStacks } from '../symbols/index.js';
 import { BlockIndex, pathOf } from '../verdicts/index.js';
-import { checkpointJson, chooseCheckpoint } from './checkpoints.js';
 import { stackContext, type TraceCommand } from './context.js';
-import { stackFilter } from './filters.js';
-import { jsonLines, processJson, stackJson } from './json.js';
 import { readableLeaks } from './leaks.js';
-import { nameRoots } from './root-names.js';
 
 export interface WhyOptions {
   limit: number;

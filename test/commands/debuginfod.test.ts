@@ -13,13 +13,13 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import { inspectExecutable, Symbolizer } from '../../src/native/index.js';
 import {
   Debuginfod,
   type DebuginfodOptions,
   debuginfodOptions,
-} from '../../src/commands/debuginfod.js';
-import { withDebuginfod } from '../../src/commands/symbol-sources.js';
-import { inspectExecutable, Symbolizer } from '../../src/native/index.js';
+} from '../../src/query/debuginfod.js';
+import { withDebuginfod } from '../../src/query/symbol-sources.js';
 import {
   addressesOf,
   binutilsFrames,

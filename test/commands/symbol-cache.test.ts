@@ -9,16 +9,16 @@ import {
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
-import { SymbolCache, symbolCacheFolder } from '../../src/commands/symbol-cache.js';
+import { inspectExecutable, Symbolizer } from '../../src/native/index.js';
+import { SymbolCache, symbolCacheFolder } from '../../src/query/symbol-cache.js';
 import {
   type CacheContent,
   cacheVersion,
   decodeCache,
   encodeCache,
   type KnownAddress,
-} from '../../src/commands/symbol-cache-format.js';
-import type { ModuleResolver } from '../../src/commands/symbol-sources.js';
-import { inspectExecutable, Symbolizer } from '../../src/native/index.js';
+} from '../../src/query/symbol-cache-format.js';
+import type { ModuleResolver } from '../../src/query/symbol-sources.js';
 import { addressesOf, compile, ours, temporaryFolder } from '../native/programs.js';
 
 /** Counts the addresses that reach the real symbolizer. */

@@ -2,7 +2,12 @@
 import type { Moment, ThreadInfo, TraceModel } from '../model/index.js';
 import type { BlockFilter } from '../report/index.js';
 import { baseName, type NamedStack } from '../symbols/index.js';
-import type { Range } from './parse-options.js';
+
+/** Both ends belong to it. */
+export interface Range {
+  min: number;
+  max: number;
+}
 
 export interface FilterOptions {
   package?: string;

@@ -5,7 +5,7 @@
 // JSON, because reading 20,000 addresses takes some 30 ms and finding them took 600. Strings are written
 // once; a frame is five numbers in a flat list.
 import { crc32, zstdCompress, zstdDecompress } from '../native/index.js';
-import { ownVersion } from './version.js';
+import { ownVersion } from '../version.js';
 
 /** A file that the names came from, as it was then. */
 export interface Source {

@@ -9,8 +9,8 @@ export interface Progress {
 const quietMs = 1000;
 const intervalMs = 100;
 
-export function progressOn(stream: NodeJS.WriteStream, title: string, quiet = false): Progress {
-  if (quiet || stream.isTTY !== true) return { say() {}, end() {} };
+export function progressOn(stream: NodeJS.WriteStream, title: string): Progress {
+  if (stream.isTTY !== true) return { say() {}, end() {} };
   const startedMs = performance.now();
   let text = '';
   let shown = false;

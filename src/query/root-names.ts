@@ -3,7 +3,7 @@ import type { CheckpointDetail, StackId, StackTable } from '../model/index.js';
 import type { DataName, RootNames } from '../report/index.js';
 import { classOfVtable } from '../types/index.js';
 import type { PathFrame, PathRoot } from '../verdicts/index.js';
-import type { TraceCommand } from './context.js';
+import type { OpenedTrace } from './opened.js';
 
 /** Symbols of data, by ELF virtual address; null where none holds the address. */
 export type NameData = (
@@ -16,7 +16,7 @@ export type NameData = (
 export type RetainersOf = (snapshotId: number) => readonly string[] | null;
 
 export async function nameRoots(
-  command: TraceCommand,
+  command: OpenedTrace,
   detail: CheckpointDetail | null,
   roots: Iterable<PathRoot>,
   firstWords: Iterable<number> = [],
@@ -39,7 +39,7 @@ export async function nameRoots(
 
 /** Classes of objects, by what their first words point to. */
 async function nameClasses(
-  command: TraceCommand,
+  command: OpenedTrace,
   firstWords: Iterable<number>,
 ): Promise<Map<number, string>> {
   const { modules } = command.model;
@@ -58,7 +58,7 @@ async function nameClasses(
 }
 
 function nameGlobals(
-  command: TraceCommand,
+  command: OpenedTrace,
   roots: readonly PathRoot[],
 ): Promise<Map<number, DataName | null>> {
   const byModule = new Map<number, Set<number>>();
@@ -74,7 +74,7 @@ function addTo(byModule: Map<number, Set<number>>, moduleId: number, address: nu
 }
 
 async function nameAddresses(
-  { model, nameData }: TraceCommand,
+  { model, nameData }: OpenedTrace,
   byModule: ReadonlyMap<number, ReadonlySet<number>>,
 ): Promise<Map<number, DataName | null>> {
   const named = new Map<number, DataName | null>();
@@ -90,7 +90,7 @@ async function nameAddresses(
 }
 
 /** A frame alone is a stack of one: named as all stacks are. */
-async function nameFrames({ model, nameStacks }: TraceCommand, roots: readonly PathRoot[]) {
+async function nameFrames({ model, nameStacks }: OpenedTrace, roots: readonly PathRoot[]) {
   const frames: PathFrame[] = [];
   const ids = new Map<string, StackId>();
   for (const root of roots) {

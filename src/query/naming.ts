@@ -31,8 +31,15 @@ export interface StackNamer {
   warm(programFile: string): void;
 }
 
-/** One symbolizer for all models of a run: they share most modules. */
-export function stackNamer(stderr: NodeJS.WriteStream, quiet = false): StackNamer {
+/**
+ * One symbolizer for all models of a run: they share most modules. `output` gets a line of progress if it is
+ * a terminal, and what is to be said about missing names; a function gets the sentences alone.
+ */
+export function stackNamer(output: NodeJS.WriteStream | ((sentence: string) => void)): StackNamer {
+  const say =
+    typeof output === 'function'
+      ? output
+      : (sentence: string) => output.write(`memprof: ${escapeText(sentence)}\n`);
   const symbolizer = new Symbolizer({});
   const options = debuginfodOptions(process.env);
   const debuginfod = options === null ? null : new Debuginfod(options);
@@ -57,7 +64,10 @@ export function stackNamer(stderr: NodeJS.WriteStream, quiet = false): StackName
     },
     findOwners: (model, stackIds) => stackOwners(model, stackIds, resolver, packageOf),
     async nameStacks(model, stackIds, owners) {
-      const progress = progressOn(stderr, 'memprof: reading symbols', quiet);
+      const progress =
+        typeof output === 'function'
+          ? { say() {}, end() {} }
+          : progressOn(output, 'memprof: reading symbols');
       const sourceMaps = sourceMapperFor(model);
       try {
         return await symbolize(model, stackIds, resolver, {
@@ -71,11 +81,9 @@ export function stackNamer(stderr: NodeJS.WriteStream, quiet = false): StackName
         await cache?.save();
         for (const problem of sourceMaps.problems) {
           const text = mapProblemText(problem);
-          if (text !== null && !quiet) stderr.write(`memprof: ${escapeText(text)}\n`);
+          if (text !== null) say(text);
         }
-        for (const warning of debuginfod?.warnings.splice(0) ?? []) {
-          stderr.write(`memprof: ${escapeText(warning)}\n`);
-        }
+        for (const warning of debuginfod?.warnings.splice(0) ?? []) say(warning);
       }
     },
   };

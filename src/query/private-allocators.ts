@@ -8,7 +8,7 @@ import {
   mappedByOwner,
   recognisedAllocator,
 } from '../types/index.js';
-import type { TraceCommand } from './context.js';
+import type { OpenedTrace } from './opened.js';
 
 export interface PrivateAllocator extends AllocatorUse {
   allocator: string;
@@ -26,7 +26,7 @@ export const mappingStackIds = (model: TraceModel): StackId[] => [
 
 /** `owners`: of mappingStackIds. Of the mappings at the end. */
 export async function privateAllocators(
-  { model, findSymbols }: Pick<TraceCommand, 'model' | 'findSymbols'>,
+  { model, findSymbols }: Pick<OpenedTrace, 'model' | 'findSymbols'>,
   owners: StackOwners,
 ): Promise<PrivateAllocator[]> {
   const found: PrivateAllocator[] = [];

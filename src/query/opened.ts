@@ -1,0 +1,52 @@
+// A trace that was opened: what it holds, and names for what is in it.
+import type { TraceModel } from '../model/index.js';
+import { findSymbols } from '../native/index.js';
+import { readTraceFile } from '../record/index.js';
+import type { StackContext } from '../report/index.js';
+import { isNodeProcess } from '../symbols/index.js';
+import { nameData } from './data-names.js';
+import { type NameStacks, stackNamer } from './naming.js';
+import type { FindSymbols } from './private-allocators.js';
+import { retainersIn } from './retainers.js';
+import type { NameData, RetainersOf } from './root-names.js';
+
+export interface OpenedTrace {
+  model: TraceModel;
+  /** As the user typed it. */
+  tracePath: string;
+  nameStacks: NameStacks;
+  nameData: NameData;
+  findSymbols: FindSymbols;
+  /** Given where the checkpoint's heap snapshot is at hand. */
+  retainersOf?: RetainersOf;
+}
+
+/** Memory grows with live blocks and sites. `output`: for what there is to say when stacks are named. */
+export function openTraceFile(
+  tracePath: string,
+  output: NodeJS.WriteStream | ((sentence: string) => void),
+): OpenedTrace {
+  const model = readTraceFile(tracePath);
+  return {
+    model,
+    tracePath,
+    nameStacks: stackNamer(output).nameStacks,
+    nameData,
+    findSymbols,
+    retainersOf: retainersIn(tracePath, model),
+  };
+}
+
+/** What is said of a trace that is readable but not whole; null: it is whole. */
+export function cutText({ model, tracePath }: OpenedTrace): string | null {
+  if (model.complete) return null;
+  return `${tracePath} ends before its last part (the program or memprof-run was killed, or the file was cut). What follows is as of its last whole part.`;
+}
+
+export function stackContext(model: TraceModel): StackContext {
+  return {
+    isNode: isNodeProcess(model.process),
+    executable: model.process.executable,
+    cwd: model.process.cwd,
+  };
+}
