@@ -2,6 +2,7 @@
 //
 // Pure. Must not import: fs, process, clocks, console, record/, native/, commands/.
 export type { CheckFinding, FindingFrame, FindingRule } from './finding.js';
+export { type FindingFacts, findingColumns, findingOf, packageNameOf } from './findings.js';
 export type {
   ErrorAnswer,
   FinishAnswer,

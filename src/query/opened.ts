@@ -1,6 +1,8 @@
 // A trace that was opened: what it holds, and names for what is in it.
+import { join } from 'node:path';
 import type { TraceModel } from '../model/index.js';
 import { findSymbols } from '../native/index.js';
+import { packageRoot } from '../paths.js';
 import { readTraceFile } from '../record/index.js';
 import type { StackContext } from '../report/index.js';
 import { isNodeProcess } from '../symbols/index.js';
@@ -48,5 +50,7 @@ export function stackContext(model: TraceModel): StackContext {
     isNode: isNodeProcess(model.process),
     executable: model.process.executable,
     cwd: model.process.cwd,
+    // Its bundles are the reader's alone.
+    ownFolder: join(packageRoot, 'dist', 'src'),
   };
 }

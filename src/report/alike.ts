@@ -84,8 +84,8 @@ function looks(context: StackContext): (stack: NamedStack) => Look {
     let scopes = key;
     const calls: (number | null)[] = [];
     eachLine(stack.frames, context, (frame, kind, frameCount) => {
-      // A lone frame of Node's internals is plumbing as well.
-      const isPlumbing = kind !== null && (frameCount >= 2 || kind === 'node');
+      // A lone frame of Node's internals or of a test runner is plumbing as well.
+      const isPlumbing = kind !== null && (frameCount >= 2 || kind === 'node' || kind === 'runner');
       const id = idOf(isPlumbing ? plumbing[kind] : frame);
       const scope = !isPlumbing && frame.kind === 'js' ? frame.scope : undefined;
       key = sequences.with(key, id);

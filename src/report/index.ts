@@ -47,10 +47,12 @@ export {
   usersStackIds,
 } from './sites.js';
 export {
+  eachLine,
   foldFrames,
   frameText,
   ownerText,
   placeOf,
+  plumbingOf,
   type StackContext,
   shortPlaceOf,
   siteFrame,
@@ -86,3 +88,4 @@ export {
   whyText,
   wordsOnPath,
 } from './why.js';
+export { wrap } from './wrap.js';

@@ -19,6 +19,8 @@ export interface StackContext {
   executable: string;
   /** Files below it are shown relative to it. */
   cwd: string;
+  /** Of the parts of memprof that run in the traced program. */
+  ownFolder?: string;
   /** What each frame was found to be: thousands of sites share a few hundred frames. */
   plumbingOf?: Map<StackFrame, Plumbing | null>;
 }
@@ -135,6 +137,7 @@ export const plumbing = {
   node: "Node's internals",
   library: 'the standard library',
   addonApi: 'node-addon-api',
+  runner: 'the test runner',
 } as const;
 type Plumbing = keyof typeof plumbing;
 
@@ -145,8 +148,17 @@ export function plumbingOf(frame: StackFrame, context: StackContext): Plumbing |
   return kind;
 }
 
+const testRunner =
+  /\/node_modules\/(?:ava|jest(?:-[\w-]+)?|@jest\/[\w-]+|vitest|@vitest\/[\w-]+|vite-node|mocha|tinypool|emittery|memprof)\//;
+
+/** What calls a test's function, memprof's own part of it included. */
+function isTestRunner(file: string, { ownFolder }: StackContext): boolean {
+  return testRunner.test(file) || (ownFolder !== undefined && file.startsWith(`${ownFolder}/`));
+}
+
 function findPlumbing(frame: StackFrame, context: StackContext): Plumbing | null {
   if (frame.kind === 'marker') return null;
+  if (frame.kind === 'js' && isTestRunner(frame.file ?? '', context)) return 'runner';
   if (isNodeInternal(frame, context) && !(frame.kind === 'native' && isLibraryCode(frame)))
     return 'node';
   if (frame.kind !== 'native') return null;
@@ -171,7 +183,10 @@ export function eachLine(
     while (
       kind !== null &&
       end < frames.length &&
-      (plumbingOf(frames[end], context) === kind || (kind === 'node' && isStartCode(frames[end])))
+      (plumbingOf(frames[end], context) === kind ||
+        // What carries a test runner's own calls is no more to anybody than its code.
+        (kind === 'runner' && plumbingOf(frames[end], context) === 'node') ||
+        ((kind === 'node' || kind === 'runner') && isStartCode(frames[end])))
     )
       end++;
     // Its outermost frame is the call that the user's code made: std::map<...>::operator[] says something.
