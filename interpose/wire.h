@@ -15,9 +15,13 @@
 //   p<pid>.<gen>.k<n>  checkpoint n, from 1: CheckpointHeader, then what the agent found (below).
 //   p<pid>.<gen>.k<n>.b  the live blocks at checkpoint n, made by the reader; the scanner answers in it.
 //   p<pid>.<gen>.k<n>.heapsnapshot  V8's heap snapshot taken for checkpoint n, if it was asked for.
+//   p<pid>.<gen>.q<n>  question n of the program: UTF-8, at most MP_MAX_QUESTION_BYTES. The program removes it
+//                      when it waits no more.
+//   p<pid>.<gen>.a<n>  the reader's answer to it: UTF-8.
 //
 // Every file has its whole size reserved (posix_fallocate) before it gets its name (it is made as
-// ".tmp.<name>" and renamed), so the reader never maps a half-made file and nobody meets SIGBUS.
+// ".tmp.<name>" and renamed), so the reader never maps a half-made file and nobody meets SIGBUS. (Questions and
+// answers are read, not mapped, and reserve nothing.)
 //
 // All integers are little endian. "Word" is 8 bytes.
 #ifndef MEMPROF_WIRE_H
@@ -36,6 +40,7 @@
 #define MP_PAGE 4096u
 #define MP_STACK_CHUNK_NODES 65536u
 #define MP_MAX_FRAMES 256u
+#define MP_MAX_QUESTION_BYTES (1u << 20)
 
 // ---------------------------------------------------------------------------------------------
 // Session: written by memprof-run before the first traced process starts.

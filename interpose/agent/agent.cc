@@ -17,6 +17,7 @@
 #include "checkpoint.h"
 #include "demand.h"
 #include "environment.h"
+#include "question.h"
 
 namespace {
 
@@ -305,6 +306,7 @@ Napi::Value checkpoint(const Napi::CallbackInfo& info) {
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("start", Napi::Function::New(env, start, "start"));
   exports.Set("checkpoint", Napi::Function::New(env, checkpoint, "checkpoint"));
+  memprof::export_questions(env, exports);
   return exports;
 }
 

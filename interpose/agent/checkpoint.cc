@@ -246,6 +246,20 @@ bool snapshot_path(char* path, size_t capacity) {
 
 }  // namespace
 
+void collect_garbage(const Environment& self) {
+  Agent& shared = agent();
+  void* isolate = shared.v8.currentIsolate();
+  napi_handle_scope scope;
+  if (isolate == nullptr || napi_open_handle_scope(self.env, &scope) != napi_ok) return;
+  shared.v8.lowMemoryNotification(isolate);
+  if (has_addons() && !is_in_javascript(shared.v8, isolate)) {
+    drain_finalizers();
+    shared.v8.lowMemoryNotification(isolate);
+    drain_finalizers();
+  }
+  napi_close_handle_scope(self.env, scope);
+}
+
 void end_checkpoints() { g_areOver.store(true); }
 
 uint32_t take_checkpoint(Environment* self, uint32_t reason) {

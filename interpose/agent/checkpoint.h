@@ -13,6 +13,10 @@ namespace memprof {
 // thread is taking one).
 uint32_t take_checkpoint(Environment* self, uint32_t reason);
 
+// On the environment's own thread: what comes before a checkpoint, and nothing else. Called from the event
+// loop it runs finalizers, too; while JavaScript is on the stack it collects only.
+void collect_garbage(const Environment& self);
+
 // From now on none is taken.
 void end_checkpoints();
 

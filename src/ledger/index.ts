@@ -16,6 +16,7 @@ export {
 } from './events.js';
 export { Ledger } from './ledger.js';
 export { Mappings } from './mappings.js';
+export type { PeakWatch } from './peaks.js';
 export {
   type ExitFacts,
   type RecordedParts,

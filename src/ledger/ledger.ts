@@ -2,8 +2,9 @@
 //
 // The loop in consume() has no closure, object, BigInt or division in it: see test/ledger and the numbers
 // in ARCHITECTURE.md before making it prettier.
-import type { LiveSet, StackTotals, Totals } from '../model/index.js';
+import type { LiveSet, StackSums, StackTotals, Totals } from '../model/index.js';
 import { type EventBatch, EventType } from './events.js';
+import { PeakWatches } from './peaks.js';
 import { homeOf, moveLive, purgeReleased, releasedTag, slotBytes, slotInts } from './slots.js';
 import { plainMemory, type TableMemory } from './table-memory.js';
 
@@ -32,6 +33,8 @@ const Column = {
 } as const;
 
 export class Ledger {
+  /** Of watched parts of the run; the whole run's is in totals(). */
+  readonly peaks: PeakWatches;
   unknownReleaseCount = 0;
   doubleAllocationCount = 0;
 
@@ -52,6 +55,8 @@ export class Ledger {
   private liveCount = 0;
   private liveBytes = 0;
   private peakBytes = 0;
+  /** Most live bytes since a watch of them began; without one, peakBytes. */
+  private ceilingBytes = 0;
   private peakBlockCount = 0;
   private peakTick = 0;
   private eventCounts = new Float64Array(256);
@@ -74,6 +79,13 @@ export class Ledger {
     this.stackSums = new Float64Array(memory.allocate(initialStacks * stackBytes));
     this.capacity = capacity;
     this.shift = 32 - Math.log2(capacity);
+    this.peaks = new PeakWatches({
+      live: () => this.liveBytes,
+      ceiling: () => this.ceilingBytes,
+      lower: (isWatched) => {
+        this.ceilingBytes = isWatched ? this.liveBytes : this.peakBytes;
+      },
+    });
   }
 
   get blockCount(): number {
@@ -108,7 +120,7 @@ export class Ledger {
     let serialLow = serial | 0;
     let serialHigh = (serial / 2 ** 32) | 0;
     let { allocatedBytes, releaseCount, releasedBytes, liveCount, liveBytes } = this;
-    let { peakBytes, stackLimit, usedCount } = this;
+    let { ceilingBytes, stackLimit, usedCount } = this;
 
     let row = start;
     let touchedUpTo = start;
@@ -197,10 +209,13 @@ export class Ledger {
         liveBytes -= lostBytes;
         liveCount--;
       }
-      if (liveBytes + bytes > peakBytes) {
-        peakBytes = liveBytes + bytes;
-        this.peakBlockCount = liveCount + 1;
-        this.peakTick = tickHigh[row]! * 4294967296 + tickLow[row]!;
+      if (liveBytes + bytes > ceilingBytes) {
+        ceilingBytes = liveBytes + bytes;
+        if (ceilingBytes > this.peakBytes) {
+          this.peakBytes = ceilingBytes;
+          this.peakBlockCount = liveCount + 1;
+          this.peakTick = tickHigh[row]! * 4294967296 + tickLow[row]!;
+        }
       }
 
       if (kind >= EventType.pair) {
@@ -248,7 +263,7 @@ export class Ledger {
     this.releasedBytes = releasedBytes;
     this.liveCount = liveCount;
     this.liveBytes = liveBytes;
-    this.peakBytes = peakBytes;
+    this.ceilingBytes = ceilingBytes;
     this.stackLimit = stackLimit;
     this.usedCount = usedCount;
     this.touched = touched;
@@ -292,6 +307,53 @@ export class Ledger {
         ((slots[slot + 6]! & 0x1fffff) * 2 ** 32 + (slots[slot + 5]! >>> 0)) * nsPerTick;
     }
     return live;
+  }
+
+  /** Whether a live block begins there. */
+  isLive(address: number): boolean {
+    const { slots, shift } = this;
+    const low = address | 0;
+    const high = Math.floor(address / 2 ** 32);
+    const mask = this.capacity - 1;
+    for (let at = homeOf(low, high, shift); ; at = (at + 1) & mask) {
+      const slot = at * slotInts;
+      const tag = slots[slot + 4]!;
+      if (tag === 0) return false;
+      if (slots[slot] === low && (slots[slot + 1]! & 0xffff) === high) return tag > 0;
+    }
+  }
+
+  /** What is live by stack, without a look at the blocks. */
+  liveSums(): StackSums {
+    const count = this.stackLimit;
+    const { stackSums } = this;
+    const liveCount = new Float64Array(count);
+    const liveBytes = new Float64Array(count);
+    for (let i = 0; i < count; i++) {
+      const at = i * stackColumns;
+      liveCount[i] = stackSums[at + Column.count]! - stackSums[at + Column.goneCount]!;
+      liveBytes[i] = stackSums[at + Column.bytes]! - stackSums[at + Column.goneBytes]!;
+    }
+    return { liveCount, liveBytes };
+  }
+
+  /**
+   * The same of some of the blocks: those of a serial from `fromSerial` on, allocated by one thread (null:
+   * by any). One pass over the table.
+   */
+  liveSumsOf(fromSerial: number, threadIndex: number | null): StackSums {
+    const { slots } = this;
+    const liveCount = new Float64Array(this.stackLimit);
+    const liveBytes = new Float64Array(this.stackLimit);
+    for (let slot = 0; slot < slots.length; slot += slotInts) {
+      const tag = slots[slot + 4]!;
+      if (tag <= 0 || (threadIndex !== null && (tag & 0xffffff) !== threadIndex)) continue;
+      if (this.serialAt(slot / slotInts) < fromSerial) continue;
+      const stack = slots[slot + 3]! >>> 0;
+      liveCount[stack]!++;
+      liveBytes[stack]! += (slots[slot + 1]! >>> 16) * 2 ** 32 + (slots[slot + 2]! >>> 0);
+    }
+    return { liveCount, liveBytes };
   }
 
   /** Columns of `length` rows, or as many as there are stack ids seen if that is more. */

@@ -5,6 +5,7 @@ import type {
   Mapping,
   Mark,
   Moment,
+  ResourceBalance,
   ResourceLedger,
   ResourceTable,
   StackTotals,
@@ -78,6 +79,8 @@ export class Recording {
   onBeforeTeardown: ((tick: number, live: LiveSet) => void) | null = null;
   /** Called at the very place of a checkpoint's mark. */
   onCheckpoint: ((tick: number, number: number) => void) | null = null;
+  /** Called at the very place of a question's mark. */
+  onQuestion: ((tick: number, number: number, threadIndex: number) => void) | null = null;
 
   private readonly threadByIndex = new Map<number, ThreadFacts>();
   private readonly threadByTid = new Map<number, ThreadFacts>();
@@ -152,6 +155,14 @@ export class Recording {
     const textOf = (id: number) => this.texts.get(id) ?? '';
     const { outstanding } = this.resources.ledger(1, live, textOf) as ResourceLedger;
     return { outstanding, ended: this.resources.ended.table(isInBlock, textOf) };
+  }
+
+  /** As of now. */
+  resourceBalances(): ResourceBalance[] {
+    return this.resources.balances(
+      (address) => this.ledger.isLive(address),
+      (id) => this.texts.get(id) ?? '',
+    );
   }
 
   private consumeRare(batch: EventBatch, row: number): void {
@@ -270,7 +281,12 @@ export class Recording {
   }
 
   private addMark(batch: EventBatch, row: number, tick: number): void {
-    const kind = markKinds.get(batch.rareLow(row, 0));
+    const number = batch.rareLow(row, 0);
+    // Who is called at a mark finds the time of the mark.
+    this.lastTick = Math.max(this.lastTick, tick);
+    if (number === MarkKind.question)
+      this.onQuestion?.(tick, batch.rareWord(row, 1), batch.threadIndex[row]!);
+    const kind = markKinds.get(number);
     if (kind === undefined) return;
     const value = kind === 'before-teardown' ? batch.rareLow(row, 1) : batch.rareWord(row, 1);
     this.marks.push({ kind, tick, textId: batch.rareHigh(row, 0), value });

@@ -2,6 +2,7 @@
 // that exist, in columns. Its memory grows with those that exist and with sites, not with events.
 import {
   type LiveSet,
+  type ResourceBalance,
   ResourceKind,
   type ResourceLedger,
   type ResourceTable,
@@ -221,6 +222,31 @@ export class ResourceBook {
         classNames,
       },
     };
+  }
+
+  /** What exists now. `isLive`: a live block begins there. */
+  balances(
+    isLive: (address: number) => boolean,
+    textOf: (id: number) => string,
+  ): ResourceBalance[] {
+    const { rows } = this;
+    const balances = this.sums.map(
+      ({ kind, stackId, textId, created }): ResourceBalance => ({
+        kind,
+        stackId: stackId as StackId,
+        className: textId === 0 ? '' : textOf(textId),
+        createdCount: created,
+        outstandingCount: 0,
+        outstandingValue: 0,
+      }),
+    );
+    for (const row of this.rowById.values()) {
+      if (rows.flags[row] === isUnwatchedFlag && !isLive(rows.data[row]!)) continue;
+      const balance = balances[rows.sums[row]!]!;
+      balance.outstandingCount++;
+      balance.outstandingValue += rows.value[row]!;
+    }
+    return balances;
   }
 
   private valuesBySums(table: ResourceTable, textIds: Uint32Array): Float64Array {

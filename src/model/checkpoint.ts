@@ -173,6 +173,17 @@ export interface ResourceTotals {
   className: string;
 }
 
+/** Resources of one kind, stack and class that exist at one moment. */
+export interface ResourceBalance {
+  kind: number;
+  stackId: StackId;
+  className: string;
+  createdCount: number;
+  outstandingCount: number;
+  /** Sum of their values (bytes, or strong holds: see interpose/wire.h). */
+  outstandingValue: number;
+}
+
 /** Resources that exist, one row each. */
 export interface ResourceTable {
   count: number;

@@ -191,6 +191,12 @@ export interface StackTotals {
   temporaryCount: Float64Array;
 }
 
+/** Live blocks by stack id, at one moment. */
+export interface StackSums {
+  liveCount: Float64Array;
+  liveBytes: Float64Array;
+}
+
 export interface Mapping {
   address: Address;
   sizeBytes: number;

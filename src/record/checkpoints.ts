@@ -52,6 +52,8 @@ interface Waiting {
   failure: string | null;
   sinceMs: number;
   scanner: { pid: number; startTime: number | null } | null;
+  /** Who waits for its judgement, or for its being given up. */
+  onOver: (() => void)[];
 }
 
 interface Taken {
@@ -77,11 +79,23 @@ export class Checkpoints {
 
   /** In order; times in ns. */
   list(nsPerTick: number): Checkpoint[] {
-    return this.taken.map(({ tick, checkpoint }, at) => ({
-      ...checkpoint,
-      atNs: tick * nsPerTick,
-      detail: at === this.taken.length - 1 ? scaled(checkpoint.detail, nsPerTick) : null,
-    }));
+    return this.taken.map((taken) => inNs(taken, nsPerTick));
+  }
+
+  /** Resolves when it is judged, with times in ns; rejects where there is none of that number. */
+  async whenJudged(number: number, nsPerTick: number): Promise<Checkpoint> {
+    const waiting = this.waiting.find((each) => each.number === number);
+    if (waiting !== undefined)
+      await new Promise<void>((resolve) => {
+        waiting.onOver.push(resolve);
+      });
+    const taken = this.taken.findLast(({ checkpoint }) => checkpoint.number === number);
+    if (taken === undefined)
+      throw new MemprofError(
+        'ERR_MEMPROF_NO_CHECKPOINT',
+        `there is no checkpoint ${number} of this process`,
+      );
+    return inNs(taken, nsPerTick);
   }
 
   /** The mark of a checkpoint has come: everything before it is in the ledger, nothing after it. */
@@ -116,6 +130,7 @@ export class Checkpoints {
       failure: null,
       sinceMs: performance.now(),
       scanner: null,
+      onOver: [],
     };
     this.waiting.push(waiting);
     try {
@@ -142,7 +157,10 @@ export class Checkpoints {
 
   /** Forgets everything; scanners see that and end. */
   abandon(): void {
-    for (const waiting of this.waiting.splice(0)) this.release(waiting);
+    for (const waiting of this.waiting.splice(0)) {
+      this.release(waiting);
+      for (const resume of waiting.onOver) resume();
+    }
   }
 
   private isOver(waiting: Waiting): boolean {
@@ -195,6 +213,7 @@ export class Checkpoints {
     if (last !== undefined) last.checkpoint.detail = null;
     this.taken.push({ tick: waiting.tick, checkpoint });
     this.release(waiting);
+    for (const resume of waiting.onOver) resume();
     await this.host.keepHeapSnapshot(waiting.number, `${this.pathOf(waiting.number)}.heapsnapshot`);
   }
 
@@ -301,6 +320,14 @@ export class Checkpoints {
     for (const path of [this.pathOf(number), `${this.pathOf(number)}.b`])
       rmSync(path, { force: true });
   }
+}
+
+function inNs({ tick, checkpoint }: Taken, nsPerTick: number): Checkpoint {
+  return {
+    ...checkpoint,
+    atNs: tick * nsPerTick,
+    detail: scaled(checkpoint.detail, nsPerTick),
+  };
 }
 
 function scaled(detail: Checkpoint['detail'], nsPerTick: number): Checkpoint['detail'] {

@@ -14,6 +14,9 @@ import { Merge } from './merge.js';
 import { MetaParser } from './meta.js';
 import { ProcessFacts } from './process-facts.js';
 import { ProcessMemory } from './process-memory.js';
+import { QuestionFiles } from './question-files.js';
+import type { ViewSources } from './question-view.js';
+import { Questions } from './questions.js';
 import {
   type EndOfRecording,
   lossesOf,
@@ -55,6 +58,7 @@ export class ProcessRecorder {
   private readonly stacks = new StackTableBuilder();
   private readonly recording = new Recording(undefined, hugeMemory);
   private readonly checkpoints: Checkpoints;
+  private readonly questions: Questions;
   private readonly facts = new ProcessFacts();
   private readonly warnings: string[] = [];
   private trace: TraceFile | null = null;
@@ -70,6 +74,15 @@ export class ProcessRecorder {
     this.recording.onCheckpoint = (tick, number) => {
       this.readStacks(false);
       this.checkpoints.begin(tick, number);
+    };
+    this.questions = new Questions(
+      new QuestionFiles(folder, name),
+      options.onQuestion ?? null,
+      this.viewSources(),
+    );
+    this.recording.onQuestion = (tick, number, threadIndex) => {
+      this.readStacks(false);
+      this.questions.ask({ tick, number, threadIndex });
     };
     this.startTime = native.processStartTime(this.pid);
     this.rings = new RingDrain(this.memory);
@@ -128,6 +141,11 @@ export class ProcessRecorder {
     return this.checkpoints.isWaiting;
   }
 
+  /** performance.now() of its last question; -Infinity: it has asked none. */
+  get lastAskedMs(): number {
+    return this.questions.lastAskedMs;
+  }
+
   /** Takes scanners' answers, and resolves when the trace's compression has caught up. */
   async catchUp(): Promise<void> {
     await this.checkpoints.poll();
@@ -142,6 +160,7 @@ export class ProcessRecorder {
     this.stacks.pushReadyMade();
     this.checkpoints.giveUp();
     await this.checkpoints.poll();
+    await this.questions.settle();
     const model = this.model({ status, isStillRunning });
     const tracePath = this.trace?.path ?? null;
     const traceBytes = (await this.trace?.finish(model)) ?? 0;
@@ -187,6 +206,18 @@ export class ProcessRecorder {
       keepHeapSnapshot: async (number, path) => {
         if (existsSync(path)) await this.trace?.addHeapSnapshot(number, path);
       },
+    };
+  }
+
+  private viewSources(): ViewSources {
+    return {
+      recording: this.recording,
+      nsPerTick: () => this.memory.clock().nsPerTick,
+      process: () => this.summary(),
+      tracePath: () => this.trace?.path ?? null,
+      stackCount: () => this.stacks.count,
+      model: () => this.model(null),
+      checkpoint: (number) => this.checkpoints.whenJudged(number, this.memory.clock().nsPerTick),
     };
   }
 
@@ -321,7 +352,11 @@ export class ProcessRecorder {
 
   private collectWarnings(isStillRunning: boolean): void {
     const { warnings, merge, stackReader } = this;
-    warnings.push(...this.memory.warnings, ...this.checkpoints.warnings);
+    warnings.push(
+      ...this.memory.warnings,
+      ...this.checkpoints.warnings,
+      ...this.questions.warnings,
+    );
     for (const number of this.facts.unknownTypes)
       warnings.push(`meta records of unknown type ${number} were passed over`);
     if (!this.memory.hasSteadyClock) {

@@ -3,6 +3,7 @@ import type { Losses, ModuleInfo, StackTable, TraceModel } from '../model/index.
 import type { StackClasses } from './checkpoints.js';
 import type { RootStatus } from './ended.js';
 import type { ProcessMemory } from './process-memory.js';
+import type { QuestionHandler } from './questions.js';
 import { ProcessHeader, StopReason } from './wire.js';
 
 /** What is known about a process when its trace gets a name. */
@@ -20,6 +21,8 @@ export interface RecorderOptions {
   overwrite: boolean;
   tracePathFor(process: ProcessSummary): string | null;
   onProcess?(process: ProcessSummary): void;
+  /** Answers what the program asks (agent.ask); absent: every question is answered with an error. */
+  onQuestion?: QuestionHandler;
   /** Whose stacks are whose, for the scanner; absent: nobody can tell. */
   classesFor?(stacks: StackSources): StackClasses;
 }

@@ -30,6 +30,9 @@ export interface SessionOptions extends RecorderOptions {
 const sliceMs = 15;
 const minPauseMs = 2;
 const maxPauseMs = 10;
+/** A program that has asked something soon asks again, and waits for the answer. */
+const attentiveMs = 2000;
+const attentivePauseMs = 1;
 const livenessIntervalMs = 50;
 const crowd = 4;
 const busyWords = 1 << 14;
@@ -130,9 +133,15 @@ export class Session {
           await this.closeGone(null);
         }
         pauseMs = isBusy ? 0 : Math.min(maxPauseMs, Math.max(minPauseMs, pauseMs * 1.5));
+        if (this.isAsked()) pauseMs = Math.min(pauseMs, attentivePauseMs);
       }
       await this.pause(pauseMs);
     }
+  }
+
+  private isAsked(): boolean {
+    const since = performance.now() - attentiveMs;
+    return this.recorders.some(({ lastAskedMs }) => lastAskedMs > since);
   }
 
   /** Ends early when the session is to stop. Even one of 0 lets signals and the child's exit through. */

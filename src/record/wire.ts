@@ -7,6 +7,7 @@ export const pageBytes = 4096;
 export const stackChunkNodes = 65536;
 export const stackNodeBytes = 16;
 export const maxFrames = 256;
+export const maxQuestionBytes = 1 << 20;
 
 export const Magic = {
   session: 0x5331464f52504d45n,

@@ -17,6 +17,7 @@
 #include "../../queued/threadpool.h"
 #include "../../ring/meta.h"
 #include "../../scan/checkpoint.h"
+#include "../../text.h"
 #include "../record.h"
 #include "originals.h"
 
@@ -394,6 +395,27 @@ MP_EXPORT void memprof_mark(uint32_t kind, uint64_t value, const char* text) {
   uint64_t words[2] = {kind | id << 32, value};
   record::plain(MP_MARK, words, 2);
 }
+
+MP_EXPORT uint32_t memprof_begin_question(char* path, size_t capacity) {
+  static std::atomic<uint32_t> last{0};
+  if (!recording()) return 0;
+  uint32_t number = last.fetch_add(1, std::memory_order_relaxed) + 1;
+  char whole[kPathBytes];
+  Text text{whole, whole + sizeof whole};
+  text.add(g_process.path).add(".q").add(number);
+  auto bytes = static_cast<size_t>(text.at - whole) + 1;
+  if (bytes > capacity) return 0;
+  memcpy(path, whole, bytes);
+  return number;
+}
+
+MP_EXPORT uint32_t memprof_has_reader(void) {
+  if (!recording() || g_process.header == nullptr) return 0;
+  uint32_t reader = __atomic_load_n(&g_process.header->readerState, __ATOMIC_ACQUIRE);
+  return reader != MP_READER_DETACHED && !os::lock_is_free(g_process.sessionPath) ? 1 : 0;
+}
+
+MP_EXPORT uint32_t memprof_is_recording(void) { return recording() ? 1 : 0; }
 
 MP_EXPORT void memprof_agent_info(const char* json, size_t bytes) {
   if (recording()) meta::agent(json, bytes);

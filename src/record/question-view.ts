@@ -1,0 +1,163 @@
+// What whoever answers a question of the program may look at: the recording as of the question's mark.
+import { MemprofError } from '../errors.js';
+import type { PeakWatch, Recording } from '../ledger/index.js';
+import type {
+  Checkpoint,
+  Mapping,
+  ResourceBalance,
+  StackSums,
+  StackTotals,
+  Totals,
+  TraceModel,
+} from '../model/index.js';
+import type { ProcessSummary } from './recorded.js';
+
+export type { PeakWatch } from '../ledger/index.js';
+
+/**
+ * Everything is as of the mark until the handler returns, or comes to its first await; from then on only
+ * checkpoint() and endPeak() may be called, the others throw ERR_MEMPROF_VIEW_CLOSED.
+ */
+export interface QuestionView {
+  readonly process: ProcessSummary;
+  /** The question's number, from 1; unique in the process. */
+  readonly number: number;
+  /** Of the thread that asks. */
+  readonly threadIndex: number;
+  readonly atNs: number;
+  /** null: no trace is written. */
+  readonly tracePath: string | null;
+  /** How many allocations came before the mark: liveSince() of a later question takes it. */
+  readonly allocationSerial: number;
+  totals(): Totals;
+  /** Live blocks by stack; those of one thread if one is given (that costs a pass over the blocks). */
+  stackSums(threadIndex?: number): StackSums;
+  /** Of blocks that were allocated after an earlier question's mark. One pass over the blocks. */
+  liveSince(allocationSerial: number, threadIndex?: number): StackSums;
+  stackTotals(): StackTotals;
+  resources(): ResourceBalance[];
+  /** All that the process has mapped itself. */
+  mappings(): Mapping[];
+  /** The whole trace as of the mark, live blocks included: tens of milliseconds. */
+  model(): TraceModel;
+  /**
+   * Resolves when checkpoint `number` of this process is judged; at once if it was. Rejects with
+   * ERR_MEMPROF_NO_CHECKPOINT where there is none of that number.
+   */
+  checkpoint(number: number): Promise<Checkpoint>;
+  /** From this mark on the most live bytes are kept, until endPeak(). */
+  watchPeak(): PeakWatch;
+  /** Over every event from the watch's mark to this one. */
+  peakBytes(watch: PeakWatch): number;
+  endPeak(watch: PeakWatch): void;
+}
+
+/** Where a question stands. */
+export interface Asked {
+  number: number;
+  tick: number;
+  threadIndex: number;
+}
+
+/** What a view is made of. */
+export interface ViewSources {
+  recording: Recording;
+  nsPerTick(): number;
+  process(): ProcessSummary;
+  tracePath(): string | null;
+  stackCount(): number;
+  model(): TraceModel;
+  checkpoint(number: number): Promise<Checkpoint>;
+}
+
+export class OpenView implements QuestionView {
+  readonly process: ProcessSummary;
+  readonly number: number;
+  readonly threadIndex: number;
+  readonly atNs: number;
+  readonly tracePath: string | null;
+  readonly allocationSerial: number;
+  readonly #nsPerTick: number;
+  readonly #sources: ViewSources;
+  #isClosed = false;
+
+  constructor({ number, tick, threadIndex }: Asked, sources: ViewSources) {
+    this.#sources = sources;
+    this.#nsPerTick = sources.nsPerTick();
+    this.process = sources.process();
+    this.number = number;
+    this.threadIndex = threadIndex;
+    this.atNs = tick * this.#nsPerTick;
+    this.tracePath = sources.tracePath();
+    this.allocationSerial = sources.recording.ledger.nextSerial;
+  }
+
+  close(): void {
+    this.#isClosed = true;
+  }
+
+  totals(): Totals {
+    return this.#recording.ledger.totals(this.#nsPerTick);
+  }
+
+  stackSums(threadIndex?: number): StackSums {
+    const { ledger } = this.#recording;
+    return threadIndex === undefined ? ledger.liveSums() : ledger.liveSumsOf(0, threadIndex);
+  }
+
+  liveSince(allocationSerial: number, threadIndex?: number): StackSums {
+    return this.#recording.ledger.liveSumsOf(allocationSerial, threadIndex ?? null);
+  }
+
+  stackTotals(): StackTotals {
+    return this.#recording.ledger.stackTotals(this.#sources.stackCount());
+  }
+
+  resources(): ResourceBalance[] {
+    return this.#recording.resourceBalances();
+  }
+
+  mappings(): Mapping[] {
+    return this.#recording.mappings.list(this.#nsPerTick);
+  }
+
+  model(): TraceModel {
+    this.#assertOpen();
+    return this.#sources.model();
+  }
+
+  checkpoint(number: number): Promise<Checkpoint> {
+    return this.#sources.checkpoint(number);
+  }
+
+  watchPeak(): PeakWatch {
+    return this.#recording.ledger.peaks.begin();
+  }
+
+  peakBytes(watch: PeakWatch): number {
+    const bytes = this.#recording.ledger.peaks.bytes(watch);
+    if (bytes === null)
+      throw new MemprofError(
+        'ERR_MEMPROF_NO_WATCH',
+        'this watch of the peak has ended, or belongs to another process. Begin one with watchPeak()',
+      );
+    return bytes;
+  }
+
+  endPeak(watch: PeakWatch): void {
+    this.#sources.recording.ledger.peaks.end(watch);
+  }
+
+  get #recording(): Recording {
+    this.#assertOpen();
+    return this.#sources.recording;
+  }
+
+  #assertOpen(): void {
+    if (this.#isClosed)
+      throw new MemprofError(
+        'ERR_MEMPROF_VIEW_CLOSED',
+        'the recording has gone on since the question: look at the view before the first await',
+      );
+  }
+}
