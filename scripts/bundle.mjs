@@ -2,6 +2,8 @@
 // run. As modules of their own, the 90 sources cost Node nearly a millisecond each while the user's
 // program waits. CommonJS, because Node starts it sooner; in parts, because V8 reads through all of a
 // file that it loads: what starts the program, what records it meanwhile, the report, other commands.
+//
+// And memprof/testing as CommonJS into dist/cjs: jest cannot require() an ES module.
 import {
   existsSync,
   mkdirSync,
@@ -19,6 +21,7 @@ import { rolldown } from 'rolldown';
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const source = (path) => join(root, 'src', path);
 const outFolder = join(root, 'dist', 'bin');
+const cjsFolder = join(root, 'dist', 'cjs');
 
 /** A module belongs to the first part that needs it. The entries themselves run something: they stay apart. */
 const entries = { 'memprof-run': source('bin/memprof-run.ts'), memprof: source('bin/memprof.ts') };
@@ -57,57 +60,79 @@ function licenses(moduleIds) {
   });
 }
 
+async function bundled(input, inputOptions, outputOptions) {
+  const bundle = await rolldown({
+    input,
+    platform: 'node',
+    cwd: root,
+    tsconfig: join(root, 'tsconfig.json'),
+    ...inputOptions,
+  });
+  const { output } = await bundle.generate({
+    format: 'cjs',
+    entryFileNames: '[name].cjs',
+    chunkFileNames: '[name].cjs',
+    sourcemap: true,
+    // Names stay: stack traces of ours are read by people.
+    minify: { compress: false, mangle: false, codegen: { removeWhitespace: true } },
+    ...outputOptions,
+  });
+  await bundle.close();
+  return output;
+}
+
+const filesOf = (output) =>
+  new Map(output.map((one) => [one.fileName, one.type === 'chunk' ? one.code : one.source]));
+
 let partOf = null;
-const bundle = await rolldown({
-  input: entries,
-  platform: 'node',
-  cwd: root,
-  tsconfig: join(root, 'tsconfig.json'),
-  preserveEntrySignatures: false,
-});
-const { output } = await bundle.generate({
-  format: 'cjs',
-  entryFileNames: '[name].cjs',
-  chunkFileNames: '[name].cjs',
-  sourcemap: true,
-  // Names stay: stack traces of ours are read by people.
-  minify: { compress: false, mangle: false, codegen: { removeWhitespace: true } },
-  codeSplitting: {
-    includeDependenciesRecursively: false,
-    groups: [
-      {
-        debugName: 'parts',
-        name(id, context) {
-          partOf ??= partsOfModules((one) => context.getModuleInfo(one));
-          return partOf.get(id) ?? null;
+const output = await bundled(
+  entries,
+  { preserveEntrySignatures: false },
+  {
+    codeSplitting: {
+      includeDependenciesRecursively: false,
+      groups: [
+        {
+          debugName: 'parts',
+          name(id, context) {
+            partOf ??= partsOfModules((one) => context.getModuleInfo(one));
+            return partOf.get(id) ?? null;
+          },
         },
-      },
-    ],
+      ],
+    },
   },
-});
-await bundle.close();
+);
 const chunks = output.filter((one) => one.type === 'chunk');
 const expected = ['rolldown-runtime', ...Object.keys(entries), ...parts.map(([name]) => name)];
 expected.sort();
 const made = chunks.map((chunk) => chunk.name).sort();
 if (made.join() !== expected.join())
   throw new Error(`the bundle has the parts ${made.join()} instead of ${expected.join()}`);
-const files = new Map(
-  output.map((one) => [one.fileName, one.type === 'chunk' ? one.code : one.source]),
-);
+const files = filesOf(output);
 const moduleIds = chunks.flatMap((chunk) => chunk.moduleIds);
 files.set('LICENSES.txt', licenses(moduleIds).join('\n\n'));
 
+writeAll(outFolder, files);
+writeAll(
+  cjsFolder,
+  filesOf(
+    await bundled({ testing: source('testing/index.ts') }, {}, { exports: 'named', minify: false }),
+  ),
+);
+
 // Unchanged files stay as they are: a memprof-run that is running has not loaded all of them yet.
-mkdirSync(outFolder, { recursive: true });
-for (const name of readdirSync(outFolder)) if (!files.has(name)) rmSync(join(outFolder, name));
-for (const [name, text] of files) {
-  const path = join(outFolder, name);
-  const isEntry = name.replace(/\.cjs$/, '') in entries;
-  if (existsSync(path) && readFileSync(path, 'utf8') === text) {
-    utimesSync(path, new Date(), new Date());
-    continue;
+function writeAll(folder, contents) {
+  mkdirSync(folder, { recursive: true });
+  for (const name of readdirSync(folder)) if (!contents.has(name)) rmSync(join(folder, name));
+  for (const [name, text] of contents) {
+    const path = join(folder, name);
+    const isEntry = name.replace(/\.cjs$/, '') in entries;
+    if (existsSync(path) && readFileSync(path, 'utf8') === text) {
+      utimesSync(path, new Date(), new Date());
+      continue;
+    }
+    writeFileSync(`${path}.part`, text, { mode: isEntry ? 0o755 : 0o644 });
+    renameSync(`${path}.part`, path);
   }
-  writeFileSync(`${path}.part`, text, { mode: isEntry ? 0o755 : 0o644 });
-  renameSync(`${path}.part`, path);
 }

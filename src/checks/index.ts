@@ -3,6 +3,7 @@
 // Pure. Must not import: fs, process, clocks, console, record/, native/, commands/.
 export type { CheckFinding, FindingFrame, FindingRule } from './finding.js';
 export { type FindingFacts, findingColumns, findingOf, packageNameOf } from './findings.js';
+export { type Begun, Watches } from './overlap.js';
 export type {
   ErrorAnswer,
   FinishAnswer,
@@ -10,5 +11,6 @@ export type {
   RoundAnswer,
   TrackSite,
   TrackStats,
+  WaitCode,
   WatchOptions,
 } from './protocol.js';

@@ -4,7 +4,16 @@ import type { CheckFinding } from './finding.js';
 
 /** `watch` numbers what is being watched; unique in a process. */
 export type Question =
-  | { ask: 'begin'; watch: number; name: string; place: string; options: WatchOptions }
+  | {
+      ask: 'begin';
+      watch: number;
+      name: string;
+      /** Of the call: file:line. */
+      place: string;
+      /** Node's threadId. Of the watches that must not overlap, one in another thread is waited for. */
+      thread: number;
+      options: WatchOptions;
+    }
   | {
       ask: 'round';
       watch: number;
@@ -83,3 +92,6 @@ export interface TrackSite {
 export interface ErrorAnswer {
   error: { code: string; message: string };
 }
+
+/** The error of a `begin` that another thread's watch must end before: its client asks again. */
+export type WaitCode = 'ERR_MEMPROF_WAIT';

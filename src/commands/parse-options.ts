@@ -2,17 +2,8 @@
 import { InvalidArgumentError } from 'commander';
 import type { Moment } from '../model/index.js';
 import type { Range } from '../query/index.js';
+import { sizeBytes } from '../sizes.js';
 
-const sizeUnits: Record<string, number> = {
-  '': 1,
-  b: 1,
-  k: 1024,
-  kib: 1024,
-  m: 1024 ** 2,
-  mib: 1024 ** 2,
-  g: 1024 ** 3,
-  gib: 1024 ** 3,
-};
 const timeUnits: Record<string, number> = {
   ns: 1,
   us: 1e3,
@@ -24,23 +15,21 @@ const timeUnits: Record<string, number> = {
 };
 
 export const parseSizeRange = (text: string): Range =>
-  parseRange(text, sizeUnits, 'a size such as 100, 4KiB or 1MiB..2MiB');
+  parseRange(text, sizeBytes, 'a size such as 100, 4KiB or 1MiB..2MiB');
 /** In nanoseconds. */
 export const parseAgeRange = (text: string): Range =>
-  parseRange(text, timeUnits, 'an age such as 500ms, 2s.. or 1min..1h');
+  parseRange(text, nanoseconds, 'an age such as 500ms, 2s.. or 1min..1h');
 
 /** "A..B", "A..", "..B"; a single value is a lower bound: blocks of that size or age and more. */
-function parseRange(text: string, units: Record<string, number>, expected: string): Range {
+function parseRange(text: string, parse: (part: string) => number | null, expected: string): Range {
   const parts = text.split('..');
   if (parts.length > 2 || text === '..' || text === '')
     throw new InvalidArgumentError(`Expected ${expected}.`);
   const value = (part: string | undefined, otherwise: number): number => {
     if (part === undefined || part.trim() === '') return otherwise;
-    const match = /^(\d+(?:\.\d+)?)\s*([a-zµ]*)$/i.exec(part.trim());
-    const unit = match === null ? undefined : units[match[2].toLowerCase()];
-    if (match === null || unit === undefined)
-      throw new InvalidArgumentError(`Expected ${expected}.`);
-    return Number(match[1]) * unit;
+    const found = parse(part);
+    if (found === null) throw new InvalidArgumentError(`Expected ${expected}.`);
+    return found;
   };
   const range = { min: value(parts[0], 0), max: value(parts[1], Number.POSITIVE_INFINITY) };
   if (range.min > range.max)
@@ -75,9 +64,13 @@ export function parseTimeout(text: string): number {
 
 /** NaN: not a time. */
 function milliseconds(text: string): number {
+  return (nanoseconds(text) ?? Number.NaN) / 1e6;
+}
+
+function nanoseconds(text: string): number | null {
   const match = /^(\d+(?:\.\d+)?)\s*([a-zµ]+)$/i.exec(text.trim());
   const unit = match === null ? undefined : timeUnits[match[2].toLowerCase()];
-  return match === null || unit === undefined ? Number.NaN : (Number(match[1]) * unit) / 1e6;
+  return match === null || unit === undefined ? null : Number(match[1]) * unit;
 }
 
 export function parseMoment(text: string): Moment['name'] {
