@@ -1,5 +1,5 @@
-// Bundles the two commands into dist/bin: this is what the package ships and what tests and benchmarks
-// run. As modules of their own, the 90 sources cost Node nearly a millisecond each while the user's
+// Bundles the two commands, and what the library reads traces with, into dist/bin: this is what the package
+// ships and what tests and benchmarks run. As modules of their own, the 90 sources cost Node nearly a millisecond each while the user's
 // program waits. CommonJS, because Node starts it sooner; in parts, because V8 reads through all of a
 // file that it loads: what starts the program, what records it meanwhile, the report, other commands.
 //
@@ -24,12 +24,17 @@ const outFolder = join(root, 'dist', 'bin');
 const cjsFolder = join(root, 'dist', 'cjs');
 
 /** A module belongs to the first part that needs it. The entries themselves run something: they stay apart. */
-const entries = { 'memprof-run': source('bin/memprof-run.ts'), memprof: source('bin/memprof.ts') };
+const entries = {
+  'memprof-run': source('bin/memprof-run.ts'),
+  memprof: source('bin/memprof.ts'),
+  reading: source('reading/index.ts'),
+};
 const parts = [
   ['start', ['bin/main.ts', 'commands/index.ts', 'commands/run-program.ts', 'commands/run.ts']],
   ['reader', ['record/process-recorder.ts', 'record/rehearsal.ts']],
   ['report', ['commands/run-report.ts']],
   ['commands', ['commands/program.ts']],
+  ['questions', ['reading/open-trace.ts']],
   ['own-stack', ['bin/own-stack.ts']],
 ];
 
@@ -87,7 +92,7 @@ const filesOf = (output) =>
 let partOf = null;
 const output = await bundled(
   entries,
-  { preserveEntrySignatures: false },
+  { preserveEntrySignatures: 'allow-extension' },
   {
     codeSplitting: {
       includeDependenciesRecursively: false,
@@ -127,12 +132,12 @@ function writeAll(folder, contents) {
   for (const name of readdirSync(folder)) if (!contents.has(name)) rmSync(join(folder, name));
   for (const [name, text] of contents) {
     const path = join(folder, name);
-    const isEntry = name.replace(/\.cjs$/, '') in entries;
+    const isCommand = text.startsWith('#!');
     if (existsSync(path) && readFileSync(path, 'utf8') === text) {
       utimesSync(path, new Date(), new Date());
       continue;
     }
-    writeFileSync(`${path}.part`, text, { mode: isEntry ? 0o755 : 0o644 });
+    writeFileSync(`${path}.part`, text, { mode: isCommand ? 0o755 : 0o644 });
     renameSync(`${path}.part`, path);
   }
 }

@@ -5,7 +5,14 @@
 /** Exit statuses of memprof's own failures, as env(1) and timeout(1) use them. */
 export const ExitCode = { usage: 2, failed: 125, notExecutable: 126, notFound: 127 } as const;
 
+/** In a process that opens traces this class is there twice: in the library, and in the bundle that it loads. */
+const brand = Symbol.for('memprof.MemprofError');
+
 export class MemprofError extends Error {
+  static override [Symbol.hasInstance](value: unknown): value is MemprofError {
+    return typeof value === 'object' && value !== null && brand in value;
+  }
+
   override name = 'MemprofError';
   /** Stable: ERR_MEMPROF_TRACE_TRUNCATED and the like. */
   readonly code: string;
@@ -15,5 +22,6 @@ export class MemprofError extends Error {
     super(message);
     this.code = code;
     this.exitCode = exitCode;
+    Object.defineProperty(this, brand, { value: true });
   }
 }

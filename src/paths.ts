@@ -21,3 +21,5 @@ export const agentAddonPath: string = join(packageRoot, 'build', 'Release', 'mem
 /** Of the bundle (scripts/bundle.mjs), which is what the package ships. */
 export const memprofBinPath: string = join(packageRoot, 'dist', 'bin', 'memprof.cjs');
 export const memprofRunBinPath: string = join(packageRoot, 'dist', 'bin', 'memprof-run.cjs');
+/** What openTrace() of the library loads: of the same bundle, so that it is there once. */
+export const readingBundlePath: string = join(packageRoot, 'dist', 'bin', 'reading.cjs');

@@ -1,33 +1,27 @@
 // memprof leaks: what is lost, orphaned, or grows; by package and site, worst first.
-import type { CheckpointDetail, TraceModel } from '../model/index.js';
+import type { TraceModel } from '../model/index.js';
 import {
   checkpointJson,
   chooseCheckpoint,
   type FilterOptions,
   jsonLines,
+  leakNames,
+  leakObjects,
   mappingStackIds,
-  nameRoots,
   privateAllocatorJson,
   privateAllocators,
   processJson,
   stackFilter,
-  stackJson,
 } from '../query/index.js';
 import {
   alikeStacks,
   checkpointStackIds,
   collectLeaks,
-  everyStack,
   isToActOn,
   type LeakReport,
-  type LeakSite,
-  noRootNames,
-  type RootNames,
   renderLeaks,
-  rootText,
   type StackGroups,
   shownSites,
-  siteType,
 } from '../report/index.js';
 import type { SymbolizedStacks } from '../symbols/index.js';
 import { stackContext, type TraceCommand } from './context.js';
@@ -49,12 +43,12 @@ export async function* leaks(command: TraceCommand, options: LeaksOptions): Asyn
   const arenas = await privateAllocators(command, symbols);
   const passes = stackFilter(options) ?? (() => true);
   if (options.json === true) {
-    const report = collectLeaks(checkpoints, checkpoint, symbols, {
-      groups: everyStack,
-      foldIndirect: false,
-    });
-    const sites = report.sites.filter((site) => passes(site.stack) && (all || isToActOn(site)));
-    const names = await namesOf(command, checkpoint.detail, sites);
+    const { report, sites } = await leakObjects(
+      command,
+      symbols,
+      checkpoint,
+      (site) => passes(site.stack) && (all || isToActOn(site)),
+    );
     yield* jsonLines(
       {
         schema: 'memprof.leaks/1',
@@ -66,7 +60,7 @@ export async function* leaks(command: TraceCommand, options: LeaksOptions): Asyn
         privateAllocators: arenas.map(privateAllocatorJson),
         all,
       },
-      { sites: sites.map((site) => leakJson(command, site, checkpoint.detail, names)) },
+      { sites },
     );
     return;
   }
@@ -77,7 +71,7 @@ export async function* leaks(command: TraceCommand, options: LeaksOptions): Asyn
     columns: command.columns,
     style: command.style,
     context: stackContext(model),
-    names: await namesOf(command, checkpoint.detail, shown),
+    names: await leakNames(command, checkpoint.detail, shown),
     limit: options.limit,
     all,
     arenas,
@@ -111,41 +105,4 @@ export function readableLeaks(
     shown: (key) => alike.shown(Number(key)),
   };
   return collectLeaks(checkpoints, checkpoint, symbols, { groups, foldIndirect: true, usersOnly });
-}
-
-function namesOf(
-  command: TraceCommand,
-  detail: CheckpointDetail | null,
-  sites: readonly LeakSite[],
-): Promise<RootNames> {
-  const roots = sites.flatMap((site) => (site.root === null ? [] : [site.root]));
-  const words = sites.map((site) => site.firstWord).filter((word) => word !== 0);
-  return roots.length + words.length === 0
-    ? Promise.resolve(noRootNames)
-    : nameRoots(command, detail, roots, words);
-}
-
-function leakJson(
-  { model }: TraceCommand,
-  site: LeakSite,
-  detail: CheckpointDetail | null,
-  names: RootNames,
-) {
-  const { owner: memoryOf, ...stack } = stackJson(site.stack);
-  const { root, owner, growth } = site;
-  return {
-    verdict: site.verdict,
-    blockCount: site.live.blockCount,
-    sizeBytes: site.live.sizeBytes,
-    behind: site.behind,
-    type: siteType(site, names),
-    owner,
-    heldBy:
-      root === null || detail === null
-        ? null
-        : { kind: root.kind, text: rootText(root, detail, model, names, stackContext(model)) },
-    growth,
-    memoryOf,
-    ...stack,
-  };
 }

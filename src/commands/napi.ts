@@ -1,12 +1,13 @@
 // memprof napi: what addons got from Node-API and V8, gave back, and still hold.
 
 import {
+  addonJson,
   type FilterOptions,
   jsonLines,
   momentText,
   processJson,
+  resourceSiteJson,
   stackFilter,
-  stackJson,
 } from '../query/index.js';
 import {
   alikeStacks,
@@ -54,7 +55,7 @@ export async function* napi(command: TraceCommand, options: NapiOptions): AsyncG
       { schema: 'memprof.napi/1', process: processJson(model), moment: moment.name },
       {
         addons: addons.map(addonJson),
-        sites: addons.flatMap((addon) => addon.sites.map(siteJson)),
+        sites: addons.flatMap((addon) => addon.sites.map(resourceSiteJson)),
       },
     );
     return;
@@ -163,27 +164,4 @@ function whereText({ stack }: ResourceSite, context: StackContext): string {
   return frame === null
     ? '[empty stack]'
     : `${frameText(frame, 48)} ${shortPlaceOf(frame, context)}`.trimEnd();
-}
-
-function addonJson(addon: NapiAddon) {
-  const { package: owningPackage, kind: owner, module } = addon.owner;
-  return {
-    package: owningPackage,
-    owner,
-    module,
-    holdsBytes: addon.holdsBytes,
-    tellsBytes: addon.tellsBytes,
-    findings: addon.findings,
-    resources: addon.kinds.map(({ kind, ...counts }) => ({ kind: resourceName(kind), ...counts })),
-  };
-}
-
-function siteJson(site: ResourceSite) {
-  const { kind, stack, className, ...counts } = site;
-  return {
-    kind: resourceName(kind),
-    className: className === '' ? null : className,
-    ...counts,
-    ...stackJson(stack),
-  };
 }

@@ -1,16 +1,16 @@
 // memprof sites: where memory was allocated, a row a site.
 import { ExitCode, MemprofError } from '../errors.js';
-import type { Moment, TraceModel } from '../model/index.js';
+import type { Moment } from '../model/index.js';
 import {
   blockFilter,
   bySize,
   chooseMoment,
   type FilterOptions,
+  fullSiteJson,
   jsonLines,
   momentText,
   momentTotals,
   processJson,
-  siteJson,
   stackFilter,
 } from '../query/index.js';
 import {
@@ -89,7 +89,7 @@ export async function* sites(command: TraceCommand, options: SitesOptions): Asyn
         sort: options.sort,
         siteCount: found.length,
       },
-      { sites: shown.map((site) => fullSite(site, model, moment)) },
+      { sites: shown.map((site) => fullSiteJson(site, model, moment)) },
     );
     return;
   }
@@ -123,17 +123,6 @@ export function apartFromRuntime(
     filters.package !== undefined || filters.module !== undefined || filters.function !== undefined;
   const isRuntime = (site: Site) => !asked && !isUsers(site.stack.owner);
   return { own: found.filter((site) => !isRuntime(site)), runtime: found.filter(isRuntime) };
-}
-
-function fullSite(site: Site, model: TraceModel, moment: Moment) {
-  return {
-    ...siteJson(site, model),
-    moment: moment.name,
-    allocationCount: site.allocationCount,
-    allocatedBytes: site.allocatedBytes,
-    temporaryCount: site.temporaryCount,
-    oldestAgeNs: Number.isNaN(site.oldestBornNs) ? null : moment.atNs - site.oldestBornNs,
-  };
 }
 
 function compare(a: Site, b: Site, sort: SiteSort): number {

@@ -1,10 +1,13 @@
-// What a program imports from 'memprof': asking for a checkpoint of itself.
+// What a program imports from 'memprof': asking for a checkpoint of itself, and opening traces.
 //
-// Must not import anything of the project but errors and paths: it runs in the traced program.
+// Must not import anything of the project but errors and paths: it runs in the traced program. What opens
+// traces is loaded when somebody opens one.
 import { MemprofError } from '../errors.js';
 import { agentAddonPath } from '../paths.js';
 
 export { MemprofError } from '../errors.js';
+export { openTrace } from './open-trace.js';
+export * from './trace.js';
 
 interface AgentAddon {
   /** -1: not under memprof-run; 0: not now. */

@@ -57,7 +57,7 @@ export function stackFilter(options: FilterOptions): ((stack: NamedStack) => boo
 /** null: every block passes. */
 export function blockFilter(
   model: TraceModel,
-  moment: Moment,
+  moment: Pick<Moment, 'atNs'>,
   options: FilterOptions,
 ): BlockFilter | null {
   const tests: BlockFilter[] = [];

@@ -8,17 +8,21 @@ export { nameData } from './data-names.js';
 export { entryName, entryNames } from './entries.js';
 export { blockFilter, type FilterOptions, type Range, stackFilter, threadName } from './filters.js';
 export {
+  addonJson,
   bySize,
   frameJson,
+  fullSiteJson,
   jsonLines,
   momentTotals,
   processJson,
+  resourceSiteJson,
   siteJson,
   stackJson,
 } from './json.js';
+export { type LeakObject, leakNames, leakObjects } from './leak-objects.js';
 export { chooseMoment, momentText } from './moments.js';
 export { type NameStacks, type StackNamer, stackNamer } from './naming.js';
-export { cutText, type OpenedTrace, openTraceFile, stackContext } from './opened.js';
+export { cutText, noEvents, type OpenedTrace, openTraceFile, stackContext } from './opened.js';
 export {
   type FindSymbols,
   mappingStackIds,

@@ -1,6 +1,12 @@
 // The parts that the JSON outputs share; docs/schema/ describes them. Pure.
 import type { Moment, TraceModel } from '../model/index.js';
-import type { Amount, Site } from '../report/index.js';
+import {
+  type Amount,
+  type NapiAddon,
+  type ResourceSite,
+  resourceName,
+  type Site,
+} from '../report/index.js';
 import type { NamedFrame, NamedStack } from '../symbols/index.js';
 import { threadName } from './filters.js';
 
@@ -45,7 +51,7 @@ export function frameJson(frame: NamedFrame) {
     inlined: frame.inlined,
     near: frame.near,
     offset: frame.offset,
-    ...(frame.recovered === true ? { recovered: true } : {}),
+    ...(frame.recovered === true ? { recovered: true as const } : {}),
   };
 }
 
@@ -89,6 +95,41 @@ export function siteJson(site: Site, model: TraceModel) {
     threads,
     frames,
     markers,
+  };
+}
+
+/** With the totals of the whole run. */
+export function fullSiteJson(site: Site, model: TraceModel, moment: Moment) {
+  return {
+    ...siteJson(site, model),
+    moment: moment.name,
+    allocationCount: site.allocationCount,
+    allocatedBytes: site.allocatedBytes,
+    temporaryCount: site.temporaryCount,
+    oldestAgeNs: Number.isNaN(site.oldestBornNs) ? null : moment.atNs - site.oldestBornNs,
+  };
+}
+
+export function addonJson(addon: NapiAddon) {
+  const { package: owningPackage, kind: owner, module } = addon.owner;
+  return {
+    package: owningPackage,
+    owner,
+    module,
+    holdsBytes: addon.holdsBytes,
+    tellsBytes: addon.tellsBytes,
+    findings: addon.findings,
+    resources: addon.kinds.map(({ kind, ...counts }) => ({ kind: resourceName(kind), ...counts })),
+  };
+}
+
+export function resourceSiteJson(site: ResourceSite) {
+  const { kind, stack, className, ...counts } = site;
+  return {
+    kind: resourceName(kind),
+    className: className === '' ? null : className,
+    ...counts,
+    ...stackJson(stack),
   };
 }
 

@@ -1,5 +1,6 @@
 // A trace that was opened: what it holds, and names for what is in it.
 import { join } from 'node:path';
+import { MemprofError } from '../errors.js';
 import type { TraceModel } from '../model/index.js';
 import { findSymbols } from '../native/index.js';
 import { packageRoot } from '../paths.js';
@@ -53,4 +54,12 @@ export function stackContext(model: TraceModel): StackContext {
     // Its bundles are the reader's alone.
     ownFolder: join(packageRoot, 'dist', 'src'),
   };
+}
+
+/** What needs events and found none. */
+export function noEvents(tracePath: string): MemprofError {
+  return new MemprofError(
+    'ERR_MEMPROF_NO_EVENTS',
+    `${tracePath} has no events: it was recorded with --events none. What is live, and all totals, are there without them`,
+  );
 }

@@ -66,6 +66,12 @@ export function encodeFileHeader(): Uint8Array {
 
 /** Returns the version. */
 export function checkFileHeader(bytes: Uint8Array, name: string): number {
+  if (bytes.length === 0) throw new MemprofError('ERR_MEMPROF_TRACE_EMPTY', `${name} is empty.`);
+  if (bytes.length < fileHeaderBytes && bytes.every((byte, i) => byte === (magic[i] ?? byte)))
+    throw new MemprofError(
+      'ERR_MEMPROF_TRACE_TRUNCATED',
+      `${name} is cut within its first ${fileHeaderBytes} bytes: nothing of it is left.`,
+    );
   const isTrace = bytes.length >= fileHeaderBytes && magic.every((byte, i) => bytes[i] === byte);
   if (!isTrace) {
     throw new MemprofError(
