@@ -2,7 +2,7 @@
 import { InvalidArgumentError } from 'commander';
 import type { Moment } from '../model/index.js';
 import type { Range } from '../query/index.js';
-import { sizeBytes } from '../sizes.js';
+import { parseSize, sizeBytes } from '../sizes.js';
 
 const timeUnits: Record<string, number> = {
   ns: 1,
@@ -102,4 +102,12 @@ export function parseDepth(text: string): number {
   if (!/^\d+$/.test(text) || value < 1 || value > 256)
     throw new InvalidArgumentError('Expected a whole number from 1 to 256.');
   return value;
+}
+
+/** A size, or a share of what there was before. */
+export function parseGrowth(text: string): { bytes: number } | { percent: number } {
+  const percent = /^(\d+(?:\.\d+)?)\s*%$/.exec(text.trim());
+  return percent === null
+    ? { bytes: parseSize(text, '--fail-above') }
+    : { percent: Number(percent[1]) };
 }

@@ -7,6 +7,7 @@ import { blocks } from './blocks.js';
 import { checkpoint } from './checkpoint.js';
 import { parseWith, quietCommander } from './commander-errors.js';
 import type { TraceCommand } from './context.js';
+import { type DiffOptions, diff, diffMeasures, grewTooMuch } from './diff.js';
 import { type ExportOptions, exportFormats, exportTrace } from './export.js';
 import { type LeaksOptions, leaks } from './leaks.js';
 import { napi } from './napi.js';
@@ -16,6 +17,7 @@ import { owners } from './owners.js';
 import {
   parseAgeRange,
   parseCount,
+  parseGrowth,
   parseMoment,
   parseNumber,
   parsePercent,
@@ -43,7 +45,10 @@ export async function memprofProgram(
     .version(ownVersion(), '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print help')
     .helpCommand('help [command]', 'print help for a command')
-    .addHelpText('after', '\nExit statuses: 0 done, 2 wrong usage, 125 the trace cannot be read.');
+    .addHelpText(
+      'after',
+      '\nExit statuses: 0 done, 2 wrong usage, 23 memory grew too much (diff --fail-above), 125 the trace cannot be read.',
+    );
 
   const on = <Options>(name: string, description: string, run: Run<Options>): Command =>
     quietCommander(program.command(name))
@@ -135,6 +140,35 @@ export async function memprofProgram(
       await writeLines(process.stdout, why(command, options, question));
     });
 
+  let exitStatus = 0;
+  withFilters(quietCommander(program.command('diff')))
+    .description('what grew, shrank, is new or gone, between two traces or two moments of one')
+    .argument('<trace>', 'a .mprof file')
+    .argument('[other]', 'a later one, of the same program or of a rebuilt one')
+    .helpOption('-h, --help', 'print this help')
+    .option('--from <moment>', 'start, #2 (a checkpoint), the name of a mark, before-teardown, end')
+    .option('--to <moment>', 'the same, of the other trace where there are two')
+    .addOption(
+      new Option('--measure <measure>', 'what is compared').choices(diffMeasures).default('live'),
+    )
+    .option(
+      '--fail-above <growth>',
+      `exit with status ${grewTooMuch} if memory grew by more: 64KiB, 5%`,
+      parseGrowth,
+    )
+    .option('--limit <count>', 'sites shown of each kind, or all', parseCount, 10)
+    .option('--stacks', 'print the whole stack of each site')
+    .option('--all', 'unchanged sites, too')
+    .option('--json', 'as JSON with all sites that changed (memprof.diff/1)')
+    .action(async (tracePath: string, otherPath: string | undefined, options: DiffOptions) => {
+      const first = openTraceCommand(tracePath, warn);
+      const other = otherPath === undefined ? null : openTraceCommand(otherPath, warn);
+      const result = await diff(first, other, options);
+      await writeLines(process.stdout, result.lines);
+      if (result.failure !== null) warn(result.failure);
+      exitStatus = result.exitStatus;
+    });
+
   on<ExportOptions>('export', "the trace as another tool's file", exportTrace)
     .addOption(
       new Option(
@@ -148,7 +182,7 @@ export async function memprofProgram(
     .option('-f, --force', 'overwrite the file if it exists');
 
   await parseWith(program, argv.length === 0 ? ['--help'] : argv, ExitCode.usage);
-  return 0;
+  return exitStatus;
 }
 
 function momentOption(): Option {

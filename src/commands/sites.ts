@@ -21,7 +21,6 @@ import {
   formatCount,
   formatDuration,
   formatPercent,
-  frameText,
   isUsers,
   liveStackIds,
   mergeSites,
@@ -29,9 +28,8 @@ import {
   placedText,
   renderTable,
   type Site,
-  shortPlaceOf,
-  siteFrame,
   stackLines,
+  whereText,
 } from '../report/index.js';
 import { stackContext, type TraceCommand } from './context.js';
 
@@ -198,7 +196,7 @@ function* siteTable(
           ...(byAge ? [formatDuration(moment.atNs - site.oldestBornNs)] : []),
         ]),
     shorten(ownerText(site.stack.owner), 20),
-    whereText(site),
+    whereText(site.stack, context),
   ]);
   const table = renderTable(shape, rows, { columns, heading: style.faint });
   yield table[0];
@@ -214,14 +212,6 @@ function* siteTable(
   if (found.length > shown.length)
     yield style.faint(`${formatCount(found.length - shown.length)} more: --limit all`);
   if (options.stacks !== true) yield style.faint('With whole stacks: --stacks');
-
-  function whereText(site: Site): string {
-    const frame = siteFrame(site.stack, context);
-    if (frame === null) return '[empty stack]';
-    const place = shortPlaceOf(frame, context);
-    const name = frameText(frame, 40).replace(/ \(inlined\)$/, '');
-    return place === '' ? name : `${name} ${place}`;
-  }
 }
 
 const shorten = (text: string, width: number): string =>

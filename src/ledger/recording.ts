@@ -79,6 +79,8 @@ export class Recording {
   onBeforeTeardown: ((tick: number, live: LiveSet) => void) | null = null;
   /** Called at the very place of a checkpoint's mark. */
   onCheckpoint: ((tick: number, number: number) => void) | null = null;
+  /** Called at the very place of each mark that becomes one of the model's, with its index there. */
+  onMark: ((tick: number, index: number) => void) | null = null;
   /** Called at the very place of a question's mark. */
   onQuestion: ((tick: number, number: number, threadIndex: number) => void) | null = null;
 
@@ -290,6 +292,7 @@ export class Recording {
     if (kind === undefined) return;
     const value = kind === 'before-teardown' ? batch.rareLow(row, 1) : batch.rareWord(row, 1);
     this.marks.push({ kind, tick, textId: batch.rareHigh(row, 0), value });
+    this.onMark?.(tick, this.marks.length - 1);
     if (kind === 'checkpoint') this.onCheckpoint?.(tick, value);
     if (kind !== 'before-teardown') return;
     this.exit.teardown = Math.min(batch.rareHigh(row, 1), Teardown.uncaught);

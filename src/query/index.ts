@@ -3,6 +3,8 @@
 //
 // Must not import commands/, library/, exporters/; must not print (what is to be said goes to a stream or a
 // function that it is given).
+
+export { type AtMark, replayAt } from './at-mark.js';
 export { checkpointJson, chooseCheckpoint } from './checkpoints.js';
 export { nameData } from './data-names.js';
 export { entryName, entryNames } from './entries.js';
@@ -20,6 +22,7 @@ export {
   stackJson,
 } from './json.js';
 export { type LeakObject, leakNames, leakObjects } from './leak-objects.js';
+export { type MarkedMoment, markedMoment, momentNames } from './marked-moments.js';
 export { chooseMoment, momentText } from './moments.js';
 export { type NameStacks, type StackNamer, stackNamer } from './naming.js';
 export { cutText, noEvents, type OpenedTrace, openTraceFile, stackContext } from './opened.js';

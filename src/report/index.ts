@@ -57,6 +57,7 @@ export {
   shortPlaceOf,
   siteFrame,
   stackLines,
+  whereText,
 } from './stack-text.js';
 export { colourStyle, plainStyle, type Style } from './style.js';
 export {

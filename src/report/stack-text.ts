@@ -123,6 +123,15 @@ export function siteFrame(stack: NamedStack, context: StackContext): StackFrame 
   return js ?? stack.frames[0] ?? null;
 }
 
+/** A site in one line: its function and the file's name with the line. */
+export function whereText(stack: NamedStack, context: StackContext): string {
+  const frame = siteFrame(stack, context);
+  if (frame === null) return '[empty stack]';
+  const place = shortPlaceOf(frame, context);
+  const name = frameText(frame, 40).replace(/ \(inlined\)$/, '');
+  return place === '' ? name : `${name} ${place}`;
+}
+
 function isLibraryCode(frame: NamedFrame): boolean {
   return (
     frame.function !== null &&
