@@ -238,6 +238,16 @@ enum MpRecordType {
                            // w5: value, below; w6: text id of the JavaScript class (low 32 bits), 0: unknown
   MP_RESOURCE_END = 0x61,  // 3 words; flags: MP_RESOURCE_END_*
   MP_RESOURCE_CHANGE = 0x62,  // 4 words; w3: the new value (signed); id 0: of the environment as a whole
+  // What the program says by include/memprof.h. w1: the pool: any address that stands for it; or the block.
+  // text: id of a META_TEXT, 0: none.
+  MP_POOL_CREATE = 0x70,   // 5 words; w2: its memory, 0: not told; w3: bytes; w4: stack id | text << 32
+  MP_POOL_MEMORY = 0x71,   // 4 words; w2: more of its memory; w3: bytes
+  MP_POOL_DESTROY = 0x72,  // 2 words; its blocks end with it
+  MP_POOL_CLEAR = 0x73,    // 2 words; all its blocks end, the pool stays
+  MP_POOL_ALLOC = 0x74,    // 5 words; w2: address; w3: bytes; w4: stack id
+  MP_POOL_FREE = 0x75,     // 3 words; w2: address
+  MP_BLOCK_TYPE = 0x76,    // 3 words; w2: text
+  MP_BLOCK_IGNORE = 0x77,  // 2 words
 };
 
 // The value of a resource: EXTERNAL_*, ARRAYBUFFER: bytes; REFERENCE, WRAP, PERSISTENT: the count of
@@ -437,7 +447,8 @@ enum MpOwner {
 };
 
 // The reader's list of live blocks, and room for the answers. Columns have blockCount rows, each column
-// begins at its offset (a multiple of 8). Blocks are sorted by address and do not overlap.
+// begins at its offset (a multiple of 8). Blocks are sorted by address, of
+// those with one address the larger first. Only blocks of pools lie in others, and then wholly.
 typedef struct BlocksHeader {
   uint64_t magic;          // 0
   uint32_t abi;            // 8
@@ -471,6 +482,7 @@ typedef struct BlocksHeader {
 enum {
   MP_BLOCK_RUNTIME = 1u << 0,  // allocated by Node itself: owners are not followed through it
   MP_BLOCK_OURS = 1u << 1,     // memprof's own agent
+  MP_BLOCK_POOL = 1u << 2,     // of a pool that the program announced: may lie inside of other blocks
 };
 // How a block is reached. In this order of preference; a block behind another block has what that one has.
 enum MpReach {

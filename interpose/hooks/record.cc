@@ -360,6 +360,24 @@ bool with_stack(uint32_t type, uint64_t* words, uint32_t count, unwind::Entry en
   return true;
 }
 
+void announce(uint32_t type, uint64_t* words, uint32_t count, unwind::Entry entry) {
+  ThreadState* state = thread::current();
+  if (state == nullptr) return;
+  Loud loud(state);
+  if (state->inside != 0) {
+    words[count - 1] |= nested_stack(state);
+    ring::begin(state);
+    nested(state, type, tick_after(), words, count);
+    return;
+  }
+  enter(state);
+  words[count - 1] |= take_stack(state, entry);
+  ring::begin(state);
+  commit(state, type, tick_after(), words, count);
+  state->currentStack = 0;
+  leave(state);
+}
+
 bool current_stack(unwind::Entry entry, uint32_t* stack) {
   ThreadState* state = thread::current();
   if (state == nullptr) return false;

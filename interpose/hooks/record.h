@@ -45,6 +45,10 @@ void plain(uint32_t type, const uint64_t* words, uint32_t count);
 // The same with the caller's stack, which goes to the high half of words[0]. False: not recorded.
 bool with_stack(uint32_t type, uint64_t* words, uint32_t count, unwind::Entry entry);
 
+// What the program says of its own allocator: the stack goes to the low half of the last word. Also in signal
+// handlers.
+void announce(uint32_t type, uint64_t* words, uint32_t count, unwind::Entry entry);
+
 // The stack of the hook's caller without an event. False: none can be taken now.
 bool current_stack(unwind::Entry entry, uint32_t* stack);
 // From now on this thread works for whoever had `stack` (0: unknown).

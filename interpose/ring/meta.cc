@@ -12,16 +12,20 @@ uint64_t* g_data = nullptr;
 uint32_t g_mask = 0;
 uint32_t g_head = 0;
 std::atomic<uint32_t> g_textCount{0};
+// This thread writes a record, or waits for the lock: a signal handler that came meanwhile must not.
+__thread uint32_t t_writing __attribute__((tls_model("initial-exec"))) = 0;
 
 // Writes one record at a time, byte by byte into words, and publishes it whole.
 class Record {
  public:
   Record(uint32_t type, size_t payloadBytes)
       : words_(static_cast<uint32_t>(round_up(8 + payloadBytes, 8) / 8)) {
+    ++t_writing;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
     g_lock.lock();
     ok_ = g_data != nullptr && words_ <= (g_mask + 1) / 2 && wait();
     if (!ok_) {
-      g_lock.unlock();
+      unlock();
       return;
     }
     at_ = g_head;
@@ -35,7 +39,7 @@ class Record {
     g_head += words_;
     // Pairs with the reader's acquire load of metaHead.
     __atomic_store_n(&g_process.header->metaHead, g_head, __ATOMIC_RELEASE);
-    g_lock.unlock();
+    unlock();
   }
 
   explicit operator bool() const { return ok_; }
@@ -59,6 +63,12 @@ class Record {
   }
 
  private:
+  static void unlock() {
+    g_lock.unlock();
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    --t_writing;
+  }
+
   // The lock stays held: nobody needs it to let the reader go on.
   bool wait() {
     uint64_t checked = 0;
@@ -101,6 +111,7 @@ void reset(uint64_t* data, uint32_t bytes) {
 
 void after_fork_child() {
   g_lock.reset();
+  t_writing = 0;
   g_data = nullptr;
 }
 
@@ -156,6 +167,8 @@ void code_lines(uint32_t id, int32_t scriptId, uint32_t entryCount, uint32_t run
   if (!record) return;
   record.u32(id).u32(static_cast<uint32_t>(scriptId)).u32(entryCount).u32(runCount).string(bytes, byteCount);
 }
+
+bool is_writing() { return t_writing != 0; }
 
 uint32_t text(const char* text, size_t bytes) {
   uint32_t id = ++g_textCount;

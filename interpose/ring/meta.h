@@ -21,6 +21,8 @@ void code(uint32_t id, uint32_t kind, uint64_t start, uint64_t length, uint32_t 
           size_t nameBytes);
 void code_lines(uint32_t id, int32_t scriptId, uint32_t entryCount, uint32_t runCount, const uint8_t* bytes,
                 size_t byteCount);
+// True in a signal handler that interrupted this thread in one of these: it must not call any.
+bool is_writing();
 // Returns the text's id, from 1.
 uint32_t text(const char* text, size_t bytes);
 void agent(const char* json, size_t bytes);

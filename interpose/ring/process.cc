@@ -13,6 +13,7 @@
 #include "../stacks/table.h"
 #include "../text.h"
 #include "meta.h"
+#include "names.h"
 #include "thread.h"
 
 extern char** environ;
@@ -184,6 +185,7 @@ void leave_parent() {
   modules::after_fork_child();
   jit::after_fork_child();
   meta::after_fork_child();
+  names::after_fork_child();
   queued::after_fork_child();
   napi::after_fork_child();
 }

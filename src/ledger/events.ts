@@ -31,6 +31,14 @@ export const EventType = {
   resourceNew: 0x60,
   resourceEnd: 0x61,
   resourceChange: 0x62,
+  poolCreate: 0x70,
+  poolMemory: 0x71,
+  poolDestroy: 0x72,
+  poolClear: 0x73,
+  poolAlloc: 0x74,
+  poolFree: 0x75,
+  blockType: 0x76,
+  blockIgnore: 0x77,
   /**
    * Only in batches, not on the wire: a block that its own thread freed with MP_FREE as the very next
    * event of the whole process. The allocation's type is added; age[] holds the ticks it lived.
@@ -84,6 +92,14 @@ function buildRecordWords(): Uint8Array {
   words[EventType.resourceNew] = 7;
   words[EventType.resourceEnd] = 3;
   words[EventType.resourceChange] = 4;
+  words[EventType.poolCreate] = 5;
+  words[EventType.poolMemory] = 4;
+  words[EventType.poolDestroy] = 2;
+  words[EventType.poolClear] = 2;
+  words[EventType.poolAlloc] = 5;
+  words[EventType.poolFree] = 3;
+  words[EventType.blockType] = 3;
+  words[EventType.blockIgnore] = 2;
   return words;
 }
 

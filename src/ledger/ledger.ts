@@ -282,6 +282,22 @@ export class Ledger {
     this.eventCounts[type]!++;
   }
 
+  /** The live block that begins there; null: none does. */
+  blockAt(address: number): { stackId: number; sizeBytes: number } | null {
+    const low = address | 0;
+    const high = Math.floor(address / 2 ** 32);
+    const { slots, capacity } = this;
+    let at = homeOf(low, high, this.shift);
+    for (; slots[at * slotInts + 4] !== 0; at = (at + 1) & (capacity - 1)) {
+      const slot = at * slotInts;
+      if (slots[slot] !== low || (slots[slot + 1]! & 0xffff) !== high) continue;
+      if (slots[slot + 4]! <= 0) return null;
+      const sizeBytes = (slots[slot + 1]! >>> 16) * 2 ** 32 + (slots[slot + 2]! >>> 0);
+      return { stackId: slots[slot + 3]! >>> 0, sizeBytes };
+    }
+    return null;
+  }
+
   /** The live blocks in order of allocation. */
   snapshot(nsPerTick: number): LiveSet {
     const count = this.liveCount;

@@ -1,10 +1,12 @@
 // One process while it is recorded, or while its trace is replayed: everything that its events say.
 // Times are ticks in here; model() turns them into nanoseconds.
 import type {
+  CheckpointPools,
   LiveSet,
   Mapping,
   Mark,
   Moment,
+  PoolLedger,
   ResourceBalance,
   ResourceLedger,
   ResourceTable,
@@ -12,6 +14,8 @@ import type {
   ThreadInfo,
   Totals,
 } from '../model/index.js';
+import { Announcements } from './announcements.js';
+import type { IgnoredSum } from './block-notes.js';
 import type { EndedData } from './ended-data.js';
 import { type EventBatch, EventType, ExitKind, MarkKind, Teardown } from './events.js';
 import { Ledger } from './ledger.js';
@@ -61,12 +65,15 @@ export interface RecordedParts {
   mappings: Mapping[];
   marks: Mark[];
   resources?: ResourceLedger;
+  pools?: PoolLedger;
 }
 
 export class Recording {
   readonly ledger: Ledger;
   readonly mappings = new Mappings();
   readonly resources = new ResourceBook();
+  /** What the program says by memprof.h. */
+  readonly announcements: Announcements;
   readonly threads: ThreadFacts[] = [];
   readonly exit: ExitFacts = { kind: null, status: 0, teardown: null, teardownCode: 0 };
   readonly forkedPids: number[] = [];
@@ -93,12 +100,16 @@ export class Recording {
   /** `capacity`: places in the ledger's table at first; `memory`: where its tables lie. */
   constructor(capacity?: number, memory?: TableMemory) {
     this.ledger = new Ledger(capacity, memory);
+    this.announcements = new Announcements(this.ledger);
   }
 
   consume(batch: EventBatch): void {
     let row = 0;
+    const { notes } = this.announcements;
     while (true) {
+      const from = row;
       row = this.ledger.consume(batch, row);
+      if (notes.isActive) notes.follow(batch, from, row);
       if (row >= batch.count) break;
       this.consumeRare(batch, row);
       row++;
@@ -112,8 +123,10 @@ export class Recording {
 
   parts(nsPerTick: number, stackCount: number): RecordedParts {
     const before = this.beforeTeardown;
-    const atEnd = this.ledger.snapshot(nsPerTick);
-    const resources = this.resources.ledger(nsPerTick, atEnd, (id) => this.texts.get(id) ?? '');
+    const textOf = (id: number) => this.textOf(id);
+    const atEnd = this.live(nsPerTick);
+    const resources = this.resources.ledger(nsPerTick, atEnd, textOf);
+    const pools = this.announcements.ledger(nsPerTick, textOf);
     return {
       threads: this.threads.map(({ index, tid, name, beginTick, endTick }) => ({
         index,
@@ -145,7 +158,27 @@ export class Recording {
         value,
       })),
       ...(resources === undefined ? {} : { resources }),
+      ...(pools === undefined ? {} : { pools }),
     };
+  }
+
+  /** The live blocks, with what the program said of them. */
+  live(nsPerTick: number): LiveSet {
+    return this.announcements.described(this.ledger.snapshot(nsPerTick), (id) => this.textOf(id));
+  }
+
+  /** Live blocks that the program wants ignored, by stack id: exact at every event. */
+  get ignoredByStack(): ReadonlyMap<number, IgnoredSum> {
+    return this.announcements.notes.ignoredByStack;
+  }
+
+  /** As of now, in ticks, for a checkpoint: live blocks, and behind them those of pools. */
+  liveWithPools(): { live: LiveSet; pools: CheckpointPools | null } {
+    return this.announcements.liveWithPools(this.live(1), (id) => this.textOf(id));
+  }
+
+  private textOf(id: number): string {
+    return this.texts.get(id) ?? '';
   }
 
   /** As of now, in ticks: for a checkpoint. */
@@ -154,7 +187,7 @@ export class Recording {
     isInBlock: (address: number) => boolean,
   ): { outstanding?: ResourceTable; ended?: EndedData } {
     if (this.resources.isEmpty) return {};
-    const textOf = (id: number) => this.texts.get(id) ?? '';
+    const textOf = (id: number) => this.textOf(id);
     const { outstanding } = this.resources.ledger(1, live, textOf) as ResourceLedger;
     return { outstanding, ended: this.resources.ended.table(isInBlock, textOf) };
   }
@@ -232,6 +265,8 @@ export class Recording {
       case EventType.lost:
         this.lostCount += batch.rareWord(row, 0);
         break;
+      default:
+        this.announcements.take(batch, row, tick);
     }
   }
 
@@ -272,6 +307,7 @@ export class Recording {
     if (thread === undefined) return;
     thread.endTick = tick;
     if (!this.resources.isEmpty) this.resources.endThread(index);
+    this.announcements.notes.endThread(index);
     if (this.threadByTid.get(thread.tid) === thread) this.threadByTid.delete(thread.tid);
   }
 
@@ -289,7 +325,10 @@ export class Recording {
     if (number === MarkKind.question)
       this.onQuestion?.(tick, batch.rareWord(row, 1), batch.threadIndex[row]!);
     const kind = markKinds.get(number);
-    if (kind === undefined) return;
+    if (kind === undefined) {
+      this.announcements.takeMark(number, batch.threadIndex[row]!);
+      return;
+    }
     const value = kind === 'before-teardown' ? batch.rareLow(row, 1) : batch.rareWord(row, 1);
     this.marks.push({ kind, tick, textId: batch.rareHigh(row, 0), value });
     this.onMark?.(tick, this.marks.length - 1);
@@ -297,7 +336,8 @@ export class Recording {
     if (kind !== 'before-teardown') return;
     this.exit.teardown = Math.min(batch.rareHigh(row, 1), Teardown.uncaught);
     this.exit.teardownCode = batch.rareLow(row, 1);
-    this.beforeTeardown = { tick, live: this.ledger.snapshot(1) };
+    this.beforeTeardown = { tick, live: this.live(1) };
+    this.announcements.markTeardown();
     this.resources.markTeardown(this.beforeTeardown.live);
     this.onBeforeTeardown?.(tick, this.beforeTeardown.live);
   }

@@ -9,6 +9,7 @@ import {
   type ResourceTotals,
   type StackId,
 } from '../model/index.js';
+import { grown } from './columns.js';
 import { EndedDataBook } from './ended-data.js';
 import { ResourceEnd } from './events.js';
 
@@ -81,11 +82,6 @@ class Rows {
     this.value = grown(this.value, new Float64Array(this.capacity));
     this.textId = grown(this.textId, new Uint32Array(this.capacity));
   }
-}
-
-function grown<T extends Float64Array | Uint32Array | Uint16Array | Uint8Array>(old: T, to: T): T {
-  to.set(old);
-  return to;
 }
 
 export class ResourceBook {

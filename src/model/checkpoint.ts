@@ -1,6 +1,7 @@
 // The model's part about checkpoints: who owns a block, how it is reached, and what addons got from
 // Node-API. Must not import anything but the model.
 import type { Address, LiveSet, StackId } from './index.js';
+import type { CheckpointPools } from './pools.js';
 
 /** How a JavaScript object holds native memory, as MP_OWNER_* in interpose/wire.h. */
 export const OwnerHold = {
@@ -64,6 +65,7 @@ export type Verdict =
   | 'held-by-js'
   | 'held-by-native'
   | 'runtime' // Node's own
+  | 'ignored' // the program said that it is meant to stay
   | 'unknown'; // no scan
 
 /** One native address that one JavaScript object holds; an object may have several rows. */
@@ -140,6 +142,8 @@ export interface Checkpoint {
   liveBytes: number;
   /** Sums over blocks, by stack and verdict. */
   tallies: Tally[];
+  /** The same over blocks of pools, whose bytes are in other blocks. Absent where there are none. */
+  poolTallies?: (Tally & { poolName: string })[];
   /** By class of the owner: how many objects hold how many blocks. Blocks behind blocks are counted. */
   classes: { className: string; objectCount: number; blockCount: number; sizeBytes: number }[];
   /** Block by block: kept of the latest checkpoint only. */
@@ -147,7 +151,9 @@ export interface Checkpoint {
 }
 
 export interface CheckpointDetail {
+  /** Behind the process's blocks those of pools, if there are `pools`. */
   live: LiveSet;
+  pools?: CheckpointPools;
   verdict: Verdict[];
   owners: OwnerTable;
   reachability: Reachability | null;

@@ -3,8 +3,10 @@
 //
 // Must not import anything but its own parts: not from this project, not from Node.
 import type { Checkpoint, ResourceLedger } from './checkpoint.js';
+import type { Announced, PoolLedger } from './pools.js';
 
 export * from './checkpoint.js';
+export * from './pools.js';
 
 /** An address of the traced process: never mix it with an index or a size. Exact up to 2^53. */
 export type Address = number & { readonly __brand: 'Address' };
@@ -179,6 +181,8 @@ export interface LiveSet {
   bornNs: Float64Array;
   /** The entry point: MP_ALLOC_*. */
   entry: Uint8Array;
+  /** Absent where the program said nothing of these blocks. */
+  announced?: Announced;
 }
 
 /** Totals per stack, indexed by stack id (columns as long as the stack table). */
@@ -241,6 +245,8 @@ export interface TraceModel {
   checkpoints?: readonly Checkpoint[];
   /** Absent where no addon was watched. */
   resources?: ResourceLedger;
+  /** Absent where the program announced none (memprof.h). */
+  pools?: PoolLedger;
   hasEvents: boolean;
   /** False when the file ended before its last chunk: everything is as of the last whole chunk. */
   complete: boolean;

@@ -90,5 +90,5 @@ export const scanFrameBytes = 24;
 export const CheckpointReason = { exit: 1, program: 2, demand: 3, interval: 4, signal: 5 } as const;
 export const ScanState = { waiting: 0, running: 1, done: 2, failed: 3, none: 4 } as const;
 export const OwnersState = { none: 0, complete: 1, partial: 2, failed: 3 } as const;
-export const BlockFlag = { runtime: 1, ours: 2 } as const;
+export const BlockFlag = { runtime: 1, ours: 2, pool: 4 } as const;
 export const RangeKind = { mapping: 1, v8: 2, allocator: 3 } as const;

@@ -221,6 +221,7 @@ function boundOf(ring: RingReader, now: number): number {
 function rareStackHalf(type: number): number {
   if (type === EventType.map || type === EventType.heapBreak) return 4;
   if (type >= EventType.resourceNew && type <= EventType.resourceChange) return 1;
+  if (type === EventType.poolCreate || type === EventType.poolAlloc) return 6;
   return type === EventType.remap ? 8 : -1;
 }
 

@@ -197,7 +197,7 @@ export class ProcessRecorder {
         return classes;
       },
       isRunning: () => this.isRunning(),
-      live: () => this.recording.ledger.snapshot(1),
+      live: () => this.recording.live(1),
       mappings: () => this.recording.mappings.list(1),
       resources: (live) => {
         const blocks = new BlockIndex(live);

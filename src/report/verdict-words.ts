@@ -14,6 +14,7 @@ export const verdictText: Readonly<Record<Verdict, string>> = {
   'held-by-js': 'held by JavaScript',
   'held-by-native': 'held by native code',
   runtime: "held by Node's runtime",
+  ignored: 'ignored by the program',
   unknown: 'unknown: not scanned',
 };
 
@@ -26,6 +27,7 @@ export const verdictOrder: readonly Verdict[] = [
   'held-by-native',
   'held-by-js',
   'runtime',
+  'ignored',
   'unknown',
 ];
 

@@ -17,6 +17,7 @@ import {
   encodeBytes,
   encodeNaturals,
 } from './names.js';
+import { decodeCheckpointPools, encodeCheckpointPools } from './pools.js';
 import { decodeLiveSet, encodeLiveSet } from './tables.js';
 
 export function encodeBlockVerdicts(
@@ -37,6 +38,7 @@ export function encodeBlockVerdicts(
   }
   out.uint8(reachability === null ? 0 : 1);
   if (reachability !== null) encodeReachability(reachability, live, out);
+  if (detail.pools !== undefined) encodeCheckpointPools(detail.pools, out);
 }
 
 export function decodeBlockVerdicts(reader: ByteReader): {
@@ -55,9 +57,11 @@ export function decodeBlockVerdicts(reader: ByteReader): {
     return { block, className, lastSeen: reader.varint() };
   });
   const reachability = reader.uint8() === 0 ? null : decodeReachability(reader, live);
+  // Since version 3, and only where there are any.
+  const pools = reader.remaining === 0 ? {} : { pools: decodeCheckpointPools(reader, live.count) };
   return {
     checkpointNumber,
-    detail: { live, verdict, owners, reachability, ownerRow, orphans },
+    detail: { live, verdict, owners, reachability, ownerRow, orphans, ...pools },
   };
 }
 

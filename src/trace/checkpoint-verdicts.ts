@@ -15,6 +15,7 @@ const verdicts: readonly Verdict[] = [
   'held-by-js',
   'held-by-native',
   'runtime',
+  'ignored', // since version 3
 ];
 const verdictNumbers = new Map(verdicts.map((verdict, number) => [verdict, number]));
 

@@ -2,6 +2,8 @@
 import type {
   Checkpoint,
   CheckpointDetail,
+  LiveSet,
+  PoolLedger,
   ResourceLedger,
   StackId,
   TraceModel,
@@ -11,15 +13,17 @@ import type { ByteReader } from './bytes.js';
 import { decodeCheckpointVerdicts } from './checkpoint-verdicts.js';
 import { TraceDamage } from './damage.js';
 import { ChunkKind } from './format.js';
+import { decodePools } from './pools.js';
 import { decodeResources } from './resources.js';
 
 export class CheckpointsRead {
   private readonly checkpoints: Checkpoint[] = [];
   private latest: { checkpointNumber: number; detail: CheckpointDetail } | null = null;
   private resources: ResourceLedger | null = null;
+  private pools: PoolLedger | null = null;
 
   /** Returns whether the chunk is of a kind that this is about. */
-  take(kind: number, reader: ByteReader): boolean {
+  take(kind: number, reader: ByteReader, announced: (live: LiveSet) => LiveSet): boolean {
     switch (kind) {
       case ChunkKind.verdicts: {
         const one = decodeCheckpointVerdicts(reader);
@@ -30,6 +34,10 @@ export class CheckpointsRead {
       }
       case ChunkKind.blockVerdicts:
         this.latest = decodeBlockVerdicts(reader);
+        this.latest.detail.live = announced(this.latest.detail.live);
+        return true;
+      case ChunkKind.pools:
+        this.pools = decodePools(reader);
         return true;
       case ChunkKind.resources:
         this.resources = decodeResources(reader);
@@ -40,9 +48,13 @@ export class CheckpointsRead {
   }
 
   /** Stacks that the file was cut before are those that were not taken. */
-  parts(stackCount: number, notTaken: StackId): Pick<TraceModel, 'checkpoints' | 'resources'> {
+  parts(
+    stackCount: number,
+    notTaken: StackId,
+  ): Pick<TraceModel, 'checkpoints' | 'resources' | 'pools'> {
     const known = (id: number) => (id < stackCount ? id : notTaken) as StackId;
-    const { latest, resources } = this;
+    const { latest, resources, pools } = this;
+    if (pools !== null) clampPools(pools, known);
     if (latest !== null) clamp(latest.detail.live.stackId, known);
     if (resources !== null) clamp(resources.outstanding.stackId, known);
     const checkpoints = this.checkpoints.map((one) => ({
@@ -52,6 +64,7 @@ export class CheckpointsRead {
     }));
     return {
       ...(checkpoints.length === 0 ? {} : { checkpoints }),
+      ...(pools === null ? {} : { pools }),
       ...(resources === null
         ? {}
         : {
@@ -66,4 +79,10 @@ export class CheckpointsRead {
 
 function clamp(stackIds: Uint32Array, known: (id: number) => StackId): void {
   for (let row = 0; row < stackIds.length; row++) stackIds[row] = known(stackIds[row]);
+}
+
+function clampPools(pools: PoolLedger, known: (id: number) => StackId): void {
+  for (const one of [...pools.groups, ...pools.sites]) one.stackId = known(one.stackId);
+  for (const moment of [pools.beforeTeardown, pools.atEnd])
+    if (moment !== null) clamp(moment.live.stackId, known);
 }

@@ -3,7 +3,7 @@
 import { MemprofError } from '../errors.js';
 import { TraceDamage } from './damage.js';
 
-export const formatVersion = 2;
+export const formatVersion = 3;
 export const fileHeaderBytes = 16;
 export const chunkHeaderBytes = 28;
 
@@ -26,6 +26,10 @@ export const ChunkKind = {
   resources: 9,
   /** A piece of V8's heap snapshot of a checkpoint: appended. */
   heapSnapshot: 10,
+  /** Pools that the program announced: each replaces the one before. */
+  pools: 11,
+  /** What the program said of the blocks of the next live set (of kind 4, 5 or 8). */
+  announced: 12,
 } as const;
 
 /** Compressing and checking are done by the caller's libraries, so that this folder stays pure. */

@@ -14,6 +14,7 @@ import type {
   StackTotals,
   TraceModel,
 } from '../model/index.js';
+import { decodeAnnounced } from './announced.js';
 import { ByteReader } from './bytes.js';
 import { type Checkpoint, decodeCheckpoint, isObject } from './checkpoint.js';
 import { CheckpointsRead } from './checkpoints.js';
@@ -118,9 +119,21 @@ class OpenState {
   private process: ProcessInfo | null = null;
   private beforeTeardown: Moment | null = null;
   private checkpoint: Checkpoint | null = null;
+  /** Of the live set of the next chunk. */
+  private announced: ((live: LiveSet) => LiveSet) | null = null;
   private readonly checkpoints = new CheckpointsRead();
 
-  take({ header }: Chunk, reader: ByteReader): void {
+  take(chunk: Chunk, reader: ByteReader): void {
+    const { announced } = this;
+    this.announced = null;
+    this.takeContent(chunk, reader, announced ?? ((live) => live));
+  }
+
+  private takeContent(
+    { header }: Chunk,
+    reader: ByteReader,
+    announced: (live: LiveSet) => LiveSet,
+  ): void {
     switch (header.kind) {
       case ChunkKind.meta:
         this.takeMeta(reader.json());
@@ -132,17 +145,22 @@ class OpenState {
         this.beforeTeardown = {
           name: 'before-teardown',
           atNs: reader.float64(),
-          live: decodeLiveSet(reader),
+          live: announced(decodeLiveSet(reader)),
         };
         break;
-      case ChunkKind.checkpoint:
-        this.checkpoint = decodeCheckpoint(reader, this.stacks.count);
+      case ChunkKind.checkpoint: {
+        const checkpoint = decodeCheckpoint(reader, this.stacks.count);
+        this.checkpoint = { ...checkpoint, live: announced(checkpoint.live) };
+        break;
+      }
+      case ChunkKind.announced:
+        this.announced = decodeAnnounced(reader);
         break;
       case ChunkKind.end:
         this.isEnded = this.checkpoint !== null;
         break;
       default:
-        if (!this.checkpoints.take(header.kind, reader))
+        if (!this.checkpoints.take(header.kind, reader, announced))
           throw new TraceDamage(`is of kind ${header.kind}, which this format does not have`);
     }
   }

@@ -9,6 +9,7 @@ import type {
   ProcessInfo,
   TraceModel,
 } from '../model/index.js';
+import { encodeAnnounced } from './announced.js';
 import { encodeBlockVerdicts } from './block-verdicts.js';
 import { ByteWriter } from './bytes.js';
 import { encodeCheckpoint } from './checkpoint.js';
@@ -22,6 +23,7 @@ import {
   encodeChunkHeader,
   encodeFileHeader,
 } from './format.js';
+import { encodePools } from './pools.js';
 import { encodeResources } from './resources.js';
 import { encodeLiveSet, encodeStacks } from './tables.js';
 
@@ -104,6 +106,7 @@ export class TraceWriter {
   /** The live set before Node's environment teardown. */
   teardown(atNs: number, live: LiveSet): void {
     this.flushEvents();
+    this.announced(live);
     const out = new ByteWriter(1 << 16);
     out.float64(atNs);
     encodeLiveSet(live, out);
@@ -128,6 +131,9 @@ export class TraceWriter {
 
   checkpoint(model: TraceModel): void {
     this.flushEvents();
+    const { pools } = model;
+    if (pools !== undefined) this.writeEncoded(ChunkKind.pools, (out) => encodePools(pools, out));
+    this.announced(model.atEnd.live);
     const out = new ByteWriter(1 << 16);
     encodeCheckpoint(model, out);
     this.writeChunk(ChunkKind.checkpoint, out.written(), 0);
@@ -155,12 +161,20 @@ export class TraceWriter {
     for (const one of checkpoints) this.verdicts(one);
     const last = checkpoints.at(-1);
     const detail = last?.detail ?? null;
-    if (last !== undefined && detail !== null)
+    if (last !== undefined && detail !== null) {
+      this.announced(detail.live);
       this.writeEncoded(ChunkKind.blockVerdicts, (out) =>
         encodeBlockVerdicts(last.number, detail, out),
       );
+    }
     if (resources !== undefined)
       this.writeEncoded(ChunkKind.resources, (out) => encodeResources(resources, out));
+  }
+
+  /** Before the chunk that has the live set. */
+  private announced({ announced }: LiveSet): void {
+    if (announced !== undefined)
+      this.writeEncoded(ChunkKind.announced, (out) => encodeAnnounced(announced, out));
   }
 
   private writeEncoded(kind: number, encode: (out: ByteWriter) => void): void {

@@ -23,7 +23,7 @@ import { findRoots, type Roots } from './chains.js';
 import type { OwnerMemory } from './owner-memory.js';
 
 /** As MP_BLOCK_* in interpose/wire.h. */
-export const BlockFlag = { runtime: 1, ours: 2 } as const;
+export const BlockFlag = { runtime: 1, ours: 2, pool: 4 } as const;
 
 /** Resources whose object was collected, or whose environment ended: their data should have been freed. */
 export type EndedResources = Pick<
@@ -254,7 +254,26 @@ class Judge {
       orphans.push({ block: row, className: one.className, lastSeen: one.lastSeen });
     }
     if (isAnyGone) this.followGone(ownerRow);
-    return orphans.sort((a, b) => a.block - b.block);
+    const { announced } = live;
+    if (announced === undefined) return orphans.sort((a, b) => a.block - b.block);
+    this.leaveOut(announced.isIgnored);
+    return orphans
+      .filter((one) => announced.isIgnored[one.block] === 0)
+      .sort((a, b) => a.block - b.block);
+  }
+
+  /** What the program wants ignored, and what is lost only because nothing else points to it. */
+  private leaveOut(isIgnored: Uint8Array): void {
+    const { verdict } = this;
+    for (let row = 0; row < verdict.length; row++)
+      if (isIgnored[row] !== 0) verdict[row] = 'ignored';
+    const { reachability } = this.input;
+    if (reachability === null || this.roots === null) return;
+    for (const row of this.roots.order) {
+      const holder = reachability.referrerBlock[row];
+      if (holder >= 0 && verdict[holder] === 'ignored' && verdict[row] === 'lost-indirect')
+        verdict[row] = 'ignored';
+    }
   }
 
   private isOurs(row: number): boolean {

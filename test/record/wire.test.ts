@@ -64,6 +64,8 @@ const others: Record<string, number> = {
   MP_RESOURCE_NEW: EventType.resourceNew,
   MP_RESOURCE_END: EventType.resourceEnd,
   MP_RESOURCE_CHANGE: EventType.resourceChange,
+  MP_BLOCK_TYPE: EventType.blockType,
+  MP_BLOCK_IGNORE: EventType.blockIgnore,
 };
 
 function camel(name: string): string {

@@ -210,10 +210,10 @@ test('what is not a trace, and what is newer, is refused by name', async (t) => 
     notATrace,
   );
   const newer = bytes.slice();
-  newer[8] = 3;
+  newer[8] = 4;
   const error = t.throws(() => openTrace(sourceOf(newer, 'new.mprof'), plainCodec));
   t.is((error as MemprofError).code, 'ERR_MEMPROF_TRACE_NEWER');
-  t.regex(error.message, /new\.mprof has trace format 3; this memprof reads formats up to 2/);
+  t.regex(error.message, /new\.mprof has trace format 4; this memprof reads formats up to 3/);
 });
 
 test('numbers up to 2^53 - 1 survive as varints, and a cut one is noticed', (t) => {
