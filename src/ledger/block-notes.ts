@@ -46,6 +46,11 @@ export class BlockNotes {
     return this.sums;
   }
 
+  isIgnored(address: number): boolean {
+    if (this.filter[filterOf(address >>> 0)] === 0) return false;
+    return this.byAddress.get(address)?.isIgnored === true;
+  }
+
   isIgnoring(threadIndex: number): boolean {
     return this.depthByThread.has(threadIndex);
   }

@@ -2,7 +2,6 @@
 // say. Pure: it is fed batches and answers with the model's columns.
 //
 // Must not import: fs, process, clocks, console; of this project only model/.
-export type { IgnoredSum } from './block-notes.js';
 export {
   EventBatch,
   EventType,

@@ -357,7 +357,11 @@ export class Ledger {
    * The same of some of the blocks: those of a serial from `fromSerial` on, allocated by one thread (null:
    * by any). One pass over the table.
    */
-  liveSumsOf(fromSerial: number, threadIndex: number | null): StackSums {
+  liveSumsOf(
+    fromSerial: number,
+    threadIndex: number | null,
+    isLeftOut: (address: number) => boolean = () => false,
+  ): StackSums {
     const { slots } = this;
     const liveCount = new Float64Array(this.stackLimit);
     const liveBytes = new Float64Array(this.stackLimit);
@@ -365,6 +369,7 @@ export class Ledger {
       const tag = slots[slot + 4]!;
       if (tag <= 0 || (threadIndex !== null && (tag & 0xffffff) !== threadIndex)) continue;
       if (this.serialAt(slot / slotInts) < fromSerial) continue;
+      if (isLeftOut((slots[slot + 1]! & 0xffff) * 2 ** 32 + (slots[slot]! >>> 0))) continue;
       const stack = slots[slot + 3]! >>> 0;
       liveCount[stack]!++;
       liveBytes[stack]! += (slots[slot + 1]! >>> 16) * 2 ** 32 + (slots[slot + 2]! >>> 0);

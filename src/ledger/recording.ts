@@ -10,12 +10,12 @@ import type {
   ResourceBalance,
   ResourceLedger,
   ResourceTable,
+  StackSums,
   StackTotals,
   ThreadInfo,
   Totals,
 } from '../model/index.js';
 import { Announcements } from './announcements.js';
-import type { IgnoredSum } from './block-notes.js';
 import type { EndedData } from './ended-data.js';
 import { type EventBatch, EventType, ExitKind, MarkKind, Teardown } from './events.js';
 import { Ledger } from './ledger.js';
@@ -167,9 +167,17 @@ export class Recording {
     return this.announcements.described(this.ledger.snapshot(nsPerTick), (id) => this.textOf(id));
   }
 
-  /** Live blocks that the program wants ignored, by stack id: exact at every event. */
-  get ignoredByStack(): ReadonlyMap<number, IgnoredSum> {
-    return this.announcements.notes.ignoredByStack;
+  /** Live blocks by stack, but those that the program wants ignored; of one thread: a pass over the blocks. */
+  leakableSums(threadIndex: number | null): StackSums {
+    const { notes } = this.announcements;
+    if (threadIndex !== null)
+      return this.ledger.liveSumsOf(0, threadIndex, (address) => notes.isIgnored(address));
+    const sums = this.ledger.liveSums();
+    for (const [stackId, { blockCount, sizeBytes }] of notes.ignoredByStack) {
+      sums.liveCount[stackId]! -= blockCount;
+      sums.liveBytes[stackId]! -= sizeBytes;
+    }
+    return sums;
   }
 
   /** As of now, in ticks, for a checkpoint: live blocks, and behind them those of pools. */

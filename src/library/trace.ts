@@ -122,6 +122,7 @@ export type Verdict =
   | 'held-by-js'
   | 'held-by-native'
   | 'runtime'
+  | 'ignored'
   | 'unknown';
 
 /** A node of the call tree. Sums of a node are those of all blocks under it. */

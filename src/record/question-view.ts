@@ -30,7 +30,7 @@ export interface QuestionView {
   /** How many allocations came before the mark: liveSince() of a later question takes it. */
   readonly allocationSerial: number;
   totals(): Totals;
-  /** Live blocks by stack; those of one thread if one is given (that costs a pass over the blocks). */
+  /** Live blocks by stack, without those that the program wants ignored; those of one thread if one is given (that costs a pass over the blocks). */
   stackSums(threadIndex?: number): StackSums;
   /** Of blocks that were allocated after an earlier question's mark. One pass over the blocks. */
   liveSince(allocationSerial: number, threadIndex?: number): StackSums;
@@ -101,8 +101,7 @@ export class OpenView implements QuestionView {
   }
 
   stackSums(threadIndex?: number): StackSums {
-    const { ledger } = this.#recording;
-    return threadIndex === undefined ? ledger.liveSums() : ledger.liveSumsOf(0, threadIndex);
+    return this.#recording.leakableSums(threadIndex ?? null);
   }
 
   liveSince(allocationSerial: number, threadIndex?: number): StackSums {
