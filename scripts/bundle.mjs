@@ -35,7 +35,7 @@ const parts = [
   ['report', ['commands/run-report.ts']],
   ['commands', ['commands/program.ts']],
   ['questions', ['reading/open-trace.ts']],
-  ['exports', ['commands/export.ts']],
+  ['answers', ['commands/answers.ts']],
   ['own-stack', ['bin/own-stack.ts']],
 ];
 

@@ -3,6 +3,16 @@
 // Pure. Must not import: fs, process, clocks, console, record/, native/, commands/.
 export type { CheckFinding, FindingFrame, FindingRule } from './finding.js';
 export { type FindingFacts, findingColumns, findingOf, packageNameOf } from './findings.js';
+export { holdingsOf } from './holdings.js';
+export type { Levels } from './increments.js';
+export { leakFindings, leakStackIds } from './leak-findings.js';
+export { type BalanceRow, leakText } from './leak-text.js';
+export {
+  defaultMaxRounds,
+  defaultRounds,
+  type Judgement,
+  LeakWatch,
+} from './leak-watch.js';
 export { type Begun, Watches } from './overlap.js';
 export type {
   ErrorAnswer,
@@ -14,3 +24,4 @@ export type {
   WaitCode,
   WatchOptions,
 } from './protocol.js';
+export { SiteKeys } from './site-keys.js';

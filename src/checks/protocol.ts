@@ -31,8 +31,10 @@ export interface WatchOptions {
   /** Of expectNoLeaks. */
   minRounds?: number;
   maxRounds?: number;
-  /** What may stay an iteration and site. */
-  tolerance?: { blocks: number; bytes: number };
+  /** Every round has so many; absent: as many as are good. */
+  iterations?: number;
+  /** What may stay an iteration and site; null: any number. */
+  tolerance?: { blocks: number | null; bytes: number | null };
   /** Suppression lines, as in a suppressions file. */
   ignore?: string[];
   /** Whose allocations count. */

@@ -1,5 +1,6 @@
 // memprof-run: starts the program with the recorder preloaded, records while it runs, reports, and ends as it ended.
 import { existsSync } from 'node:fs';
+import type { ErrorAnswer, WaitCode } from '../checks/index.js';
 import { MemprofError } from '../errors.js';
 import { exportedRanges, inspectExecutable } from '../native/index.js';
 import { agentPath, shimPath } from '../paths.js';
@@ -12,6 +13,7 @@ import {
   spawnProgram,
   tracedEnvironment,
 } from '../record/launch.js';
+import type { QuestionHandler } from '../record/questions.js';
 import { startSession } from '../record/session.js';
 import { BlockClassifier } from '../symbols/block-classifier.js';
 import type { CheckpointTimes } from './parse-options.js';
@@ -48,6 +50,7 @@ export async function run(
     overwrite: options.force === true,
     sessionFlags: checkpointFlags(options.checkpoint, options.retainers === true),
     tracePathFor: (traced) => names.pathFor(traced),
+    onQuestion: lateAnswers(),
     classesFor: ({ stacks, modules, isNode }) =>
       new BlockClassifier(stacks, modules, isNode, exportedRanges),
   });
@@ -89,6 +92,24 @@ export async function run(
   await report?.print(recorded, end.pid);
   return end;
 }
+
+/** Loaded with the first question, which is asked once more for it: what it looked at is past by then. */
+function lateAnswers(): QuestionHandler {
+  let answers: QuestionHandler | null = null;
+  let loading: Promise<void> | null = null;
+  return (view, text) => {
+    if (answers !== null) return answers(view, text);
+    loading ??= import('./answers.js').then(({ Answers }) => {
+      const made = new Answers();
+      answers = (asked, question) => made.answer(asked, question);
+    });
+    return loading.then(() => JSON.stringify(askAgain));
+  };
+}
+
+const askAgain: ErrorAnswer = {
+  error: { code: 'ERR_MEMPROF_WAIT' satisfies WaitCode, message: 'memprof-run was not ready' },
+};
 
 /**
  * src/agent turns off what makes code without lines. Code from a cache has none either: the user's

@@ -25,7 +25,14 @@ export { type LeakObject, leakNames, leakObjects } from './leak-objects.js';
 export { type MarkedMoment, markedMoment, momentNames } from './marked-moments.js';
 export { chooseMoment, momentText } from './moments.js';
 export { type NameStacks, type StackNamer, stackNamer } from './naming.js';
-export { cutText, noEvents, type OpenedTrace, openTraceFile, stackContext } from './opened.js';
+export {
+  cutText,
+  noEvents,
+  type OpenedTrace,
+  openTraceFile,
+  ownFolders,
+  stackContext,
+} from './opened.js';
 export {
   type FindSymbols,
   mappingStackIds,

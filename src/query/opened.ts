@@ -46,13 +46,17 @@ export function cutText({ model, tracePath }: OpenedTrace): string | null {
   return `${tracePath} ends before its last part (the program or memprof-run was killed, or the file was cut). What follows is as of its last whole part.`;
 }
 
+/** What of memprof runs in the traced program. */
+export const ownFolders: readonly string[] = ['src', 'dist/src', 'dist/cjs'].map((folder) =>
+  join(packageRoot, folder),
+);
+
 export function stackContext(model: TraceModel): StackContext {
   return {
     isNode: isNodeProcess(model.process),
     executable: model.process.executable,
     cwd: model.process.cwd,
-    // Its bundles are the reader's alone.
-    ownFolder: join(packageRoot, 'dist', 'src'),
+    ownFolders,
   };
 }
 

@@ -6,7 +6,7 @@ export { nativeCodec, readHeapSnapshot, readTraceEvents, readTraceFile } from '.
 export { type DemandAnswer, demandCheckpoint, headerOfProcess } from './demand.js';
 export type { RootStatus } from './ended.js';
 export * from './launch.js';
-export type { PeakWatch, QuestionView } from './question-view.js';
+export type { PeakWatch, QuestionView, StackParts } from './question-view.js';
 export type { QuestionHandler } from './questions.js';
 export type { ProcessSummary, RecordedProcess } from './recorded.js';
 export { type Session, type SessionOptions, startSession } from './session.js';

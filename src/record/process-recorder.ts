@@ -216,6 +216,12 @@ export class ProcessRecorder {
       process: () => this.summary(),
       tracePath: () => this.trace?.path ?? null,
       stackCount: () => this.stacks.count,
+      stackParts: () => ({
+        stacks: this.stacks.table(),
+        modules: this.facts.modules(this.memory.clock().nsPerTick),
+        codes: this.facts.codes,
+        isNode: this.facts.nodeVersion !== null,
+      }),
       model: () => this.model(null),
       checkpoint: (number) => this.checkpoints.whenJudged(number, this.memory.clock().nsPerTick),
     };

@@ -3,9 +3,12 @@ import { MemprofError } from '../errors.js';
 import type { PeakWatch, Recording } from '../ledger/index.js';
 import type {
   Checkpoint,
+  CodeInfo,
   Mapping,
+  ModuleInfo,
   ResourceBalance,
   StackSums,
+  StackTable,
   StackTotals,
   Totals,
   TraceModel,
@@ -35,6 +38,8 @@ export interface QuestionView {
   /** Of blocks that were allocated after an earlier question's mark. One pass over the blocks. */
   liveSince(allocationSerial: number, threadIndex?: number): StackSums;
   stackTotals(): StackTotals;
+  /** What stacks are made of, as far as they are known. Grows with later events; cheap. */
+  stackParts(): StackParts;
   resources(): ResourceBalance[];
   /** All that the process has mapped itself. */
   mappings(): Mapping[];
@@ -59,6 +64,14 @@ export interface Asked {
   threadIndex: number;
 }
 
+/** To be read as long as one likes: stacks and codes only grow. */
+export interface StackParts {
+  stacks: StackTable;
+  modules: readonly ModuleInfo[];
+  codes: readonly CodeInfo[];
+  isNode: boolean;
+}
+
 /** What a view is made of. */
 export interface ViewSources {
   recording: Recording;
@@ -66,6 +79,7 @@ export interface ViewSources {
   process(): ProcessSummary;
   tracePath(): string | null;
   stackCount(): number;
+  stackParts(): StackParts;
   model(): TraceModel;
   checkpoint(number: number): Promise<Checkpoint>;
 }
@@ -110,6 +124,11 @@ export class OpenView implements QuestionView {
 
   stackTotals(): StackTotals {
     return this.#recording.ledger.stackTotals(this.#sources.stackCount());
+  }
+
+  stackParts(): StackParts {
+    this.#assertOpen();
+    return this.#sources.stackParts();
   }
 
   resources(): ResourceBalance[] {

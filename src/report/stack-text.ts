@@ -20,7 +20,7 @@ export interface StackContext {
   /** Files below it are shown relative to it. */
   cwd: string;
   /** Of the parts of memprof that run in the traced program. */
-  ownFolder?: string;
+  ownFolders?: readonly string[];
   /** What each frame was found to be: thousands of sites share a few hundred frames. */
   plumbingOf?: Map<StackFrame, Plumbing | null>;
 }
@@ -161,8 +161,8 @@ const testRunner =
   /\/node_modules\/(?:ava|jest(?:-[\w-]+)?|@jest\/[\w-]+|vitest|@vitest\/[\w-]+|vite-node|mocha|tinypool|emittery|memprof)\//;
 
 /** What calls a test's function, memprof's own part of it included. */
-function isTestRunner(file: string, { ownFolder }: StackContext): boolean {
-  return testRunner.test(file) || (ownFolder !== undefined && file.startsWith(`${ownFolder}/`));
+function isTestRunner(file: string, { ownFolders = [] }: StackContext): boolean {
+  return testRunner.test(file) || ownFolders.some((folder) => file.startsWith(`${folder}/`));
 }
 
 function findPlumbing(frame: StackFrame, context: StackContext): Plumbing | null {

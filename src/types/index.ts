@@ -6,6 +6,7 @@ export {
   type AllocatorUse,
   allocatorNames,
   allocatorWords,
+  isAnonymous,
   mappedByOwner,
   recognisedAllocator,
 } from './allocators.js';

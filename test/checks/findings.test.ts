@@ -4,7 +4,12 @@ import type { StackId } from '../../src/model/index.js';
 import { symbolize } from '../../src/symbols/index.js';
 import { ModelBuilder } from '../model-builder.js';
 
-const context = { isNode: true, executable: '/usr/bin/node', cwd: '/app', ownFolder: '/memprof' };
+const context = {
+  isNode: true,
+  executable: '/usr/bin/node',
+  cwd: '/app',
+  ownFolders: ['/memprof'],
+};
 const packages = (path: string) =>
   path.includes('/shop/') ? { name: 'shop', version: '1.0.0' } : null;
 

@@ -49,7 +49,7 @@ export async function side(program: DrawnProgram, build: Build = {}): Promise<Di
   return {
     amounts: liveAmounts(model.atEnd.live, null),
     symbols: await symbolize(model, ids, m.resolver(), { packageOf }),
-    context: { isNode: true, executable: '/usr/bin/node', cwd, ownFolder: '/nowhere' },
+    context: { isNode: true, executable: '/usr/bin/node', cwd, ownFolders: ['/nowhere'] },
     passes: () => true,
   };
 }

@@ -1,0 +1,214 @@
+// Gains put together by site, and what each site's series looks like. Pure.
+import { ResourceKind } from '../model/index.js';
+import type { Gain, GainsOf, Increments, ResourceKey } from './increments.js';
+import { isExact, isSwelling, levelsOf, type Shape, shapeOf, sum } from './shape.js';
+import type { SiteKeys } from './site-keys.js';
+import { lumpSize, meanAtLeast, trendChance } from './statistics.js';
+
+export interface Tolerance {
+  /** An iteration; null: not asked about. */
+  blocks: number | null;
+  bytes: number | null;
+}
+
+/** Rounds of one size, from this one on. */
+export interface Epoch {
+  firstRound: number;
+  iterations: number;
+}
+
+export interface Growth {
+  /** 'leaf': of one allocating call, whoever called it. */
+  what: 'site' | 'leaf' | 'resource' | 'mapping';
+  key: string;
+  isRuntime: boolean;
+  /** Those that gained most first; then those that did so before the epoch, whose lines V8 may know better. */
+  stackIds: number[];
+  resource: ResourceKey | null;
+  /** Of the epoch's rounds. */
+  blocks: number[];
+  bytes: number[];
+  shape: Shape;
+  /** Blocks did not rise, bytes did. */
+  isByBytes: boolean;
+  isExact: boolean;
+  /** An iteration, over the epoch. */
+  perIteration: { blocks: number; bytes: number };
+  /** That numbers without a trend come in such an order. */
+  chance: number;
+}
+
+export interface GrowthOptions {
+  tolerance: Tolerance;
+  isRuntime(stackId: number): boolean;
+  keys: SiteKeys;
+}
+
+/** All that is not flat in the epoch. */
+export function growthsOf(increments: Increments, epoch: Epoch, options: GrowthOptions): Growth[] {
+  const { keys } = options;
+  const roundCount = increments.roundCount - epoch.firstRound;
+  if (roundCount < 2) return [];
+  const groups = new Groups(increments.roundCount, epoch.firstRound);
+  for (const [stackId, gains] of increments.stacks) {
+    const isRuntime = options.isRuntime(stackId);
+    groups.add('site', keys.siteOf(stackId, isRuntime), isRuntime, stackId, gains);
+    groups.add('leaf', keys.leafOf(stackId, isRuntime), isRuntime, stackId, gains);
+  }
+  addResources(groups, increments, epoch, keys);
+  for (const [stackId, gains] of increments.mappings) {
+    if (isOfEpoch(gains, epoch) && !options.isRuntime(stackId))
+      groups.add('mapping', keys.leafOf(stackId, false), false, stackId, inPages(gains));
+  }
+  const grown = groups.all().map((group) => judged(group, epoch, options.tolerance));
+  return withoutCovered(grown.filter(({ shape }) => shape !== 'flat'));
+}
+
+const isOfEpoch = (gains: ReadonlyMap<number, Gain>, { firstRound }: Epoch): boolean => {
+  for (const round of gains.keys()) if (round >= firstRound) return true;
+  return false;
+};
+
+/** Whose count says nothing: there is one for good, or the value is what matters. */
+const uncounted: ReadonlySet<number> = new Set([
+  ResourceKind.externalMemory,
+  ResourceKind.instanceData,
+]);
+
+function addResources(
+  groups: Groups,
+  {
+    resources,
+    resourceKeys,
+  }: { resources: GainsOf<string>; resourceKeys: Map<string, ResourceKey> },
+  epoch: Epoch,
+  keys: SiteKeys,
+): void {
+  for (const [key, gains] of resources) {
+    const resource = resourceKeys.get(key);
+    if (resource === undefined || uncounted.has(resource.kind) || !isOfEpoch(gains, epoch))
+      continue;
+    const { kind, stackId, className } = resource;
+    const site = `${kind} ${className}\n${keys.siteOf(stackId, false)}`;
+    groups.add('resource', site, false, stackId, gains, resource);
+  }
+}
+
+const pageBytes = 4096;
+/** Mappings come in sizes of their own: pages are their blocks. */
+function inPages(gains: ReadonlyMap<number, Gain>): Map<number, Gain> {
+  return new Map(
+    [...gains].map(([round, { bytes }]) => [round, { blocks: bytes / pageBytes, bytes }]),
+  );
+}
+
+type Group = Pick<
+  Growth,
+  'what' | 'key' | 'isRuntime' | 'stackIds' | 'resource' | 'blocks' | 'bytes'
+>;
+
+class Groups {
+  readonly #roundCount: number;
+  readonly #firstRound: number;
+  readonly #groups = new Map<string, Group & { gained: Map<number, number> }>();
+
+  constructor(roundCount: number, firstRound: number) {
+    this.#roundCount = roundCount;
+    this.#firstRound = firstRound;
+  }
+
+  add(
+    what: Growth['what'],
+    key: string,
+    isRuntime: boolean,
+    stackId: number,
+    gains: ReadonlyMap<number, Gain>,
+    resource: ResourceKey | null = null,
+  ): void {
+    const length = this.#roundCount - this.#firstRound;
+    const full = `${what} ${isRuntime} ${key}`;
+    let group = this.#groups.get(full);
+    if (group === undefined) {
+      const zeros = () => new Array<number>(length).fill(0);
+      group = {
+        what,
+        key,
+        isRuntime,
+        stackIds: [],
+        resource,
+        blocks: zeros(),
+        bytes: zeros(),
+        gained: new Map(),
+      };
+      this.#groups.set(full, group);
+    }
+    for (const [round, { blocks, bytes }] of gains) {
+      if (round < this.#firstRound) {
+        if (!group.gained.has(stackId)) group.gained.set(stackId, 0);
+        continue;
+      }
+      group.blocks[round - this.#firstRound] += blocks;
+      group.bytes[round - this.#firstRound] += bytes;
+      group.gained.set(stackId, (group.gained.get(stackId) ?? 0) + blocks + bytes / 2 ** 20);
+    }
+  }
+
+  all(): Group[] {
+    return [...this.#groups.values()].map(({ gained, ...group }) => ({
+      ...group,
+      stackIds: [...gained].sort((a, b) => b[1] - a[1] || a[0] - b[0]).map(([stackId]) => stackId),
+    }));
+  }
+}
+
+/** How sure the lower bound of a rate is. */
+const lowerBoundChance = 0.01;
+
+function judged(group: Group, { iterations }: Epoch, tolerance: Tolerance): Growth {
+  const { blocks, bytes, what } = group;
+  const calls = blocks.length * iterations;
+  const byBlocks = shapeOf(blocks, iterations);
+  const isByBytes = byBlocks !== 'rising' && what !== 'resource' && isSwelling(bytes);
+  const series = isByBytes ? bytes : blocks;
+  const isEven = series.every((one) => one === series[0]);
+  const perIteration = { blocks: sum(blocks) / calls, bytes: sum(bytes) / calls };
+  const lumps = lumpSize(series);
+  const surely =
+    isEven || isByBytes
+      ? 1
+      : (meanAtLeast(Math.round(sum(series) / lumps), lowerBoundChance) * lumps) / sum(series);
+  const exceeds =
+    tolerance.blocks === null && tolerance.bytes === null
+      ? true
+      : isAbove(perIteration.blocks * surely, tolerance.blocks) ||
+        isAbove(perIteration.bytes * surely, tolerance.bytes);
+  const isTolerated = what !== 'resource' && !exceeds;
+  return {
+    ...group,
+    shape: isTolerated ? 'flat' : isByBytes ? 'rising' : byBlocks,
+    isByBytes,
+    isExact: isExact(series, iterations),
+    perIteration,
+    chance: trendChance(levelsOf(series)),
+  };
+}
+
+const isAbove = (rate: number, limit: number | null): boolean => limit !== null && rate > limit;
+
+/**
+ * One call in JavaScript comes as several sites when V8 begins to inline it: then only the allocating call rises
+ * steadily, or has the whole rate. Where two of its callers rise, each is told, and the call is not.
+ */
+function withoutCovered(growths: readonly Growth[]): Growth[] {
+  const isRising = ({ shape }: Growth) => shape === 'rising';
+  const sites = growths.filter(({ what }) => what === 'site');
+  const dropped = new Set<Growth>();
+  for (const leaf of growths) {
+    if (leaf.what !== 'leaf') continue;
+    const ids = new Set(leaf.stackIds);
+    const callers = sites.filter(({ stackIds }) => ids.has(stackIds[0]));
+    if (!isRising(leaf) || callers.filter(isRising).length > 1) dropped.add(leaf);
+    else for (const caller of callers) dropped.add(caller);
+  }
+  return growths.filter((one) => !dropped.has(one));
+}

@@ -1,0 +1,262 @@
+// The rounds of one expectNoLeaks: after each it is decided whether there is a leak, none, or more rounds are
+// needed, and how long they should be. Pure.
+import { type Growth, type GrowthOptions, growthsOf, type Tolerance } from './growth.js';
+import { type Holding, type Holdings, joinedHolding } from './holdings.js';
+import { Increments, type Levels } from './increments.js';
+import type { RoundAnswer } from './protocol.js';
+import { promisedRate } from './shape.js';
+import { meanAtMost } from './statistics.js';
+
+// The numbers below were chosen by simulation (test/checks/simulation.test.ts draws the same series) and by runs
+// on a machine with two cores; what was measured stands in docs/testing.md.
+
+/** With five rounds chance alone sorts the six levels between them once in 720 times. */
+export const defaultRounds = 5;
+/** Whoever comes so far is called undecided. */
+export const defaultMaxRounds = 40;
+/**
+ * A round runs so long, as far as the limits below let it: with a function of 1 ms that is 60 calls, in which a
+ * leak in one of ten shows six times (and not at all once in 500 rounds). Short enough for a clean function to be
+ * done within a second.
+ */
+const roundMs = 60;
+/** Below, five rounds cannot tell a leak in one of ten calls from none (it would not show once in 2,000 times). */
+const fewestIterations = 15;
+/** Above, nothing is gained but live blocks. */
+const mostIterations = 300;
+/**
+ * What somebody holds may be a cache that fills up. So it must go on growing in a second series of rounds, each so
+ * many times as long: a cache of a thousand entries that gets one in every call is full by then.
+ */
+const longerRounds = 4;
+const mostLongerIterations = 800;
+/** Where one series of rounds is not clear, so many rounds may be added to it before longer ones begin. */
+const roundsOfUnclear = 3;
+/** What is unclear is not followed longer. What rises is: a failure may take its time. */
+const patienceMs = 3500;
+/** So much of what came must be lost for it to be no cache. */
+const lostShare = 0.5;
+const fewestLost = 3;
+
+export interface LeakWatchOptions {
+  minRounds: number;
+  maxRounds: number;
+  /** Every round has the size of the first. */
+  /** null: as many as are good. */
+  iterations: number | null;
+  tolerance: Tolerance;
+}
+
+export interface RoundFacts extends Levels {
+  iterations: number;
+  /** Of the function alone. */
+  elapsedMs: number;
+  /** Since the watch began, everything included. */
+  totalMs: number;
+  /** Of blocks since the first round; null: there was no checkpoint. */
+  holdings: Holdings | null;
+}
+
+export type WatchSources = Pick<GrowthOptions, 'keys' | 'isRuntime'>;
+
+/** A growth that is a leak, and why it is no cache. */
+export interface Leak {
+  growth: Growth;
+  /** null: no checkpoint told. */
+  holding: Holding | null;
+  because: 'lost' | 'orphaned' | 'held';
+}
+
+export interface Judgement {
+  decision: RoundAnswer['decision'] | 'undecided';
+  confidence: number;
+  leaks: Leak[];
+  /** What was still not clear. */
+  unclear: Growth[];
+  /** Judged ones, warm-up and transitions left out. */
+  callCount: number;
+  roundCount: number;
+  /** Surely below this rate, in blocks an iteration and site; of clean ones. */
+  excludedRate: number;
+}
+
+export class LeakWatch {
+  readonly #options: LeakWatchOptions;
+  readonly #increments: Increments;
+  #rounds: Pick<RoundFacts, 'iterations' | 'elapsedMs' | 'totalMs'>[] = [];
+  #holdings: Holdings | null = null;
+  /** First round (0 is the warm-up) of the present series. */
+  #firstRound = 1;
+  #seriesCount = 1;
+  #iterations = 0;
+  #judgement: Judgement | null = null;
+  #sources: WatchSources | null = null;
+
+  constructor(before: Levels, options: LeakWatchOptions) {
+    this.#increments = new Increments(before);
+    this.#options = options;
+  }
+
+  /** The warm-up is the first. */
+  add(round: RoundFacts, sources: WatchSources): RoundAnswer {
+    this.#sources = sources;
+    this.#increments.add(round);
+    this.#holdings = round.holdings;
+    const { iterations, elapsedMs, totalMs } = round;
+    this.#rounds.push({ iterations, elapsedMs, totalMs });
+    if (this.#rounds.length === 1) {
+      this.#iterations = this.#firstSize(round);
+      return this.#more(false);
+    }
+    if (this.#roundCount === 0) return this.#more(false);
+    this.#iterations = iterations;
+    return this.#decide(sources);
+  }
+
+  /** null: there were not enough rounds. */
+  get judgement(): Judgement | null {
+    return this.#judgement;
+  }
+
+  get rounds(): number {
+    return Math.max(0, this.#rounds.length - 1);
+  }
+
+  get iterationCount(): number {
+    return this.#rounds.reduce((all, one) => all + one.iterations, 0);
+  }
+
+  get #roundCount(): number {
+    return this.#increments.roundCount - this.#firstRound;
+  }
+
+  #firstSize({ iterations, elapsedMs }: RoundFacts): number {
+    if (this.#options.iterations !== null) return this.#options.iterations;
+    const msPerCall = Math.max(elapsedMs / Math.max(1, iterations), 1e-3);
+    return clamp(Math.round(roundMs / msPerCall), fewestIterations, mostIterations);
+  }
+
+  #more(nextCheckpoint: boolean): RoundAnswer {
+    return { decision: 'more', confidence: 0, nextIterations: this.#iterations, nextCheckpoint };
+  }
+
+  #decide(sources: WatchSources): RoundAnswer {
+    const { minRounds, maxRounds, tolerance } = this.#options;
+    const isLastOfSeries = this.#roundCount === minRounds - 1;
+    if (this.#roundCount < minRounds - 1) return this.#more(false);
+    const epoch = { firstRound: this.#firstRound, iterations: this.#iterations };
+    const growths = growthsOf(this.#increments, epoch, { ...sources, tolerance });
+    const rising = growths.filter(({ shape }) => shape === 'rising');
+    // The checkpoint tells of what rises who holds it: it goes with the round that will decide.
+    if (isLastOfSeries) return this.#more(rising.length > 0);
+    const leaks = worthTelling(rising.flatMap((growth) => this.#leakOf(growth, rising)));
+    const certain = leaks.filter(({ because }) => because !== 'held');
+    if (rising.length > 0 && this.#holdings === null) return this.#more(true);
+    const isConfirmed = this.#seriesCount > 1;
+    if (certain.length > 0 || (leaks.length > 0 && isConfirmed))
+      return this.#end('leak', isConfirmed ? leaks : certain, []);
+    const isOver = this.rounds >= maxRounds;
+    if (leaks.length > 0) return isOver ? this.#end('leak', leaks, []) : this.#beginLonger();
+    const unclear = growths.filter((growth) => this.#isWorthMore(growth));
+    if (unclear.length === 0) return this.#end('clean', [], []);
+    const totalMs = this.#rounds.at(-1)?.totalMs ?? 0;
+    if (isOver || totalMs > patienceMs) return this.#end('undecided', [], unclear);
+    if (this.#roundCount < minRounds + roundsOfUnclear) return this.#more(false);
+    return this.#beginLonger();
+  }
+
+  /** Of Node's own allocations only what rises steadily can be told from what V8 does for itself. */
+  #isWorthMore({ isRuntime, shape }: Growth): boolean {
+    if (shape === 'rising') return false;
+    return !isRuntime || this.#roundCount < this.#options.minRounds + roundsOfUnclear;
+  }
+
+  #leakOf(growth: Growth, rising: readonly Growth[]): Leak[] {
+    if (growth.what === 'resource' || growth.what === 'mapping' || this.#holdings === null)
+      return growth.isRuntime ? [] : [{ growth, holding: null, because: 'held' }];
+    const holding = joinedHolding(this.#holdings, growth.stackIds);
+    const { blockCount, lostCount, orphanedCount, pendingCount } = holding;
+    if (blockCount > 0 && pendingCount >= lostShare * blockCount) return [];
+    const isHeldByClass = holding.heldByClassCount >= lostShare * blockCount && blockCount > 0;
+    if (growth.isRuntime) {
+      // What Node-API makes for an addon is the addon's, and told as a resource.
+      const isResources = rising.some(
+        ({ what, stackIds }) => what === 'resource' && this.#isMadeFor(growth, stackIds),
+      );
+      if (isResources || !(isHeldByClass || growth.isExact)) return [];
+      return [{ growth, holding, because: 'held' }];
+    }
+    const gone = lostCount + orphanedCount;
+    if (gone < fewestLost || gone < lostShare * blockCount)
+      return [{ growth, holding, because: 'held' }];
+    return [{ growth, holding, because: orphanedCount > lostCount ? 'orphaned' : 'lost' }];
+  }
+
+  #isMadeFor(growth: Growth, resourceStacks: readonly number[]): boolean {
+    const { keys } = this.#sources as WatchSources;
+    return growth.stackIds.some((id) => resourceStacks.some((outer) => keys.isBelow(id, outer)));
+  }
+
+  /** The first of the longer rounds is not judged: what only goes with their length (work under way) comes in it. */
+  #beginLonger(): RoundAnswer {
+    const { minRounds } = this.#options;
+    const isFixedSize = this.#options.iterations !== null;
+    this.#seriesCount++;
+    this.#firstRound = this.#increments.roundCount + (isFixedSize ? 0 : 1);
+    if (!isFixedSize) {
+      const last = this.#rounds.at(-1);
+      const msPerCall = Math.max(last === undefined ? 1 : last.elapsedMs / last.iterations, 1e-3);
+      const leftMs = Math.max(0, patienceMs - (last?.totalMs ?? 0));
+      const affordable = Math.floor(leftMs / (minRounds + 1) / msPerCall);
+      const wanted = Math.min(longerRounds * this.#iterations, mostLongerIterations);
+      this.#iterations = clamp(affordable, this.#iterations, Math.max(wanted, this.#iterations));
+    }
+    return this.#more(false);
+  }
+
+  #end(decision: Judgement['decision'], leaks: Leak[], unclear: Growth[]): RoundAnswer {
+    const callCount = this.#rounds
+      .slice(this.#firstRound)
+      .reduce((all, one) => all + one.iterations, 0);
+    const confidence =
+      decision === 'leak'
+        ? 1 - Math.min(1, Math.min(...leaks.map(({ growth }) => this.#chanceOf(growth))))
+        : 1 - Math.exp(-promisedRate * callCount);
+    this.#judgement = {
+      decision,
+      confidence,
+      leaks,
+      unclear,
+      callCount,
+      roundCount: this.#roundCount,
+      excludedRate: meanAtMost(0, 1e-3) / Math.max(1, callCount),
+    };
+    return {
+      decision: decision === 'undecided' ? 'clean' : decision,
+      confidence,
+      nextIterations: 0,
+      nextCheckpoint: false,
+    };
+  }
+
+  /** Of all rounds since the warm-up: what leaks did so from the beginning. */
+  #chanceOf({ what, key, chance }: Growth): number {
+    const whole = growthsOf(
+      this.#increments,
+      { firstRound: 0, iterations: this.#iterations },
+      { ...(this.#sources as WatchSources), tolerance: { blocks: null, bytes: null } },
+    ).find((one) => one.what === what && one.key === key);
+    return Math.min(chance, whole?.chance ?? 1);
+  }
+}
+
+/** What Node keeps for an object beside the memory that the object holds says nothing more. */
+function worthTelling(leaks: readonly Leak[]): Leak[] {
+  const isAside = ({ growth, holding }: Leak) =>
+    growth.isRuntime &&
+    (holding === null || holding.heldByClassCount < lostShare * holding.blockCount);
+  return leaks.every(isAside) ? [...leaks] : leaks.filter((leak) => !isAside(leak));
+}
+
+const clamp = (value: number, least: number, most: number): number =>
+  Math.min(most, Math.max(least, value));
