@@ -21,8 +21,10 @@
 namespace memprof {
 namespace {
 
+// Between two looks: a sixteenth of the time so far, so that little is waited for nothing.
 constexpr uint64_t kFirstPauseNs = 100'000;
 constexpr uint64_t kLastPauseNs = 5'000'000;
+constexpr uint64_t kPauseShare = 16;
 constexpr uint64_t kCheckReaderNs = 50'000'000;
 // Node's own strings end at 512 MiB.
 constexpr size_t kMaxAnswerBytes = 256u << 20;
@@ -148,19 +150,20 @@ class Question {
 
   // The answer's descriptor; -1: there will be none, or not in time.
   long await_answer(double timeoutMs) {
-    uint64_t now = monotonic_ns();
-    uint64_t checked = now;
-    const uint64_t deadline = now + static_cast<uint64_t>(timeoutMs * 1e6);
-    for (uint64_t pause = kFirstPauseNs;; pause = std::min(pause + pause / 2, kLastPauseNs)) {
+    const uint64_t begin = monotonic_ns();
+    const uint64_t deadline = begin + static_cast<uint64_t>(timeoutMs * 1e6);
+    uint64_t checked = begin;
+    for (;;) {
       long fd = open_file(answer_, O_RDONLY);
       if (fd >= 0) return fd;
-      now = monotonic_ns();
+      uint64_t now = monotonic_ns();
       if (now >= deadline) return -1;
       if (now - checked > kCheckReaderNs) {
         checked = now;
         // It may have answered just before.
         if (shim().hasReader() == 0) return open_file(answer_, O_RDONLY);
       }
+      uint64_t pause = std::clamp((now - begin) / kPauseShare, kFirstPauseNs, kLastPauseNs);
       timespec length{0, static_cast<long>(std::min(pause, deadline - now))};
       syscall(SYS_nanosleep, &length, nullptr);
     }

@@ -26,6 +26,8 @@ using os::raw::text;
 // Longer than any reader needs that is alive; the reader's death is seen at once.
 constexpr uint64_t kWaitNs = 600'000'000'000;
 constexpr uint64_t kCheckReaderNs = 50'000'000;
+constexpr uint64_t kFirstPauseNs = 200'000;
+constexpr uint64_t kLastPauseNs = 5'000'000;
 constexpr unsigned kScanSeconds = 300;
 
 [[noreturn]] void end(int status) {
@@ -82,7 +84,7 @@ void leave_program(bool isLastThing) {
 BlocksHeader* await_blocks(const Moment& moment, size_t* bytes) {
   const uint64_t begin = os::monotonic_ns();
   uint64_t checked = begin;
-  for (uint64_t pauseNs = 200'000;; pauseNs = pauseNs < 5'000'000 ? pauseNs * 2 : pauseNs) {
+  for (;;) {
     int error = 0;
     auto* blocks = static_cast<BlocksHeader*>(open_whole(moment.blocksPath, bytes, &error));
     if (blocks != nullptr) return blocks;
@@ -95,7 +97,9 @@ BlocksHeader* await_blocks(const Moment& moment, size_t* bytes) {
         return nullptr;
       }
     }
-    os::sleep_ns(pauseNs);
+    // A sixteenth of the time so far: a test waits for the answer.
+    uint64_t pauseNs = (now - begin) / 16;
+    os::sleep_ns(pauseNs < kFirstPauseNs ? kFirstPauseNs : pauseNs < kLastPauseNs ? pauseNs : kLastPauseNs);
   }
 }
 

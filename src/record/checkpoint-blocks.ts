@@ -11,7 +11,6 @@ import {
   scanRangeBytes,
   scanRegionBytes,
 } from './checkpoint-wire.js';
-import { rowsByAddress } from './sort-addresses.js';
 import { pushFrame } from './stack-reader.js';
 import { Magic, pageBytes, wireAbi } from './wire.js';
 
@@ -24,6 +23,8 @@ export interface ScannedRange {
 
 export interface BlocksRequest {
   live: LiveSet;
+  /** Of `live`, lowest address first. */
+  rows: Uint32Array;
   /** MP_BLOCK_*, a byte a row of `live`. */
   flags: Uint8Array;
   ranges: readonly ScannedRange[];
@@ -54,7 +55,7 @@ export class BlocksFile {
 
   constructor(request: BlocksRequest) {
     this.request = request;
-    this.rows = rowsByAddress(request.live.address);
+    this.rows = request.rows;
     let end = pageBytes;
     const take = (count: number, bytes: number) => {
       const start = end;

@@ -5,10 +5,12 @@ import { join } from 'node:path';
 import { MemprofError } from '../errors.js';
 import type { Checkpoint, LiveSet, Mapping, OwnerTable, Reachability } from '../model/index.js';
 import * as native from '../native/index.js';
-import { flagsForScan, judge, OwnerMemory } from '../verdicts/index.js';
+import { BlockIndex, flagsForScan, judge, OwnerMemory } from '../verdicts/index.js';
 import { BlocksFile, type ScannedRange } from './checkpoint-blocks.js';
 import { CheckpointFile, noOwners } from './checkpoint-header.js';
+import { rehearseCheckpoints } from './checkpoint-rehearsal.js';
 import { BlockFlag, CheckpointHeader, RangeKind, ScanState } from './checkpoint-wire.js';
+import { rowsByAddress } from './sort-addresses.js';
 
 const regionCapacity = 1 << 14;
 const framesOfThread = 128;
@@ -34,7 +36,10 @@ export interface CheckpointHost {
   isRunning(): boolean;
   live(): LiveSet;
   mappings(): Mapping[];
-  resources(live: LiveSet): Pick<Parameters<typeof judge>[0], 'outstanding' | 'ended'>;
+  resources(
+    live: LiveSet,
+    index: BlockIndex,
+  ): Pick<Parameters<typeof judge>[0], 'outstanding' | 'ended'>;
   /** V8's heap snapshot that goes with a checkpoint, if its file is there. */
   keepHeapSnapshot(number: number, path: string): Promise<void>;
 }
@@ -44,6 +49,9 @@ interface Waiting {
   number: number;
   tick: number;
   live: LiveSet;
+  /** Of `live`, lowest address first. */
+  rows: Uint32Array;
+  index: BlockIndex;
   flags: Uint8Array;
   resources: ReturnType<CheckpointHost['resources']>;
   header: { file: CheckpointFile; buffer: ArrayBuffer };
@@ -68,6 +76,8 @@ export class Checkpoints {
   private readonly memory = new OwnerMemory();
   private readonly waiting: Waiting[] = [];
   private readonly taken: Taken[] = [];
+  private isPrepared = false;
+  private isClosed = false;
 
   constructor(host: CheckpointHost) {
     this.host = host;
@@ -98,6 +108,19 @@ export class Checkpoints {
     return inNs(taken, nsPerTick);
   }
 
+  /** Some will come soon, and somebody will wait for them. */
+  prepare(): void {
+    if (this.isPrepared || this.taken.length > 0) return;
+    this.isPrepared = true;
+    rehearseCheckpoints(
+      this.host,
+      (live) => this.flagsOf(live),
+      () => this.isClosed,
+    ).catch((error: unknown) => {
+      this.warnings.push(`checkpoints could not be prepared: ${messageOf(error)}`);
+    });
+  }
+
   /** The mark of a checkpoint has come: everything before it is in the ledger, nothing after it. */
   begin(tick: number, number: number): void {
     const { host } = this;
@@ -118,11 +141,15 @@ export class Checkpoints {
       return;
     }
     const live = host.live();
-    const resources = host.resources(live);
+    const rows = rowsByAddress(live.address);
+    const index = new BlockIndex(live, rows);
+    const resources = host.resources(live, index);
     const waiting: Waiting = {
       number,
       tick,
       live,
+      rows,
+      index,
       flags: flagsForScan(live, this.flagsOf(live), resources.outstanding),
       resources,
       header: { file, buffer },
@@ -152,11 +179,13 @@ export class Checkpoints {
 
   /** For a process that is gone: what is not there now will not come. */
   giveUp(): void {
+    this.isClosed = true;
     for (const waiting of this.waiting) waiting.failure ??= 'memprof did not wait for its end';
   }
 
   /** Forgets everything; scanners see that and end. */
   abandon(): void {
+    this.isClosed = true;
     for (const waiting of this.waiting.splice(0)) {
       this.release(waiting);
       for (const resume of waiting.onOver) resume();
@@ -228,6 +257,7 @@ export class Checkpoints {
       {
         number: waiting.number,
         live: waiting.live,
+        index: waiting.index,
         nsPerTick: 1,
         flags: waiting.flags,
         owners,
@@ -239,7 +269,8 @@ export class Checkpoints {
       this.memory,
     );
     let liveBytes = 0;
-    for (const bytes of waiting.live.sizeBytes) liveBytes += bytes;
+    const { sizeBytes } = waiting.live;
+    for (let row = 0; row < sizeBytes.length; row++) liveBytes += sizeBytes[row]!;
     return {
       number: waiting.number,
       reason: file.reason,
@@ -270,6 +301,7 @@ export class Checkpoints {
     const threads = Math.min(waiting.header.file.field(CheckpointHeader.threadCount), maxThreads);
     const file = new BlocksFile({
       live: waiting.live,
+      rows: waiting.rows,
       flags: waiting.flags,
       ranges: this.ranges(),
       regionCapacity,

@@ -6,7 +6,6 @@ import { EventBatch, Recording, StackTableBuilder } from '../ledger/index.js';
 import type { ProcessInfo, TraceModel } from '../model/index.js';
 import * as native from '../native/index.js';
 import { formatVersion, type TraceSources } from '../trace/index.js';
-import { BlockIndex } from '../verdicts/index.js';
 import { type CheckpointHost, Checkpoints, type StackClasses } from './checkpoints.js';
 import { endedOf, type RootStatus } from './ended.js';
 import { hugeMemory } from './huge-memory.js';
@@ -199,10 +198,8 @@ export class ProcessRecorder {
       isRunning: () => this.isRunning(),
       live: () => this.recording.live(1),
       mappings: () => this.recording.mappings.list(1),
-      resources: (live) => {
-        const blocks = new BlockIndex(live);
-        return this.recording.resourcesNow(live, (address) => blocks.rowAt(address) >= 0);
-      },
+      resources: (live, index) =>
+        this.recording.resourcesNow(live, (address) => index.rowAt(address) >= 0),
       keepHeapSnapshot: async (number, path) => {
         if (existsSync(path)) await this.trace?.addHeapSnapshot(number, path);
       },
@@ -223,6 +220,7 @@ export class ProcessRecorder {
         isNode: this.facts.nodeVersion !== null,
       }),
       model: () => this.model(null),
+      prepareCheckpoints: () => this.checkpoints.prepare(),
       checkpoint: (number) => this.checkpoints.whenJudged(number, this.memory.clock().nsPerTick),
     };
   }

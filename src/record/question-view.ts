@@ -19,7 +19,7 @@ export type { PeakWatch } from '../ledger/index.js';
 
 /**
  * Everything is as of the mark until the handler returns, or comes to its first await; from then on only
- * checkpoint() and endPeak() may be called, the others throw ERR_MEMPROF_VIEW_CLOSED.
+ * checkpoint(), prepareCheckpoints() and endPeak() may be called, the others throw ERR_MEMPROF_VIEW_CLOSED.
  */
 export interface QuestionView {
   readonly process: ProcessSummary;
@@ -50,6 +50,8 @@ export interface QuestionView {
    * ERR_MEMPROF_NO_CHECKPOINT where there is none of that number.
    */
   checkpoint(number: number): Promise<Checkpoint>;
+  /** Checkpoints will follow, and be waited for: the first takes 40 ms then instead of 200. */
+  prepareCheckpoints(): void;
   /** From this mark on the most live bytes are kept, until endPeak(). */
   watchPeak(): PeakWatch;
   /** Over every event from the watch's mark to this one. */
@@ -81,6 +83,7 @@ export interface ViewSources {
   stackCount(): number;
   stackParts(): StackParts;
   model(): TraceModel;
+  prepareCheckpoints(): void;
   checkpoint(number: number): Promise<Checkpoint>;
 }
 
@@ -142,6 +145,10 @@ export class OpenView implements QuestionView {
   model(): TraceModel {
     this.#assertOpen();
     return this.#sources.model();
+  }
+
+  prepareCheckpoints(): void {
+    this.#sources.prepareCheckpoints();
   }
 
   checkpoint(number: number): Promise<Checkpoint> {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as util from 'node:util';
 import type { RootStatus } from './ended.js';
+import { FolderWatch } from './folder-watch.js';
 import type { ProcessRecorder } from './process-recorder.js';
 import type { RecordedProcess, RecorderOptions } from './recorded.js';
 import {
@@ -33,6 +34,8 @@ const maxPauseMs = 10;
 /** A program that has asked something soon asks again, and waits for the answer. */
 const attentiveMs = 2000;
 const attentivePauseMs = 1;
+/** From a checkpoint's file to its mark: other threads are stopped meanwhile. */
+const newsMs = 20;
 const livenessIntervalMs = 50;
 const crowd = 4;
 const busyWords = 1 << 14;
@@ -58,6 +61,9 @@ export class Session {
   private pausedUntilMs = 0;
   private isStopping = false;
   private hasLetGo = false;
+  /** Since the first question. */
+  private watch: FolderWatch | null = null;
+  private newsUntilMs = 0;
   private wake: () => void = () => undefined;
   private readonly loop: Promise<void>;
 
@@ -133,15 +139,26 @@ export class Session {
           await this.closeGone(null);
         }
         pauseMs = isBusy ? 0 : Math.min(maxPauseMs, Math.max(minPauseMs, pauseMs * 1.5));
-        if (this.isAsked()) pauseMs = Math.min(pauseMs, attentivePauseMs);
+        if (this.isAwaited()) pauseMs = Math.min(pauseMs, attentivePauseMs);
       }
       await this.pause(pauseMs);
     }
   }
 
-  private isAsked(): boolean {
-    const since = performance.now() - attentiveMs;
-    return this.recorders.some(({ lastAskedMs }) => lastAskedMs > since);
+  /** Somebody waits for us and we cannot hear when to look. */
+  private isAwaited(): boolean {
+    const now = performance.now();
+    const asking = this.recorders.filter(({ lastAskedMs }) => lastAskedMs > now - attentiveMs);
+    if (asking.length === 0) return false;
+    this.watch ??= new FolderWatch(this.folder, () => {
+      this.newsUntilMs = performance.now() + newsMs;
+      this.wake();
+    });
+    return (
+      !this.watch.isWatching ||
+      now < this.newsUntilMs ||
+      asking.some(({ awaitsScan }) => awaitsScan)
+    );
   }
 
   /** Ends early when the session is to stop. Even one of 0 lets signals and the child's exit through. */
@@ -163,6 +180,7 @@ export class Session {
   private letGo(): void {
     if (this.hasLetGo) return;
     this.hasLetGo = true;
+    this.watch?.close();
     removeSessionFolder(this.home);
   }
 

@@ -13,7 +13,8 @@ export function rowsByAddress(addresses: Float64Array): Uint32Array {
     low[row] = addresses[row]! % 2 ** 24;
     high[row] = Math.floor(addresses[row]! / 2 ** 24);
   }
-  let rows = Uint32Array.from({ length: count }, (_, row) => row);
+  let rows = new Uint32Array(count);
+  for (let row = 0; row < count; row++) rows[row] = row;
   let other = new Uint32Array(count);
   for (const column of [low, high]) {
     for (const shift of [0, digitBits]) {
@@ -32,7 +33,7 @@ function sortByDigit(
   sorted: Uint32Array,
 ): boolean {
   const place = new Uint32Array(digits);
-  for (const key of column) place[(key >>> shift) & (digits - 1)]!++;
+  for (let row = 0; row < column.length; row++) place[(column[row]! >>> shift) & (digits - 1)]!++;
   let sum = 0;
   for (let digit = 0; digit < digits; digit++) {
     const rowsOfDigit = place[digit]!;
@@ -40,6 +41,9 @@ function sortByDigit(
     place[digit] = sum;
     sum += rowsOfDigit;
   }
-  for (const row of rows) sorted[place[(column[row]! >>> shift) & (digits - 1)]!++] = row;
+  for (let at = 0; at < rows.length; at++) {
+    const row = rows[at]!;
+    sorted[place[(column[row]! >>> shift) & (digits - 1)]!++] = row;
+  }
   return true;
 }

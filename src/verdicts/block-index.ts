@@ -7,9 +7,16 @@ export class BlockIndex {
   private readonly rows: Uint32Array;
   private readonly starts: Float64Array;
 
-  constructor(live: Pick<LiveSet, 'count' | 'address' | 'sizeBytes'>) {
+  /** `rows`: the live set's rows by address, if somebody has sorted them already. */
+  constructor(live: Pick<LiveSet, 'count' | 'address' | 'sizeBytes'>, rows?: Uint32Array) {
     this.live = live;
     const { count, address } = live;
+    if (rows !== undefined) {
+      this.rows = rows;
+      this.starts = new Float64Array(count);
+      for (let at = 0; at < count; at++) this.starts[at] = address[rows[at]];
+      return;
+    }
     // Sorted natively and found again: half the time of a sort of rows with a comparator.
     this.starts = address.slice(0, count).sort();
     this.rows = new Uint32Array(count);

@@ -43,6 +43,8 @@ export interface JudgeInput {
   ownersComplete: boolean;
   reachability: Reachability | null;
   pendingFinalizerCount: number;
+  /** Of `live`, where there is one already. */
+  index?: BlockIndex;
   outstanding?: ResourceTable;
   /** Without those that the addon released itself. */
   ended?: EndedResources;
@@ -93,7 +95,7 @@ class Judge {
   constructor(input: JudgeInput, memory: OwnerMemory) {
     this.input = input;
     this.memory = memory;
-    this.index = new BlockIndex(input.live);
+    this.index = input.index ?? new BlockIndex(input.live);
     this.roots = input.reachability === null ? null : findRoots(input.reachability.referrerBlock);
     this.directOwner = new Int32Array(input.live.count).fill(-1);
     this.stackId = input.live.stackId.slice();

@@ -24,8 +24,10 @@ function liveOf(addresses: readonly number[]): LiveSet {
 }
 
 function fileOf(addresses: readonly number[]): { file: BlocksFile; buffer: ArrayBuffer } {
+  const live = liveOf(addresses);
   const file = new BlocksFile({
-    live: liveOf(addresses),
+    live,
+    rows: rowsByAddress(live.address),
     flags: Uint8Array.from(addresses, (each) => each % 4),
     ranges: [{ address: 4096, sizeBytes: 8192, kind: 2 }],
     regionCapacity: 4,
