@@ -113,6 +113,7 @@ test('without a finalizer a resource counts as long as its native memory lives',
   t.deepEqual([...outstanding.id], [3]);
   t.is(totals[0]?.createdCount, 3);
   t.is(totals[0]?.unwatchedCount, 3);
+  t.is(book.recording.resourceBalances()[0]?.outstandingCount, 1);
 });
 
 test('the end of a Worker takes what its environment owned, and leaves what the addon has to delete', (t) => {
@@ -201,6 +202,12 @@ test('equals the obvious ledger, whatever comes', (t) => {
           one.outstandingValue,
           mine.reduce((all, row) => all + row.value, 0),
         );
+        const balance = book.recording
+          .resourceBalances()
+          .find((each) => each.kind === one.kind && each.stackId === one.stackId);
+        t.is(balance?.createdCount, one.createdCount);
+        t.is(balance?.outstandingCount, mine.length);
+        t.is(balance?.outstandingValue, one.outstandingValue);
       }
     }),
   );

@@ -24,8 +24,8 @@ export interface AskedOptions {
   argv?: readonly string[];
 }
 
-/** In front of every script: the functions of the agent's addon. */
-const agent = `const agent = (() => {
+/** In front of every script: the functions of the agent's addon, as `agent`. */
+export const agentOf = (): string => `const agent = (() => {
   const holder = { exports: {} };
   process.dlopen(holder, ${JSON.stringify(agentAddonPath)});
   return holder.exports;
@@ -52,7 +52,7 @@ export async function runAsked(
     sessionFolder: session.folder,
     session: session.environment,
   });
-  const argv = [...(options.argv ?? []), '-e', `${agent}${script}`];
+  const argv = [...(options.argv ?? []), '-e', `${agentOf()}${script}`];
   const child = spawn(process.execPath, argv, { env, stdio: ['ignore', 'pipe', 'pipe'] });
   session.rootPid = child.pid ?? null;
   const pieces = { stdout: '', stderr: '' };
