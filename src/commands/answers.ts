@@ -107,9 +107,9 @@ function watchFor(
   { place, options }: { place: string; options: WatchOptions },
   names: ProcessNames,
 ): Watched {
-  return options.kind === 'leaks'
-    ? new LeakTest(view, place, options, names)
-    : new Tracking(view, place, options, names);
+  if (options.kind !== 'leaks') return new Tracking(view, place, options, names);
+  view.prepareCheckpoints();
+  return new LeakTest(view, place, options, names);
 }
 
 function end(view: QuestionView, watch: number, { watches, running }: Traced): void {

@@ -18,7 +18,7 @@ import fc from 'fast-check';
 import { Recording } from '../../src/ledger/index.js';
 import type { TraceModel } from '../../src/model/index.js';
 import { QuestionFiles } from '../../src/record/question-files.js';
-import type { ViewSources } from '../../src/record/question-view.js';
+import type { StackParts, ViewSources } from '../../src/record/question-view.js';
 import { type QuestionHandler, Questions } from '../../src/record/questions.js';
 import { maxQuestionBytes } from '../../src/record/wire.js';
 
@@ -31,6 +31,7 @@ const sources: ViewSources = {
   process: () => ({ pid: 7, ppid: 1, generation: 0, argv: [], executable: '', isRoot: true }),
   tracePath: () => null,
   stackCount: () => 0,
+  stackParts: () => ({}) as StackParts,
   model: () => ({}) as TraceModel,
   prepareCheckpoints: () => undefined,
   checkpoint: () => Promise.reject(new Error('none')),
