@@ -33,6 +33,8 @@ const parts = [
   ['start', ['bin/main.ts', 'commands/index.ts', 'commands/run-program.ts', 'commands/run.ts']],
   ['reader', ['record/process-recorder.ts', 'record/rehearsal.ts']],
   ['report', ['commands/run-report.ts']],
+  ['check-setup', ['commands/check-setup.ts']],
+  ['check', ['commands/run-check.ts']],
   ['commands', ['commands/program.ts']],
   ['questions', ['reading/open-trace.ts']],
   ['answers', ['commands/answers.ts']],

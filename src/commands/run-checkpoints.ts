@@ -15,6 +15,9 @@ const signalPatienceMs = 3000;
 /** A program that does not answer in this time is asked again at the next turn. */
 const intervalPatienceMs = 10_000;
 
+/** For `--check=growth` where no other interval is asked for. */
+export const growthIntervalMs = 2000;
+
 /** The program's own process: who else gets the signal is the program's affair. */
 export async function checkpointBefore(
   signal: NodeJS.Signals,

@@ -3,6 +3,7 @@ import { Command, Option } from 'commander';
 import { ExitCode, MemprofError } from '../errors.js';
 import { endLike } from '../record/launch-end.js';
 import { ownVersion } from '../version.js';
+import { type CheckWords, checkOf, withEmptyValues } from './check-words.js';
 import { parseWith, quietCommander } from './commander-errors.js';
 import { type CheckpointTimes, parseCheckpointTimes, parseDepth } from './parse-options.js';
 
@@ -12,6 +13,7 @@ export async function memprofRunProgram(argv: readonly string[]): Promise<number
   const command = quietCommander(new Command('memprof-run'));
   command
     .description('Runs a program, records every allocation, and reports what was not freed.')
+    .configureHelp({ optionTerm: ({ flags }) => flags.replace(/ \[(\w+)\]$/, '[=$1]') })
     .usage('[options] [--] program [arguments...]')
     .argument('<program...>', 'the program to run, and its arguments')
     .option(
@@ -44,6 +46,23 @@ export async function memprofRunProgram(argv: readonly string[]): Promise<number
       '--retainers',
       "with each checkpoint a snapshot of V8's heap, for the path to each owner;\nthe program stands still meanwhile",
     )
+    .option(
+      '--check [kinds]',
+      'fail with status 23 if the program succeeds and leaks: any of lost, orphaned,\ngrowth, budgets (default: lost, orphaned, and budgets where there are some)',
+    )
+    .option(
+      '--suppressions <file>',
+      "with --check: faults to pass over, in LeakSanitizer's or valgrind's format",
+      (file: string, files: string[] = []) => [...files, file],
+    )
+    .option(
+      '--gen-suppressions [format]',
+      'with --check: print suppressions for what was found (lsan or valgrind)',
+    )
+    .option('--sarif <file>', 'with --check: write the faults as SARIF 2.1.0')
+    .option('--junit <file>', 'with --check: write them as JUnit XML')
+    .option('--summary <file>', 'with --check: write a summary in Markdown')
+    .option('--annotations', "with --check: print GitHub's annotations (default in its workflows)")
     .option('-q, --quiet', 'no report at the end')
     .version(ownVersion(), '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
@@ -52,7 +71,9 @@ export async function memprofRunProgram(argv: readonly string[]): Promise<number
       'after',
       `
 The program's own exit status is passed on. Statuses of memprof-run itself:
-  125  memprof-run failed (bad option, output not writable, program that cannot be traced)
+   23  --check found a fault, and the program itself succeeded
+  125  memprof-run failed (bad option, output not writable, program that cannot be traced),
+       or --check could not judge a process
   126  the program cannot be executed
   127  the program was not found`,
     )
@@ -68,12 +89,17 @@ The program's own exit status is passed on. Statuses of memprof-run itself:
           checkpoint: CheckpointTimes;
           retainers?: boolean;
           quiet?: boolean;
-        },
+        } & CheckWords,
       ) => {
+        const check = await checkOf(options, {
+          hasCheckpoints: options.checkpoint.atExit,
+          hasEvents: options.events === 'full' && options.output !== '/dev/null',
+        });
         // Loaded late: --help must work where nothing was built yet.
         const { run } = await import('./run.js');
-        const end = await run(words, options, process.stderr);
-        status = endLike(end);
+        const { end, checkStatus } = await run(words, { ...options, check }, process.stderr);
+        const ended = endLike(end);
+        status = ended === 0 ? checkStatus : ended;
       },
     );
   if (argv.length === 0)
@@ -82,6 +108,6 @@ The program's own exit status is passed on. Statuses of memprof-run itself:
       'no program was given. Name one: memprof-run node app.js',
       ExitCode.failed,
     );
-  await parseWith(command, argv, ExitCode.failed);
+  await parseWith(command, withEmptyValues(argv, command.options), ExitCode.failed);
   return status;
 }

@@ -16,9 +16,16 @@ import {
 import type { QuestionHandler } from '../record/questions.js';
 import { startSession } from '../record/session.js';
 import { BlockClassifier } from '../symbols/block-classifier.js';
+import type { Check } from './check-setup.js';
 import type { CheckpointTimes } from './parse-options.js';
 import { giveRootItsName } from './root-name.js';
-import { askEvery, checkpointBefore, checkpointFlags } from './run-checkpoints.js';
+import type { CheckReport } from './run-check.js';
+import {
+  askEvery,
+  checkpointBefore,
+  checkpointFlags,
+  growthIntervalMs,
+} from './run-checkpoints.js';
 import type { ExitReport } from './run-report.js';
 import { traceNames } from './trace-names.js';
 
@@ -31,13 +38,21 @@ export interface RunOptions {
   exactLines?: boolean;
   checkpoint: CheckpointTimes;
   retainers?: boolean;
+  /** null: the run is not judged. */
+  check: Check | null;
+}
+
+/** How the program ended, and the status to end with where that was a success. */
+export interface RunOutcome {
+  end: ProgramEnd;
+  checkStatus: number;
 }
 
 export async function run(
   words: readonly string[],
   options: RunOptions,
   stderr: NodeJS.WriteStream,
-): Promise<ProgramEnd> {
+): Promise<RunOutcome> {
   // First of all: descriptors that we open must not be taken for the user's.
   const descriptors = inheritedDescriptors();
   const command = resolveCommand(words, process.env['PATH'], process.cwd());
@@ -56,6 +71,7 @@ export async function run(
   });
   let end: ProgramEnd;
   let report: ExitReport | null = null;
+  let judge: CheckReport | null = null;
   try {
     const environment = tracedEnvironment(process.env, {
       shimPath,
@@ -72,11 +88,14 @@ export async function run(
     session.rootPid = program.pid ?? null;
     await program.started;
     // Loaded while the program runs.
-    if (options.quiet !== true) {
+    if (options.check !== null) {
+      const { CheckReport } = await import('./run-check.js');
+      judge = new CheckReport(options.check, stderr);
+    } else if (options.quiet !== true) {
       const { ExitReport } = await import('./run-report.js');
       report = new ExitReport(stderr);
     }
-    const stopAsking = askEvery(options.checkpoint.everyMs, session);
+    const stopAsking = askEvery(intervalOf(options), session);
     end = await program.ended;
     stopAsking();
     // From here on a signal is for us: the program is gone, and a second Ctrl-C ends the report.
@@ -86,11 +105,23 @@ export async function run(
     throw error;
   }
   // Not while the program runs: it may need all cores. Now one of them is free.
-  report?.warm(command.file);
+  (judge ?? report)?.warm(command.file);
   const recorded = await session.finish(end);
   giveRootItsName(recorded, end.pid, options.output);
   await report?.print(recorded, end.pid);
-  return end;
+  const checkStatus = await judge?.judge({
+    end,
+    words,
+    recorded,
+    unrecorded: session.unrecorded,
+    mayDropTraces: options.output === undefined,
+    isQuiet: options.quiet === true,
+  });
+  return { end, checkStatus: checkStatus ?? 0 };
+}
+
+function intervalOf({ checkpoint, check }: RunOptions): number | null {
+  return checkpoint.everyMs ?? (check?.kinds.has('growth') === true ? growthIntervalMs : null);
 }
 
 /** Loaded with the first question, which is asked once more for it: what it looked at is past by then. */

@@ -85,6 +85,11 @@ export class Session {
       .map(({ pid, generation }) => join(this.folder, `p${pid}.${generation}`));
   }
 
+  /** Sentences about processes that could not be recorded; whole after finish(). */
+  get unrecorded(): readonly string[] {
+    return this.warnings;
+  }
+
   /** Leaves the rings alone for a while: what a busy machine does to a reader. */
   pauseForTest(ms: number): void {
     this.pausedUntilMs = performance.now() + ms;

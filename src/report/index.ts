@@ -17,7 +17,15 @@ export {
   type LeakSite,
   type StackGroups,
 } from './leaks.js';
-export { ownersLeftOut, renderLeaks, shownSites, siteType } from './leaks-text.js';
+export {
+  amountText,
+  blocksText,
+  ownersLeftOut,
+  renderLeaks,
+  shownSites,
+  siteRemarks,
+  siteType,
+} from './leaks-text.js';
 export {
   collectNapi,
   type Finding,

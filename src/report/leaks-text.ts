@@ -227,16 +227,17 @@ function* siteLines(
   const { columns, style, context } = drawing;
   const what = `${String(rank).padStart(3)}. ${verdictText[site.verdict]}: ${amountText(site.live)}`;
   yield style.strong(truncateEnd(what, columns));
-  for (const remark of remarks(model, report, site, drawing))
+  for (const remark of siteRemarks(model, report, site, drawing))
     yield* wrap(remark, columns, '     ', '       ');
   yield* stackLines(site.stack, context, { columns, indent: 7, maxLines: 12, style });
 }
 
-function remarks(
+/** What there is to say of a site besides its verdict and amount: a sentence each, escaped. */
+export function siteRemarks(
   model: TraceModel,
   { checkpoint }: LeakReport,
   site: LeakSite,
-  { names, context }: LeaksDrawing,
+  { names, context }: Pick<LeaksDrawing, 'names' | 'context'>,
 ): string[] {
   const found: string[] = [];
   const type = siteType(site, names);

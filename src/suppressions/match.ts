@@ -64,9 +64,13 @@ export function allocatingFrames({ stack, packageName }: Suppressible): [number,
     while (end < stack.length && isNative(stack[end]) && stack[end].module === module) end++;
     return [start, end];
   }
-  while (end < stack.length && isNative(stack[end]) && isOwn(stack[end])) end++;
+  // Behind a library that the addon called, which counts as its package's, comes the addon itself.
+  while (end < stack.length && isNative(stack[end]) && (isOwn(stack[end]) || isAddon(stack[end])))
+    end++;
   return [Math.min(start, end), end];
 }
+
+const isAddon = ({ module }: FindingFrame): boolean => module?.endsWith('.node') === true;
 
 function matchesLeakTemplate(
   { template, scope }: SuppressionRule & { format: 'lsan' },

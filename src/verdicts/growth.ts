@@ -9,6 +9,8 @@ export interface StackVerdict {
 
 export interface BlockGrowth {
   checkpointCount: number;
+  /** From how many checkpoints to the next there were more blocks or bytes. */
+  riseCount: number;
   firstBlockCount: number;
   lastBlockCount: number;
   firstBytes: number;
@@ -47,6 +49,7 @@ export function growthOf(
     if (!isRising(blocks) && !isRising(bytes)) continue;
     found.set(group, {
       checkpointCount: count,
+      riseCount: risesOf(blocks, bytes),
       firstBlockCount: blocks[0],
       lastBlockCount: blocks[count - 1],
       firstBytes: bytes[0],
@@ -61,6 +64,13 @@ export function growthOf(
 function isRising(values: Float64Array): boolean {
   for (let i = 1; i < values.length; i++) if (values[i] < values[i - 1]) return false;
   return values[values.length - 1] > values[0];
+}
+
+function risesOf(blocks: Float64Array, bytes: Float64Array): number {
+  let count = 0;
+  for (let i = 1; i < blocks.length; i++)
+    if (blocks[i] > blocks[i - 1] || bytes[i] > bytes[i - 1]) count++;
+  return count;
 }
 
 function slope(values: Float64Array): number {

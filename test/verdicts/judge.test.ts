@@ -318,6 +318,7 @@ test('growth is told where every checkpoint has at least as much as the one befo
   t.deepEqual([...found.keys()], ['0']);
   t.deepEqual(found.get('0'), {
     checkpointCount: 3,
+    riseCount: 2,
     firstBlockCount: 10,
     lastBlockCount: 30,
     firstBytes: 1000,
