@@ -1,6 +1,7 @@
 #include "demand.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
@@ -8,6 +9,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -27,12 +29,20 @@ struct Demands {
   ProcessHeader* header = nullptr;
   struct sigaction atStart[3];  // Node has handlers of its own, which end the process
   std::atomic<bool> isPending{false};
+  pid_t pid = 0;
+  std::atomic<int> heldSignal{0};    // came, and is to end the process after a checkpoint
+  std::atomic<int> servedSignal{0};  // for which the reader had one taken before it sent it
 };
 
 Demands& demands() {
   static Demands instance;
   return instance;
 }
+
+constexpr int kHeld = SIGTERM;
+constexpr int kHeldIndex = 1;  // in kSignals
+// As long as memprof-run itself holds a signal back.
+constexpr long kPatienceSeconds = 3;
 
 uint32_t load(const uint32_t* word) { return __atomic_load_n(word, __ATOMIC_ACQUIRE); }
 
@@ -42,12 +52,60 @@ void serve(uint32_t wanted) {
   syscall(SYS_futex, served, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
 }
 
+// What would have happened without us.
+void end_by_held_signal() {
+  sigaction(kHeld, &demands().atStart[kHeldIndex], nullptr);
+  kill(getpid(), kHeld);
+}
+
+// Runs in any thread, between any two instructions. A parent ends its workers with SIGTERM (vitest, jest,
+// workerpool): the last that is known of them is this checkpoint. The thread of ours sees to the end.
+void on_held_signal(int) {
+  Demands& mine = demands();
+  int savedErrno = errno;
+  // A copy of the process that did not exec has no such thread.
+  bool isCopy = getpid() != mine.pid;
+  if (isCopy || mine.servedSignal.load() == kHeld || mine.heldSignal.exchange(kHeld) != 0) {
+    end_by_held_signal();
+  } else {
+    __atomic_store_n(&mine.header->checkpointReason, MP_CHECKPOINT_SIGNAL | kHeld << 8, __ATOMIC_RELEASE);
+    __atomic_add_fetch(&mine.header->checkpointWanted, 1, __ATOMIC_ACQ_REL);
+    syscall(SYS_futex, &mine.header->checkpointWanted, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
+  }
+  errno = savedErrno;
+}
+
+void hold_signal() {
+  Demands& mine = demands();
+  mine.pid = getpid();
+  struct sigaction held {};
+  held.sa_handler = on_held_signal;
+  held.sa_flags = SA_RESTART;
+  sigfillset(&held.sa_mask);
+  sigaction(kHeld, &held, nullptr);
+}
+
+// Until the checkpoint is taken, at most for a while: the main thread may be in native code.
+void wait_until_served(uint32_t wanted) {
+  uint32_t* served = &demands().header->checkpointServed;
+  timespec now, end;
+  clock_gettime(CLOCK_MONOTONIC, &end);
+  end.tv_sec += kPatienceSeconds;
+  for (uint32_t seen = load(served); static_cast<int32_t>(seen - wanted) < 0; seen = load(served)) {
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    if (now.tv_sec > end.tv_sec || (now.tv_sec == end.tv_sec && now.tv_nsec >= end.tv_nsec)) return;
+    timespec slice{0, 50'000'000};
+    syscall(SYS_futex, served, FUTEX_WAIT, seen, &slice, nullptr, 0);
+  }
+}
+
 // The program handles the signal itself: it is not the end, and it must not wait for us.
 bool is_handled_by_program(uint32_t signal) {
   for (int i = 0; i < 3; i++) {
     struct sigaction now;
     if (kSignals[i] != static_cast<int>(signal) || sigaction(kSignals[i], nullptr, &now) != 0) continue;
-    return now.sa_handler != SIG_DFL && now.sa_sigaction != demands().atStart[i].sa_sigaction;
+    return now.sa_handler != SIG_DFL && now.sa_handler != on_held_signal &&
+           now.sa_sigaction != demands().atStart[i].sa_sigaction;
   }
   return true;
 }
@@ -69,6 +127,17 @@ void take_wanted(void* data) {
   } while (!mine.isPending.exchange(true));
 }
 
+void take_in_main(uint32_t wanted) {
+  Demands& mine = demands();
+  // One that is under way answers this one, too.
+  if (mine.isPending.exchange(true)) return;
+  uint32_t ticket = main_environment();
+  if (ticket == 0 || !call_in(ticket, take_wanted, reinterpret_cast<void*>(static_cast<uintptr_t>(ticket)))) {
+    mine.isPending.store(false);
+    serve(wanted);
+  }
+}
+
 void* wait_for_demands(void*) {
   Demands& mine = demands();
   ProcessHeader* header = mine.header;
@@ -81,18 +150,18 @@ void* wait_for_demands(void*) {
     }
     known = wanted;
     uint32_t reason = load(&header->checkpointReason);
-    if ((reason & 0xff) == MP_CHECKPOINT_SIGNAL && is_handled_by_program(reason >> 8)) {
+    bool isHeld = mine.heldSignal.load() != 0;
+    bool isSignal = (reason & 0xff) == MP_CHECKPOINT_SIGNAL;
+    if (isSignal && !isHeld && is_handled_by_program(reason >> 8)) {
       serve(wanted);
       continue;
     }
-    // One that is under way answers this one, too.
-    if (mine.isPending.exchange(true)) continue;
-    uint32_t ticket = main_environment();
-    if (ticket == 0 ||
-        !call_in(ticket, take_wanted, reinterpret_cast<void*>(static_cast<uintptr_t>(ticket)))) {
-      mine.isPending.store(false);
-      serve(wanted);
-    }
+    if (isSignal && !isHeld) mine.servedSignal.store(static_cast<int>(reason >> 8));
+    take_in_main(wanted);
+    if (!isHeld) continue;
+    wait_until_served(wanted);
+    end_by_held_signal();
+    mine.heldSignal.store(0);
   }
   return nullptr;
 }
@@ -133,8 +202,10 @@ void watch_for_demands() {
   sigfillset(&every);
   pthread_sigmask(SIG_SETMASK, &every, &before);
   pthread_t thread;
-  if (pthread_create(&thread, &attributes, wait_for_demands, nullptr) == 0)
+  if (pthread_create(&thread, &attributes, wait_for_demands, nullptr) == 0) {
     pthread_setname_np(thread, "memprof");
+    if ((session_flags() & MP_SESSION_CHECKPOINT_EXIT) != 0) hold_signal();
+  }
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   pthread_attr_destroy(&attributes);
 }
