@@ -34,10 +34,10 @@ const parts = [
   ['reader', ['record/process-recorder.ts', 'record/rehearsal.ts']],
   ['report', ['commands/run-report.ts']],
   ['check-setup', ['commands/check-setup.ts']],
-  ['check', ['commands/run-check.ts']],
   ['commands', ['commands/program.ts']],
   ['questions', ['reading/open-trace.ts']],
   ['answers', ['commands/answers.ts']],
+  ['check', ['commands/run-check.ts']],
   ['own-stack', ['bin/own-stack.ts']],
 ];
 

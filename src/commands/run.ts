@@ -114,7 +114,8 @@ export async function run(
     words,
     recorded,
     unrecorded: session.unrecorded,
-    mayDropTraces: options.output === undefined,
+    // What failed is looked at, and a failed expectNoLeaks has named its trace.
+    mayDropTraces: options.output === undefined && end.code === 0,
     isQuiet: options.quiet === true,
   });
   return { end, checkStatus: checkStatus ?? 0 };
