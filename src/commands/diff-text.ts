@@ -95,12 +95,13 @@ function* sections(
     );
     if (limit > 0) yield head;
     for (const [at, site] of sites.slice(0, limit).entries()) {
-      if (at > 0 && stacks === true) yield '';
+      const maxLines = linesOfStack(change, stacks === true);
+      if (at > 0 && maxLines > 0) yield '';
       yield rows[row++];
-      if (stacks !== true) continue;
+      if (maxLines === 0) continue;
       const { trace } = change === 'gone' ? drawn.before : drawn.after;
       const context = stackContext(trace.model);
-      yield* stackLines(site.stack, context, { columns, indent: 4, style });
+      yield* stackLines(site.stack, context, { columns, indent: 4, style, maxLines });
     }
     if (sites.length > limit)
       yield style.faint(`${formatCount(sites.length - limit)} more: --limit all`);
@@ -108,6 +109,12 @@ function* sections(
   const hints = hintLines(own, shown.length > 0, drawing);
   if (hints.length > 0) yield '';
   for (const line of hints) yield style.faint(line);
+}
+
+/** What is more needs looking at; of it the leaf and the root, unless the user wants all. */
+function linesOfStack(change: Change, isWhole: boolean): number {
+  if (isWhole) return Number.POSITIVE_INFINITY;
+  return change === 'new' || change === 'grew' ? 8 : 0;
 }
 
 function hintLines(

@@ -4,7 +4,7 @@ import type { Checkpoint, Moment, TraceModel } from '../model/index.js';
 import { describeEnd } from '../report/index.js';
 
 export interface MarkedMoment {
-  /** For people: "checkpoint 2", "the mark warm". */
+  /** For people: "checkpoint 2", "the mark 'warm'". */
   text: string;
   /** As given. */
   name: string;
@@ -109,5 +109,5 @@ function markNamed(model: TraceModel, name: string, tracePath: string): Found | 
     mark.kind === 'checkpoint'
       ? ((model.checkpoints ?? []).find((one) => one.number === mark.value) ?? null)
       : null;
-  return { ...none, text: `the mark ${name}`, atNs: mark.atNs, checkpoint, markIndex: at };
+  return { ...none, text: `the mark '${name}'`, atNs: mark.atNs, checkpoint, markIndex: at };
 }
