@@ -17,6 +17,7 @@ import {
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
+import { licensesOf } from './licenses.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const source = (path) => join(root, 'src', path);
@@ -53,19 +54,6 @@ function partsOfModules(moduleInfo) {
     }
   }
   return partOf;
-}
-
-/** Packages whose code is in the bundle, with their licenses: MIT asks for it. */
-function licenses(moduleIds) {
-  const folders = new Set();
-  for (const id of moduleIds) {
-    const match = /^.*\/node_modules\/(?:@[^/]+\/)?[^/]+(?=\/)/.exec(id);
-    if (match !== null) folders.add(match[0]);
-  }
-  return [...folders].sort().map((folder) => {
-    const { name, version } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
-    return `${name} ${version}\n\n${readFileSync(join(folder, 'LICENSE'), 'utf8').trim()}\n`;
-  });
 }
 
 async function bundled(input, inputOptions, outputOptions) {
@@ -119,7 +107,7 @@ if (made.join() !== expected.join())
   throw new Error(`the bundle has the parts ${made.join()} instead of ${expected.join()}`);
 const files = filesOf(output);
 const moduleIds = chunks.flatMap((chunk) => chunk.moduleIds);
-files.set('LICENSES.txt', licenses(moduleIds).join('\n\n'));
+files.set('LICENSES.txt', licensesOf(moduleIds).join('\n\n'));
 
 writeAll(outFolder, files);
 writeAll(

@@ -23,3 +23,5 @@ export const memprofBinPath: string = join(packageRoot, 'dist', 'bin', 'memprof.
 export const memprofRunBinPath: string = join(packageRoot, 'dist', 'bin', 'memprof-run.cjs');
 /** What openTrace() of the library loads: of the same bundle, so that it is there once. */
 export const readingBundlePath: string = join(packageRoot, 'dist', 'bin', 'reading.cjs');
+/** The page of the HTML report, without data (scripts/build-web.mjs). */
+export const reportTemplatePath: string = join(packageRoot, 'dist', 'web', 'report.html');

@@ -26,6 +26,7 @@ import {
   renderTable,
   resourceName,
   resourceStackIds,
+  resourceValueText,
   type StackContext,
   shortPlaceOf,
   siteFrame,
@@ -138,25 +139,8 @@ function countCells(kind: number, counts: ResourceCounts): string[] {
   const { createdCount, releasedCount, finalizedCount, outstandingCount } = counts;
   return [
     ...[createdCount, releasedCount, finalizedCount, outstandingCount].map(formatCount),
-    valueText(kind, counts.outstandingValue),
+    resourceValueText(kind, counts.outstandingValue),
   ];
-}
-
-function valueText(kind: number, value: number): string {
-  switch (resourceName(kind)) {
-    case 'external':
-    case 'external-buffer':
-    case 'external-arraybuffer':
-    case 'external-memory':
-      return value < 0 ? `-${formatBytes(-value)}` : formatBytes(value);
-    case 'reference':
-    case 'persistent':
-      return `${formatCount(value)} strong`;
-    case 'threadsafe-function':
-      return `${formatCount(value)} threads`;
-    default:
-      return '';
-  }
 }
 
 function whereText({ stack }: ResourceSite, context: StackContext): string {

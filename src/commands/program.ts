@@ -24,6 +24,7 @@ import {
   parseSizeRange,
   parseTimeout,
 } from './parse-options.js';
+import { type HtmlReportOptions, htmlReport } from './report-html.js';
 import { type SitesOptions, siteSorts, sites } from './sites.js';
 import { summary } from './summary.js';
 import { tree } from './tree.js';
@@ -169,6 +170,10 @@ export async function memprofProgram(
       exitStatus = result.exitStatus;
     });
 
+  on<HtmlReportOptions>('report', 'the trace as one HTML file to look at in a browser', htmlReport)
+    .option('-o, --output <file>', "the file (default: the trace's name with .html)")
+    .option('-f, --force', 'overwrite a file that is no report of memprof')
+    .option('--open', 'open it in the browser (xdg-open)');
   on<ExportOptions>('export', "the trace as another tool's file", exportTrace)
     .addOption(
       new Option(

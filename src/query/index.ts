@@ -33,6 +33,7 @@ export {
   ownFolders,
   stackContext,
 } from './opened.js';
+export { packageFiles } from './package-files.js';
 export {
   type FindSymbols,
   mappingStackIds,
@@ -41,4 +42,5 @@ export {
   privateAllocators,
 } from './private-allocators.js';
 export { type NameData, nameRoots, type RetainersOf } from './root-names.js';
+export { readSourceFile } from './script-files.js';
 export { SymbolCache, symbolCacheFolder } from './symbol-cache.js';

@@ -26,6 +26,10 @@ const scriptFiles: SourceFiles = {
   },
 };
 
+/** A file of the machine's disk as text; null: not there, not for us, or too large. */
+export const readSourceFile: SourceFiles['read'] = (path, maxBytes) =>
+  scriptFiles.read(path, maxBytes);
+
 export function sourceMapperFor(model: TraceModel): SourceMapper {
   return new SourceMapper(scriptFiles, model.process.startRealtimeMs);
 }

@@ -20,8 +20,10 @@ export {
 export {
   amountText,
   blocksText,
+  doubts as checkpointDoubts,
   ownersLeftOut,
   renderLeaks,
+  scanText,
   shownSites,
   siteRemarks,
   siteType,
@@ -37,6 +39,7 @@ export {
   resourceKinds,
   resourceName,
   resourceStackIds,
+  resourceValueText,
 } from './napi.js';
 export { type ClassRow, classRows } from './owners.js';
 export {
@@ -58,6 +61,7 @@ export {
   eachLine,
   foldFrames,
   frameText,
+  isStartCode,
   ownerText,
   placeOf,
   plumbingOf,
@@ -86,6 +90,8 @@ export {
   noRootNames,
   type RootNames,
   rootText,
+  threadText,
+  verdictText,
 } from './verdict-words.js';
 export {
   blockType,

@@ -162,7 +162,8 @@ export function scanText(checkpoint: Checkpoint): string {
 export const ownersLeftOut =
   "JavaScript's objects were not listed: no addon was loaded, V8's heap is larger than 64 MiB, and it would have taken long (--checkpoint 30s and memprof checkpoint list them)";
 
-function doubts(checkpoint: Checkpoint): string[] {
+/** Why its verdicts may be wrong or missing. */
+export function doubts(checkpoint: Checkpoint): string[] {
   const found: string[] = [];
   if (checkpoint.scanFailure !== null)
     found.push(`not scanned, so most verdicts are unknown: ${escapeText(checkpoint.scanFailure)}`);

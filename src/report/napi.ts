@@ -35,6 +35,24 @@ export function resourceName(kind: number): ResourceName | 'unknown' {
   return resourceKinds[kind - 1] ?? 'unknown';
 }
 
+/** What a kind's value is, with its unit; '' where it has none. */
+export function resourceValueText(kind: number, value: number): string {
+  switch (resourceName(kind)) {
+    case 'external':
+    case 'external-buffer':
+    case 'external-arraybuffer':
+    case 'external-memory':
+      return value < 0 ? `-${formatBytes(-value)}` : formatBytes(value);
+    case 'reference':
+    case 'persistent':
+      return `${formatCount(value)} strong`;
+    case 'threadsafe-function':
+      return `${formatCount(value)} threads`;
+    default:
+      return '';
+  }
+}
+
 export interface ResourceCounts {
   createdCount: number;
   /** Of them, without a finalizer: nobody tells when they end. */

@@ -98,8 +98,8 @@ function isNodeInternal(frame: StackFrame, context: StackContext): boolean {
   return frame.module === context.executable || /\/libnode\.so[.\d]*$/.test(frame.module ?? '');
 }
 
-// Start-up code of the C library below main: part of the internals when they reach down to it.
-function isStartCode(frame: StackFrame): boolean {
+/** Start-up code of the C library below main: part of the internals when they reach down to it. */
+export function isStartCode(frame: StackFrame): boolean {
   return (
     frame.kind === 'native' &&
     !frame.inlined &&

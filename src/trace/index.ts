@@ -9,4 +9,5 @@ export { EventEncoder, rowsPerChunk } from './event-encoder.js';
 export { type Codec, formatVersion } from './format.js';
 export { heapSnapshotPieces } from './heap-snapshot.js';
 export { eventsOf, openTrace, sourceOf, type TraceSource, unknownProcess } from './open.js';
+export { SerialTable } from './serial-table.js';
 export { type TraceSources, TraceWriter, type TraceWriterOptions } from './writer.js';

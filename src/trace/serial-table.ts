@@ -1,11 +1,15 @@
 // Live blocks by allocation serial, while events are decoded: a release names its block by age.
-// Open addressing with backward-shift deletion; serials come in sequence, so they hash to themselves.
+// Open addressing with backward-shift deletion. Serials come in sequence, and where each had its own place most of the
+// last thousands stood in one run, through which every deletion had to shift: they are spread (Fibonacci hashing).
 
 const slotInts = 8;
+const spread = 0x9e3779b1;
 
 export class SerialTable {
   private slots = new Int32Array(1024 * slotInts);
   private capacity = 1024;
+  /** 32 - log2(capacity). */
+  private shift = 22;
   private count = 0;
 
   /** `info`: address low, high, size low, high, stack. */
@@ -20,7 +24,7 @@ export class SerialTable {
     if (this.count > this.capacity / 2) this.grow();
     const { slots } = this;
     const mask = this.capacity - 1;
-    let at = serial & mask;
+    let at = Math.imul(serial, spread) >>> this.shift;
     while (slots[at * slotInts + 1] !== 0) at = (at + 1) & mask;
     const slot = at * slotInts;
     slots[slot] = serial;
@@ -39,7 +43,7 @@ export class SerialTable {
     const mask = this.capacity - 1;
     const low = serial | 0;
     const high = highWord(serial);
-    let at = serial & mask;
+    let at = Math.imul(low, spread) >>> this.shift;
     while (slots[at * slotInts + 1] !== 0) {
       if (slots[at * slotInts] === low && slots[at * slotInts + 1] === high) return at;
       at = (at + 1) & mask;
@@ -58,9 +62,10 @@ export class SerialTable {
     let hole = at;
     let next = (at + 1) & mask;
     while (slots[next * slotInts + 1] !== 0) {
-      const home = slots[next * slotInts]! & mask;
+      const home = Math.imul(slots[next * slotInts]!, spread) >>> this.shift;
       if (((next - home) & mask) >= ((next - hole) & mask)) {
-        slots.copyWithin(hole * slotInts, next * slotInts, (next + 1) * slotInts);
+        const [from, to] = [next * slotInts, hole * slotInts];
+        for (let word = 0; word < slotInts; word++) slots[to + word] = slots[from + word]!;
         hole = next;
       }
       next = (next + 1) & mask;
@@ -72,11 +77,12 @@ export class SerialTable {
   private grow(): void {
     const old = this.slots;
     this.capacity *= 2;
+    this.shift--;
     this.slots = new Int32Array(this.capacity * slotInts);
     const mask = this.capacity - 1;
     for (let from = 0; from < old.length; from += slotInts) {
       if (old[from + 1] === 0) continue;
-      let at = old[from]! & mask;
+      let at = Math.imul(old[from]!, spread) >>> this.shift;
       while (this.slots[at * slotInts + 1] !== 0) at = (at + 1) & mask;
       this.slots.set(old.subarray(from, from + slotInts), at * slotInts);
     }

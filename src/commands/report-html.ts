@@ -1,0 +1,194 @@
+// memprof report: the trace as one HTML file that opens in a browser, without a network.
+import { spawn } from 'node:child_process';
+import { closeSync, openSync, readFileSync, readSync, writeFileSync } from 'node:fs';
+import { basename } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { ExitCode, MemprofError } from '../errors.js';
+import {
+  buildReport,
+  type ReportInput,
+  reportDocument,
+  reportMark,
+  StackIndex,
+  waysOf,
+} from '../html/index.js';
+import type { StackId, TraceModel } from '../model/index.js';
+import { reportTemplatePath } from '../paths.js';
+import { nameRoots, packageFiles, readSourceFile } from '../query/index.js';
+import { readTraceEvents } from '../record/index.js';
+import {
+  alikeStacks,
+  checkpointStackIds,
+  collectNapi,
+  type Explained,
+  formatBytes,
+  liveStackIds,
+  resourceStackIds,
+} from '../report/index.js';
+import type { SymbolizedStacks } from '../symbols/index.js';
+import { pathOf } from '../verdicts/index.js';
+import { ownVersion } from '../version.js';
+import { stackContext, type TraceCommand } from './context.js';
+import { readableLeaks } from './leaks.js';
+
+export interface HtmlReportOptions {
+  output?: string;
+  force?: boolean;
+  open?: boolean;
+}
+
+export async function* htmlReport(
+  command: TraceCommand,
+  options: HtmlReportOptions,
+): AsyncGenerator<string> {
+  const path = options.output ?? `${command.tracePath.replace(/\.mprof$/, '')}.html`;
+  yield await writeReport(command, path, options.force === true);
+  if (options.open === true) {
+    const problem = await openInBrowser(path);
+    if (problem !== null) yield problem;
+  }
+}
+
+/** Returns a sentence that says where the report is. */
+export async function writeReport(
+  command: TraceCommand,
+  path: string,
+  force: boolean,
+): Promise<string> {
+  assertReplaceable(path, force);
+  const template = readTemplate();
+  const warnings: string[] = [];
+  const packed = buildReport(await reportInput(command, warnings));
+  const title = `${basename(command.tracePath)}: memprof`;
+  const html = reportDocument(template, gzipSync(packed, { level: 9 }), title);
+  try {
+    writeFileSync(path, html, { mode: 0o600 });
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new MemprofError(
+      'ERR_MEMPROF_OUTPUT',
+      `the report cannot be written: ${reason}. Give another place with -o FILE`,
+    );
+  }
+  return `${path}: ${formatBytes(Buffer.byteLength(html))}. Open it in a browser; it needs no network.`;
+}
+
+function readTemplate(): string {
+  try {
+    return readFileSync(reportTemplatePath, 'utf8');
+  } catch {
+    throw new MemprofError(
+      'ERR_MEMPROF_NOT_BUILT',
+      `${reportTemplatePath} is missing: the page of the report is not built. Build it: npm run build`,
+    );
+  }
+}
+
+/** A report gives way to a new one; nothing else does without -f. */
+function assertReplaceable(path: string, force: boolean): void {
+  if (path === '')
+    throw new MemprofError(
+      'ERR_MEMPROF_OUTPUT',
+      'the name of the report is empty. Give a file: -o report.html',
+      ExitCode.usage,
+    );
+  if (force) return;
+  let descriptor: number;
+  try {
+    descriptor = openSync(path, 'r');
+  } catch {
+    // Not there, or not readable: writing says what is wrong.
+    return;
+  }
+  try {
+    const head = Buffer.alloc(256);
+    const length = readSync(descriptor, head);
+    if (length === 0 || head.toString('latin1').includes(reportMark)) return;
+  } catch {
+    // A folder: writing says so.
+    return;
+  } finally {
+    closeSync(descriptor);
+  }
+  throw new MemprofError(
+    'ERR_MEMPROF_OUTPUT_EXISTS',
+    `${path} exists already and is no report of memprof. Overwrite it with -f, or give another name with -o`,
+  );
+}
+
+async function reportInput(command: TraceCommand, warnings: string[]): Promise<ReportInput> {
+  const { model } = command;
+  const context = stackContext(model);
+  const last = model.checkpoints?.at(-1);
+  const detail = last?.detail ?? null;
+  const stackIds = [
+    ...new Set<StackId>([
+      ...liveStackIds(model, true),
+      ...checkpointStackIds(model.checkpoints ?? []),
+      ...resourceStackIds(model),
+      ...(detail === null ? [] : (new Set(detail.live.stackId) as Set<StackId>)),
+    ]),
+  ];
+  const symbols = await command.nameStacks(model, stackIds);
+  const index = new StackIndex(model, symbols, stackIds, context, packageFiles());
+  const leaks = last === undefined ? null : readableLeaks(command, symbols, last.number);
+  const explained: Explained | null =
+    last === undefined || detail === null ? null : { model, checkpoint: last, detail };
+  const ways = explained === null ? [] : waysOf(explained, index, symbols);
+  const roots = [
+    ...(leaks?.sites ?? []).flatMap((site) => (site.root === null ? [] : [site.root])),
+    ...(detail === null ? [] : ways.map(({ path }) => pathOf(detail, path.row).root)),
+  ];
+  const words = new Set(detail?.reachability?.firstWord ?? []);
+  words.delete(0);
+  const names = await nameRoots(command, detail, roots, words);
+  return {
+    model,
+    traceName: basename(command.tracePath),
+    memprofVersion: ownVersion(),
+    index,
+    symbols,
+    context,
+    batches: model.hasEvents ? wholeEvents(command.tracePath, warnings) : null,
+    leaks,
+    ways,
+    names,
+    napi: collectNapi(model, symbols, alikeGroups(model, symbols)),
+    readSource: readSourceFile,
+    warnings,
+  };
+}
+
+function alikeGroups(model: TraceModel, symbols: SymbolizedStacks) {
+  const stacks = resourceStackIds(model).map((id) => symbols.stack(id));
+  const alike = alikeStacks(stacks, stackContext(model));
+  return {
+    keyOf: (stack: (typeof stacks)[number]) => String(alike.keyOf(stack)),
+    shown: (key: string) => alike.shown(Number(key)),
+  };
+}
+
+/** A chunk that is damaged in its middle ends the events: what came before it is shown. */
+function* wholeEvents(
+  tracePath: string,
+  warnings: string[],
+): Generator<ReturnType<typeof readTraceEvents> extends Generator<infer Batch> ? Batch : never> {
+  try {
+    yield* readTraceEvents(tracePath);
+  } catch (error) {
+    if (!(error instanceof MemprofError) || error.code !== 'ERR_MEMPROF_TRACE_DAMAGED') throw error;
+    warnings.push(`${error.message} The timeline ends there.`);
+  }
+}
+
+/** Returns what went wrong; null: nothing that is known. */
+function openInBrowser(path: string): Promise<string | null> {
+  return new Promise((done) => {
+    const opener = spawn('xdg-open', [path], { stdio: 'ignore', detached: true });
+    opener.on('error', () => done(`No xdg-open here to open it with.`));
+    opener.on('spawn', () => {
+      opener.unref();
+      done(null);
+    });
+  });
+}

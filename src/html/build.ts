@@ -1,0 +1,363 @@
+// Puts a report's data together. Pure: what needs files (events, symbols, package.json, sources) comes in.
+import type { EventBatch } from '../ledger/index.js';
+import type { Moment, TraceModel } from '../model/index.js';
+import {
+  checkpointDoubts,
+  classRows,
+  classText,
+  describeEnd,
+  type Explained,
+  isUsers,
+  type LeakReport,
+  lossLines,
+  type NapiAddon,
+  ownerText,
+  type RootNames,
+  resourceName,
+  resourceValueText,
+  type StackContext,
+  scanText,
+} from '../report/index.js';
+import type { SymbolizedStacks } from '../symbols/index.js';
+import { mostExplainedBlocks, packBlocks, type WayToHold, whyPaths } from './checkpoint-blocks.js';
+import { findingsOf } from './findings.js';
+import { Packer } from './pack.js';
+import {
+  columnTables,
+  type NapiFacts,
+  type NapiKind,
+  type ReportHead,
+  reportSchema,
+  type SourceFacts,
+} from './report-data.js';
+import { collectSources, type ReadSource } from './sources.js';
+import type { StackIndex } from './stack-index.js';
+import type { SumTable } from './sum-table.js';
+import { safeText } from './texts.js';
+import {
+  bucketRadix,
+  cellsOfMoment,
+  sizeRadix,
+  type TimeCells,
+  threadRadix,
+  timeCells,
+} from './time-cells.js';
+
+export interface ReportInput {
+  model: TraceModel;
+  traceName: string;
+  memprofVersion: string;
+  index: StackIndex;
+  symbols: SymbolizedStacks;
+  context: StackContext;
+  /** null: the trace has no events. */
+  batches: Iterable<{ batch: EventBatch; nsPerTick: number }> | null;
+  leaks: LeakReport | null;
+  ways: readonly WayToHold[];
+  names: RootNames;
+  napi: readonly NapiAddon[];
+  readSource: ReadSource;
+  /** Facts for the reader, from whoever made the trace or read it. */
+  warnings: readonly string[];
+  bucketCount?: number;
+  mostCells?: number;
+}
+
+const usualBuckets = 192;
+/** About 2 MiB in the file. */
+const usualMostCells = 350_000;
+
+/** The report's data, as the page unpacks them. */
+export function buildReport(input: ReportInput): Uint8Array {
+  const { model, index } = input;
+  const packer = new Packer();
+  const threads = threadRows(model);
+  const options = {
+    siteOf: index.siteOf,
+    threadOf: (threadIndex: number) => Math.min(threadIndex, threads.length - 1),
+    bucketCount: input.bucketCount ?? usualBuckets,
+    mostCells: input.mostCells ?? usualMostCells,
+  };
+  const time =
+    input.batches === null
+      ? cellsOfMoment(model, options)
+      : timeCells(model, input.batches, options);
+  packTime(packer, time);
+  const checkpoint = model.checkpoints?.at(-1) ?? null;
+  const explained: Explained | null =
+    checkpoint === null || checkpoint.detail === null
+      ? null
+      : { model, checkpoint, detail: checkpoint.detail };
+  let blockNames = { types: [''], classes: [''] };
+  if (explained !== null)
+    blockNames = packBlocks(
+      packer,
+      explained,
+      index,
+      input.symbols,
+      input.names,
+      time.edges,
+      options.threadOf,
+    );
+  else for (const name of columnTables.blocks) packer.add(`blocks.${name}`, 'u8', []);
+  const napi = input.napi.map((addon) => napiFacts(addon, index));
+  const findings = findingsOf(input);
+  const whys =
+    explained === null
+      ? []
+      : whyPaths(explained, input.ways, index, input.symbols, input.names, input.context);
+  const sources = sourcesOf(
+    input,
+    time,
+    findings.map((one) => one.group ?? 0),
+  );
+  index.pack(packer);
+  const moment = model.beforeTeardown ?? model.atEnd;
+  const teardownEdge = time.edges.findLastIndex((edge) => edge.kind === 'teardown');
+  const head: ReportHead = {
+    schema: reportSchema,
+    memprofVersion: input.memprofVersion,
+    traceName: safeText(input.traceName, 300),
+    command: safeText(model.process.argv.join(' ') || model.process.executable, 600),
+    pid: model.process.pid,
+    nodeVersion:
+      model.process.nodeVersion === null ? null : safeText(model.process.nodeVersion, 40),
+    startRealtimeMs: model.process.startRealtimeMs,
+    durationNs: model.process.durationNs,
+    ended: describeEnd(model.process),
+    isEndedWell: isEndedWell(model),
+    hasEvents: input.batches !== null,
+    isComplete: model.complete,
+    totals: totalsOf(model, moment),
+    edges: time.edges.map((edge) => ({ ...edge, text: safeText(edge.text, 120) })),
+    defaultEndEdge: teardownEdge < 0 ? time.edges.length - 1 : teardownEdge,
+    peakEdge: time.edges.findIndex((edge) => edge.kind === 'peak'),
+    packages: index.packages,
+    threads,
+    runtimePackages: [...index.runtimePackages],
+    strings: index.strings.all,
+    classes: blockNames.classes,
+    types: blockNames.types,
+    losses: lossLines(model),
+    missing: missingFrom(input, explained),
+    findings,
+    checkpoints: (model.checkpoints ?? []).map((one) => ({
+      number: one.number,
+      atNs: one.atNs,
+      reason: one.reason,
+      liveBytes: one.liveBytes,
+      liveCount: one.liveCount,
+      notes: [scanText(one), ...checkpointDoubts(one)].map((text) => safeText(text, 500)),
+    })),
+    verdictCheckpoint: checkpoint?.number ?? null,
+    hasVerdicts: explained !== null && checkpoint?.scanFailure === null,
+    classTable:
+      checkpoint === null
+        ? []
+        : classRows(checkpoint)
+            .slice(0, 5000)
+            .map(({ className, ...row }) => ({
+              ...row,
+              name: safeText(classText(className), 300),
+            })),
+    whys,
+    napi,
+    sources,
+    coarseness: time.coarseness,
+  };
+  return packer.finish(head);
+}
+
+function isEndedWell(model: TraceModel): boolean {
+  const { how, code } = model.process.ended;
+  return how !== 'signal' && how !== 'uncaught-exception' && how !== 'unknown' && (code ?? 0) === 0;
+}
+
+/** One row a thread, as long as there are few; else the last row stands for all further ones. */
+function threadRows(model: TraceModel): string[] {
+  const rows = model.threads.map((thread) =>
+    thread.tid === model.process.pid
+      ? 'main'
+      : safeText(thread.name === '' ? `tid ${thread.tid}` : `${thread.name} (${thread.tid})`, 80),
+  );
+  if (rows.length === 0) return ['main'];
+  if (rows.length <= threadRadix) return rows;
+  return [...rows.slice(0, threadRadix - 1), `${rows.length - threadRadix + 1} more threads`];
+}
+
+function totalsOf(model: TraceModel, moment: Moment): ReportHead['totals'] {
+  const sum = ({ live }: Moment) => {
+    let bytes = 0;
+    for (let row = 0; row < live.count; row++) bytes += live.sizeBytes[row]!;
+    return bytes;
+  };
+  const { totals } = model;
+  let temporaryCount = 0;
+  for (const count of model.stackTotals.temporaryCount) temporaryCount += count;
+  return {
+    allocationCount: totals.allocationCount,
+    allocatedBytes: totals.allocatedBytes,
+    releaseCount: totals.releaseCount,
+    temporaryCount,
+    peakBytes: totals.peakBytes,
+    peakBlockCount: totals.peakBlockCount,
+    peakNs: totals.peakNs,
+    liveBytes: sum(moment),
+    liveCount: moment.live.count,
+    momentText: momentName(model, moment),
+    endBytes: sum(model.atEnd),
+    endCount: model.atEnd.live.count,
+  };
+}
+
+function momentName(model: TraceModel, moment: Moment): string {
+  if (moment.name === 'before-teardown') return "before Node's teardown";
+  if (model.process.ended.how === 'still-running') return 'when recording stopped';
+  return model.complete ? 'at the end' : 'where the trace was cut';
+}
+
+function packTime(packer: Packer, time: TimeCells): void {
+  packSums(packer, 'cells', time.cells, (low) => [
+    Math.floor(low / (sizeRadix * bucketRadix)),
+    Math.floor(low / sizeRadix) % bucketRadix,
+    low % sizeRadix,
+  ]);
+  packSums(packer, 'temporary', time.temporary, (low) => [low]);
+  packSums(packer, 'lives', time.lives, (low) => [low]);
+  packer.add('series.maxBytes', 'f64', time.maxBytes);
+}
+
+/** Key columns after site and thread are those of columnTables; the last two are count and bytes. */
+function packSums(
+  packer: Packer,
+  name: 'cells' | 'temporary' | 'lives',
+  table: SumTable,
+  split: (low: number) => number[],
+): void {
+  const order = table.sorted();
+  const column = (pick: (row: number) => number) => Float64Array.from(order, pick);
+  const site = column((row) => Math.floor(table.high[row]! / threadRadix));
+  packer.add(`${name}.site`, 'u32', site, { isDelta: true });
+  packer.add(
+    `${name}.thread`,
+    'u8',
+    column((row) => table.high[row]! % threadRadix),
+  );
+  const keys = columnTables[name].slice(2, -2);
+  for (const [at, key] of keys.entries())
+    packer.add(
+      `${name}.${key}`,
+      'u16',
+      column((row) => split(table.low[row]!)[at]!),
+      { isDelta: key === 'birth' || key === 'death' || key === 'bucket' },
+    );
+  packer.add(
+    `${name}.count`,
+    'f64',
+    column((row) => table.blockCount[row]!),
+  );
+  packer.add(
+    `${name}.bytes`,
+    'f64',
+    column((row) => table.sizeBytes[row]!),
+  );
+}
+
+function missingFrom(input: ReportInput, explained: Explained | null): string[] {
+  const { model, symbols } = input;
+  const found = [...input.warnings].map((text) => safeText(text, 500));
+  if (!model.complete)
+    found.push('The trace ends before its last part: everything is as of its last whole part.');
+  if (input.batches === null)
+    found.push(
+      'The trace has no events (--events none): the timeline, the peak and temporary allocations cannot be shown, only what was live.',
+    );
+  if ((model.checkpoints ?? []).length === 0)
+    found.push('No checkpoint was taken: what is lost and who holds what is not known.');
+  else if (explained === null)
+    found.push(
+      'The blocks of the last checkpoint are not in the trace: who holds what is not known.',
+    );
+  else if (explained.checkpoint.scanFailure !== null)
+    found.push(
+      `The last checkpoint was not scanned (${safeText(explained.checkpoint.scanFailure, 300)}): verdicts are unknown.`,
+    );
+  else if (explained.detail.live.count > mostExplainedBlocks)
+    found.push(
+      `Ways to what holds a block were looked for among the first ${mostExplainedBlocks} blocks of users only.`,
+    );
+  if (model.pools !== undefined)
+    found.push(
+      'The program announced pools (memprof.h): their memory is counted here as what it is, blocks of the process; blocks inside of it are not shown.',
+    );
+  const unnamed = symbols.modules.filter(
+    (one) => one.reason === 'missing' || one.reason === 'changed' || one.reason === 'no-symbols',
+  );
+  if (unnamed.length > 0) {
+    const reasons = { missing: 'not there', changed: 'changed since', 'no-symbols': 'no symbols' };
+    const few = unnamed
+      .slice(0, 6)
+      .map(
+        (one) =>
+          `${one.path.slice(one.path.lastIndexOf('/') + 1)} (${reasons[one.reason as keyof typeof reasons]})`,
+      );
+    found.push(
+      safeText(
+        `Functions of ${unnamed.length} ${unnamed.length === 1 ? 'module' : 'modules'} have no names: ${few.join(', ')}${unnamed.length > few.length ? ', …' : ''}`,
+        900,
+      ),
+    );
+  }
+  return found;
+}
+
+function napiFacts(addon: NapiAddon, index: StackIndex): NapiFacts {
+  const kindOf = ({ kind, ...counts }: NapiAddon['kinds'][number]): NapiKind => ({
+    kind: resourceName(kind),
+    createdCount: counts.createdCount,
+    releasedCount: counts.releasedCount,
+    finalizedCount: counts.finalizedCount,
+    tornDownCount: counts.tornDownCount,
+    outstandingCount: counts.outstandingCount,
+    value: resourceValueText(kind, counts.outstandingValue),
+  });
+  const isOwn = isUsers(addon.owner);
+  return {
+    packageIndex: index.packageOfOwner(addon.owner),
+    label: isOwn ? ownerText(addon.owner) : 'an addon whose frame had left the stack',
+    holdsBytes: isOwn ? addon.holdsBytes : null,
+    tellsBytes: Math.max(0, addon.tellsBytes),
+    findings: addon.findings.map((one) => safeText(one.text, 400)),
+    kinds: addon.kinds.map(kindOf),
+    sites: addon.sites.slice(0, 2000).map((site) => ({
+      ...kindOf(site),
+      className: safeText(site.className, 300),
+      node: index.nodeOf(site.stack),
+    })),
+  };
+}
+
+/** Of the groups that a reader meets first. */
+function sourcesOf(
+  { index, readSource, model }: ReportInput,
+  time: TimeCells,
+  first: readonly number[],
+): SourceFacts[] {
+  const sums = new Map<number, number>();
+  const { cells } = time;
+  for (let row = 0; row < cells.count; row++) {
+    const site = Math.floor(cells.high[row]! / threadRadix);
+    if (!index.isUsersSite(site)) continue;
+    const group = index.groupOfSite(site);
+    const isLive = Math.floor(cells.low[row]! / sizeRadix) % bucketRadix >= time.edges.length - 1;
+    // What stays weighs more than what passes.
+    const bytes = cells.sizeBytes[row]! * (isLive ? 1 : 0.01);
+    sums.set(group, (sums.get(group) ?? 0) + bytes);
+  }
+  const groups = [...sums].sort((a, b) => b[1] - a[1]).map(([group]) => group);
+  return collectSources(
+    [...first.filter((group) => group > 0), ...groups].map((group) => index.placesOfGroup(group)),
+    readSource,
+    model.process.startRealtimeMs,
+  );
+}

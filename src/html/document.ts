@@ -1,0 +1,26 @@
+// The finished file: the page as the build made it, and the data in it. Pure.
+//
+// The data stand in a <script> of a type that is no script, as base64 of gzip: there is no character in them that
+// markup could be made of, whatever the traced program called its functions.
+
+import { safeText } from './texts.js';
+
+/** In the first line of the file: a report may be replaced by a newer one. */
+export const reportMark = 'memprof report';
+export const dataPlace = '<!--memprof-data-->';
+export const dataElementId = 'memprof-data';
+
+export function reportDocument(template: string, packed: Uint8Array, title: string): string {
+  const at = template.indexOf(dataPlace);
+  if (at < 0 || template.indexOf(dataPlace, at + 1) >= 0)
+    throw new Error('the template of the report does not have one place for its data');
+  const data = `<script type="application/octet-stream" id="${dataElementId}">${Buffer.from(packed.buffer, packed.byteOffset, packed.byteLength).toString('base64')}</script>`;
+  const page = template.slice(0, at) + data + template.slice(at + dataPlace.length);
+  return page.replace(
+    '<title>memprof</title>',
+    () => `<title>${htmlText(safeText(title, 200))}</title>`,
+  );
+}
+
+export const htmlText = (text: string): string =>
+  text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);

@@ -1,0 +1,161 @@
+// Where memory was allocated: a row a site, and the one that is chosen beside it.
+import { useMemo, useState } from 'preact/hooks';
+import type { PageData } from '../../html/page-data.js';
+import { totalOf } from '../../html/selection.js';
+import { formatBytes, formatCount, formatPercent } from '../format.js';
+import { GroupDetails, leadingFrameOfGroup } from '../parts/group-details.js';
+import { VirtualTable } from '../parts/virtual-table.js';
+import { useReport } from '../state.js';
+
+type Sort = 'bytes' | 'count' | 'package' | 'where';
+
+interface SiteTexts {
+  where: string[];
+  place: string[];
+  owner: string[];
+  /** Lower case: what the filter looks through. */
+  haystack: string[];
+}
+
+/** Once a page: the texts of all groups. */
+const textsOf = (() => {
+  let known: { data: PageData; texts: SiteTexts } | null = null;
+  return (data: PageData): SiteTexts => {
+    if (known?.data !== data) known = { data, texts: readTexts(data) };
+    return known.texts;
+  };
+})();
+
+function readTexts(data: PageData): SiteTexts {
+  const { strings, packages } = data.head;
+  const texts: SiteTexts = { where: [], place: [], owner: [], haystack: [] };
+  const lower = strings.map((text) => text.toLowerCase());
+  for (let group = 0; group < data.groups.site.length; group++) {
+    const frame = leadingFrameOfGroup(data, group);
+    const site = data.groups.site[group]!;
+    const owner = packages[data.sites.package[site]!]!.label;
+    texts.where.push(strings[data.frames.name[frame]!] || 'no stack');
+    texts.place.push(strings[data.frames.place[frame]!]!);
+    texts.owner.push(owner);
+    const words = [owner.toLowerCase()];
+    for (let node = data.sites.node[site]!; node > 0; node = data.nodes.parent[node]!) {
+      const one = data.nodes.frame[node]!;
+      words.push(lower[data.frames.name[one]!]!, lower[data.frames.place[one]!]!);
+    }
+    texts.haystack.push(words.join('\n'));
+  }
+  return texts;
+}
+
+const columns: readonly { name: Sort; title: string; class: string }[] = [
+  { name: 'bytes', title: 'Bytes', class: 'bytes' },
+  { name: 'count', title: 'Blocks', class: 'count' },
+  { name: 'package', title: 'Package', class: 'package' },
+  { name: 'where', title: 'Allocated by', class: 'where' },
+];
+
+export function SitesView() {
+  const { data, state, byGroup, change } = useReport();
+  const [sort, setSort] = useState<{ by: Sort; isUp: boolean }>({ by: 'bytes', isUp: false });
+  const texts = textsOf(data);
+  const rows = useMemo(() => {
+    const words = state.query.toLowerCase().split(/\s+/).filter(Boolean);
+    const found: number[] = [];
+    for (let group = 0; group < byGroup.count.length; group++) {
+      if (byGroup.count[group] === 0) continue;
+      const hay = texts.haystack[group]!;
+      if (words.every((word) => hay.includes(word))) found.push(group);
+    }
+    const sign = sort.isUp ? 1 : -1;
+    const text = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
+    const compare: Record<Sort, (a: number, b: number) => number> = {
+      bytes: (a, b) => byGroup.bytes[a]! - byGroup.bytes[b]!,
+      count: (a, b) => byGroup.count[a]! - byGroup.count[b]!,
+      package: (a, b) => text(texts.owner[a]!, texts.owner[b]!),
+      where: (a, b) => text(texts.where[a]!, texts.where[b]!),
+    };
+    return found.sort(
+      (a, b) => sign * compare[sort.by](a, b) || byGroup.bytes[b]! - byGroup.bytes[a]! || a - b,
+    );
+  }, [byGroup, state.query, sort, texts]);
+  const total = totalOf(byGroup);
+  const isCalls = state.measure === 'total' || state.measure === 'temporary';
+  const choose = (by: Sort) =>
+    setSort(
+      sort.by === by ? { by, isUp: !sort.isUp } : { by, isUp: by === 'package' || by === 'where' },
+    );
+  return (
+    <div class={`sites ${state.group > 0 ? 'with-details' : ''}`}>
+      <div class="list">
+        <div class="tools">
+          <label class="find">
+            <span class="visually-hidden">Filter sites</span>
+            <input
+              type="search"
+              placeholder="Filter by function, file or package"
+              value={state.query}
+              onInput={(event) => change({ query: event.currentTarget.value })}
+            />
+          </label>
+          <span class="faint" role="status">
+            {formatCount(rows.length)} {rows.length === 1 ? 'site' : 'sites'}
+          </span>
+        </div>
+        {rows.length === 0 ? (
+          <p class="empty">
+            {state.query === '' ? 'Nothing in this selection.' : 'No site has all of these words.'}
+          </p>
+        ) : (
+          <VirtualTable
+            label="Sites"
+            rowCount={rows.length}
+            rowHeight={48}
+            chosen={rows.indexOf(state.group)}
+            onChoose={(at) => change({ group: rows[at] === state.group ? 0 : rows[at]! })}
+            header={columns.map((column) => (
+              <div
+                key={column.name}
+                role="columnheader"
+                class={`td ${column.class}`}
+                aria-sort={
+                  sort.by !== column.name ? 'none' : sort.isUp ? 'ascending' : 'descending'
+                }
+              >
+                <button type="button" onClick={() => choose(column.name)}>
+                  {column.name === 'count' && isCalls ? 'Calls' : column.title}
+                  <span aria-hidden="true">
+                    {sort.by !== column.name ? '' : sort.isUp ? ' ↑' : ' ↓'}
+                  </span>
+                </button>
+              </div>
+            ))}
+            row={(at) => {
+              const group = rows[at]!;
+              const bytes = byGroup.bytes[group]!;
+              return (
+                <>
+                  <div role="gridcell" class="td bytes">
+                    <i style={{ width: `${(100 * bytes) / Math.max(1, total.bytes)}%` }} />
+                    <b>{formatBytes(bytes)}</b>
+                    <span>{formatPercent(bytes, total.bytes)}</span>
+                  </div>
+                  <div role="gridcell" class="td count">
+                    {formatCount(byGroup.count[group]!)}
+                  </div>
+                  <div role="gridcell" class="td package" title={texts.owner[group]}>
+                    {texts.owner[group]}
+                  </div>
+                  <div role="gridcell" class="td where">
+                    <span class="function">{texts.where[group]}</span>
+                    <span class="place">{texts.place[group]}</span>
+                  </div>
+                </>
+              );
+            }}
+          />
+        )}
+      </div>
+      {state.group > 0 && <GroupDetails group={state.group} onClose={() => change({ group: 0 })} />}
+    </div>
+  );
+}
