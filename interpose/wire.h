@@ -14,6 +14,8 @@
 //   p<pid>.<gen>.s<k>  stack chunk k: StackNode[MP_STACK_CHUNK_NODES].
 //   p<pid>.<gen>.k<n>  checkpoint n, from 1: CheckpointHeader, then what the agent found (below).
 //   p<pid>.<gen>.k<n>.b  the live blocks at checkpoint n, made by the reader; the scanner answers in it.
+//   p<pid>.<gen>.m<n>  pages and heaps at checkpoint n: PictureHeader, made by the scanner.
+//   p<pid>.<gen>.v<n>  all mappings at checkpoint n: the kernel's text, /proc/self/smaps.
 //   p<pid>.<gen>.k<n>.heapsnapshot  V8's heap snapshot taken for checkpoint n, if it was asked for.
 //   p<pid>.<gen>.q<n>  question n of the program: UTF-8, at most MP_MAX_QUESTION_BYTES. The program removes it
 //                      when it waits no more.
@@ -35,6 +37,7 @@
 #define MP_WIRE_MAGIC_RING UINT64_C(0x5231464f52504d45)        // "EMPROF1R"
 #define MP_WIRE_MAGIC_CHECKPOINT UINT64_C(0x4b31464f52504d45)  // "EMPROF1K"
 #define MP_WIRE_MAGIC_BLOCKS UINT64_C(0x4231464f52504d45)      // "EMPROF1B"
+#define MP_WIRE_MAGIC_PICTURE UINT64_C(0x4d31464f52504d45)     // "EMPROF1M"
 #define MP_WIRE_ABI 5u
 
 #define MP_PAGE 4096u
@@ -517,7 +520,71 @@ typedef struct ScanFrame {
   uint32_t pad;
 } ScanFrame;
 
+// What the copy says of memory itself: which pages are there, and what glibc's heaps consist of. Written by the
+// scanner before state = MP_SCAN_DONE.
+typedef struct PictureHeader {
+  uint64_t magic;        // 0
+  uint32_t abi;          // 8
+  uint32_t headerBytes;  // 12  MP_PAGE
+  uint32_t heapCount;    // 16
+  uint32_t rangeCount;   // 20
+  uint64_t heapOffset;   // 24  HeapRow[heapCount]
+  uint64_t rangeOffset;  // 32  PageRange[rangeCount], by address
+  uint64_t fileBytes;    // 40
+  // Live blocks that have a mapping of their own (large ones).
+  uint64_t mappedCount;               // 48
+  uint64_t mappedAskedBytes;          // 56
+  uint64_t mappedBytes;               // 64  with header and rounding
+  uint64_t mappedResidentBytes;       // 72
+  uint64_t mappedAskedResidentBytes;  // 80
+  // Live blocks that lie in none of glibc's heaps and in no mapping of glibc's: another allocator's.
+  uint64_t strayCount;          // 88
+  uint64_t strayBytes;          // 96
+  uint64_t strayResidentBytes;  // 104
+  uint64_t ownOffset;           // 112  pairs of low and high: memprof's own memory that is no file
+  uint32_t ownCount;            // 120
+  uint32_t pad;                 // 124
+} PictureHeader;
+
+// Parts of a heap; they add up to it.
+enum MpHeapPart {
+  MP_PART_INFO = 0,    // glibc's own descriptions
+  MP_PART_LIVE = 1,    // live blocks with their headers and rounding
+  MP_PART_TCACHE = 2,  // released, kept by a thread for its next call
+  MP_PART_FAST = 3,    // released, in a fast bin
+  MP_PART_OTHER = 4,   // in use for somebody whose call was not recorded
+  MP_PART_FREE = 5,    // released, in a bin
+  MP_PART_TOP = 6,     // never handed out, or taken back, at the end
+  MP_PART_COUNT = 7,
+};
+enum {
+  MP_WALK_MAIN = 1u << 0,
+  MP_WALK_WHOLE =
+      1u << 1,  // every chunk was understood; else the parts say how far it went, and the rest is OTHER
+  MP_WALK_LAST = 1u << 2,  // the arena's current heap: it has the top
+};
+typedef struct HeapRow {
+  uint64_t low, high;                // 0
+  uint64_t arena;                    // 16  address of its malloc_state
+  uint32_t flags;                    // 24  MP_WALK_*
+  uint32_t pad;                      // 28
+  uint64_t count[MP_PART_COUNT];     // 32  chunks
+  uint64_t bytes[MP_PART_COUNT];     // 88
+  uint64_t resident[MP_PART_COUNT];  // 144  of bytes, those on pages that are there
+  uint64_t liveAskedBytes;           // 200  what the program asked for
+  uint64_t liveAskedResidentBytes;   // 208
+  uint64_t largestFreeBytes;         // 216
+  uint64_t trimmableBytes;           // 224  resident pages that malloc_trim(0) would give back
+} HeapRow;
+// Private writable memory that is no file's. Bit i of the map: page i is there.
+typedef struct PageRange {
+  uint64_t low, high;
+  uint64_t bitOffset;  // in bytes, a multiple of 8
+} PageRange;
+
 #ifdef __cplusplus
+static_assert(sizeof(PictureHeader) == 128 && sizeof(HeapRow) == 232 && sizeof(PageRange) == 24, "wire");
+static_assert(offsetof(HeapRow, trimmableBytes) == 224, "wire");
 static_assert(offsetof(ProcessHeader, checkpointWanted) == 392, "wire");
 static_assert(offsetof(ProcessHeader, checkpointReason) == 404, "wire");
 static_assert(offsetof(CheckpointHeader, ownersOffset) == 56, "wire");

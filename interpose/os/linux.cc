@@ -103,6 +103,10 @@ void* create_shared(const char* temporaryPath, size_t bytes, int* error) {
   return mapping;
 }
 
+int create_file(const char* temporaryPath) {
+  return open_file(temporaryPath, O_WRONLY | O_CREAT | O_EXCL, 0600);
+}
+
 int publish(const char* temporaryPath, const char* path) {
   long result = call(SYS_renameat2, AT_FDCWD, text(temporaryPath), AT_FDCWD, text(path), RENAME_NOREPLACE);
   if (result == -EINVAL || result == -ENOSYS) {

@@ -30,6 +30,8 @@ bool protect(uintptr_t address, size_t bytes, bool isWritable);
 // Makes a file with its space reserved (touching the mapping can never raise SIGBUS) and maps it
 // shared. Keeps no descriptor. nullptr: *error is set.
 void* create_shared(const char* temporaryPath, size_t bytes, int* error);
+// A new file, open for writing; negative: why not.
+int create_file(const char* temporaryPath);
 // Gives the file its final name, once its header is filled. -EEXIST: the name is taken.
 int publish(const char* temporaryPath, const char* path);
 void remove(const char* path);

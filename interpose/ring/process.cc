@@ -192,21 +192,34 @@ void leave_parent() {
 
 }  // namespace
 
+namespace {
+
+struct PartName {
+  char text[kPathBytes];
+  PartName(const char* stem, char letter, uint32_t number) {
+    char suffix[3] = {'.', letter, '\0'};
+    text_in(text).add(stem).add(suffix).add(number);
+  }
+};
+
+}  // namespace
+
 void* create_part(char letter, uint32_t number, size_t bytes) {
-  char name[kPathBytes];
-  char suffix[3] = {'.', letter, '\0'};
-  text_in(name).add(g_process.temporary).add(suffix).add(number);
   int error = 0;
-  return os::create_shared(name, bytes, &error);
+  return os::create_shared(PartName(g_process.temporary, letter, number).text, bytes, &error);
+}
+
+int open_part(char letter, uint32_t number) {
+  return os::create_file(PartName(g_process.temporary, letter, number).text);
+}
+
+void drop_part(char letter, uint32_t number) {
+  os::remove(PartName(g_process.temporary, letter, number).text);
 }
 
 bool publish_part(char letter, uint32_t number) {
-  char name[kPathBytes];
-  char final[kPathBytes];
-  char suffix[3] = {'.', letter, '\0'};
-  text_in(name).add(g_process.temporary).add(suffix).add(number);
-  text_in(final).add(g_process.path).add(suffix).add(number);
-  return os::publish(name, final) == 0;
+  return os::publish(PartName(g_process.temporary, letter, number).text,
+                     PartName(g_process.path, letter, number).text) == 0;
 }
 
 bool join_session() {

@@ -77,6 +77,9 @@ inline void count(uint64_t ProcessHeader::*counter, uint64_t by = 1) {
 // fills its header and calls publish_part. nullptr: no space.
 void* create_part(char letter, uint32_t number, size_t bytes);
 bool publish_part(char letter, uint32_t number);
+// The same for a file whose length nobody knows before: an open descriptor to be written to, negative on failure.
+int open_part(char letter, uint32_t number);
+void drop_part(char letter, uint32_t number);
 
 // A second thread is about to record. pre: it has taken no tick yet.
 inline void order_clock() {

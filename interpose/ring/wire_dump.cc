@@ -394,12 +394,45 @@ int layout() {
   FIELD(ScanFrame, low);
   FIELD(ScanFrame, frame);
   FIELD(ScanFrame, tid);
+  FIELD(PictureHeader, magic);
+  FIELD(PictureHeader, abi);
+  FIELD(PictureHeader, headerBytes);
+  FIELD(PictureHeader, heapCount);
+  FIELD(PictureHeader, rangeCount);
+  FIELD(PictureHeader, heapOffset);
+  FIELD(PictureHeader, rangeOffset);
+  FIELD(PictureHeader, fileBytes);
+  FIELD(PictureHeader, mappedCount);
+  FIELD(PictureHeader, mappedAskedBytes);
+  FIELD(PictureHeader, mappedBytes);
+  FIELD(PictureHeader, mappedResidentBytes);
+  FIELD(PictureHeader, mappedAskedResidentBytes);
+  FIELD(PictureHeader, strayCount);
+  FIELD(PictureHeader, strayBytes);
+  FIELD(PictureHeader, strayResidentBytes);
+  FIELD(PictureHeader, ownOffset);
+  FIELD(PictureHeader, ownCount);
+  FIELD(HeapRow, low);
+  FIELD(HeapRow, high);
+  FIELD(HeapRow, arena);
+  FIELD(HeapRow, flags);
+  FIELD(HeapRow, count);
+  FIELD(HeapRow, bytes);
+  FIELD(HeapRow, resident);
+  FIELD(HeapRow, liveAskedBytes);
+  FIELD(HeapRow, liveAskedResidentBytes);
+  FIELD(HeapRow, largestFreeBytes);
+  FIELD(HeapRow, trimmableBytes);
+  FIELD(PageRange, low);
+  FIELD(PageRange, high);
+  FIELD(PageRange, bitOffset);
   printf("    \"end\": [0, 0]\n  },\n  \"magics\": {\n");
   MAGIC(MP_WIRE_MAGIC_SESSION);
   MAGIC(MP_WIRE_MAGIC_PROCESS);
   MAGIC(MP_WIRE_MAGIC_RING);
   MAGIC(MP_WIRE_MAGIC_CHECKPOINT);
   MAGIC(MP_WIRE_MAGIC_BLOCKS);
+  MAGIC(MP_WIRE_MAGIC_PICTURE);
   printf("    \"end\": \"\"\n  },\n  \"constants\": {\n");
   CONSTANT(MP_WIRE_ABI);
   CONSTANT(MP_PAGE);
@@ -521,6 +554,17 @@ int layout() {
   CONSTANT(MP_RANGE_MAPPING);
   CONSTANT(MP_RANGE_V8);
   CONSTANT(MP_RANGE_ALLOCATOR);
+  CONSTANT(MP_PART_INFO);
+  CONSTANT(MP_PART_LIVE);
+  CONSTANT(MP_PART_TCACHE);
+  CONSTANT(MP_PART_FAST);
+  CONSTANT(MP_PART_OTHER);
+  CONSTANT(MP_PART_FREE);
+  CONSTANT(MP_PART_TOP);
+  CONSTANT(MP_PART_COUNT);
+  CONSTANT(MP_WALK_MAIN);
+  CONSTANT(MP_WALK_WHOLE);
+  CONSTANT(MP_WALK_LAST);
   CONSTANT(MP_TEARDOWN_NATURAL);
   CONSTANT(MP_TEARDOWN_PROCESS_EXIT);
   CONSTANT(MP_TEARDOWN_UNCAUGHT);
@@ -559,8 +603,9 @@ int layout() {
   CONSTANT(MP_CODE_OTHER);
   printf(
       "    \"end\": 0\n  },\n  \"sizes\": {\"StackNode\": %zu, \"OwnerRow\": %zu, \"ScanRange\": %zu, "
-      "\"ScanRegion\": %zu, \"ScanFrame\": %zu}\n}\n",
-      sizeof(StackNode), sizeof(OwnerRow), sizeof(ScanRange), sizeof(ScanRegion), sizeof(ScanFrame));
+      "\"ScanRegion\": %zu, \"ScanFrame\": %zu, \"HeapRow\": %zu, \"PageRange\": %zu}\n}\n",
+      sizeof(StackNode), sizeof(OwnerRow), sizeof(ScanRange), sizeof(ScanRegion), sizeof(ScanFrame),
+      sizeof(HeapRow), sizeof(PageRange));
   return 0;
 }
 

@@ -152,7 +152,7 @@ void copy_process(ThreadState* state, CheckpointHeader* header) {
   header->stoppedCount = moment.stop.stoppedCount;
   write_mark(state, header->number);
   uint64_t forkBegin = os::monotonic_ns();
-  if (hasStopped) copy_what_is_left_out();
+  if (hasStopped) copy_what_is_left_out(header->number);
   long copy =
       hasStopped ? fork_copy(g_desk->scannerStack + kScannerStackBytes, start_scan, &moment) : -ENOMEM;
   if (hasStopped) leave_out_again();

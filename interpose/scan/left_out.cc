@@ -5,6 +5,7 @@
 
 #include "../os/os.h"
 #include "../os/raw.h"
+#include "../ring/process.h"
 #include "../text.h"
 
 namespace mp::scan {
@@ -64,16 +65,48 @@ class Reader {
       false;  // private and writable: what is only reserved costs the fork nothing and says nothing
 };
 
-void find_ranges(Desk* desk) {
+// The same text for the reader, as a file of the session.
+class Kept {
+ public:
+  explicit Kept(uint32_t checkpoint) : checkpoint_(checkpoint), file_(open_part('v', checkpoint)) {}
+  void add(const char* text, size_t bytes) {
+    while (file_ >= 0 && bytes > 0) {
+      long written = call(SYS_write, file_, os::raw::pointer(text), static_cast<long>(bytes));
+      if (written <= 0) {
+        isWhole_ = false;
+        return;
+      }
+      text += written;
+      bytes -= static_cast<size_t>(written);
+    }
+  }
+  void close() {
+    if (file_ < 0) return;
+    call(SYS_close, file_);
+    if (isWhole_)
+      publish_part('v', checkpoint_);
+    else
+      drop_part('v', checkpoint_);
+  }
+
+ private:
+  uint32_t checkpoint_;
+  int file_;
+  bool isWhole_ = true;
+};
+
+void find_ranges(Desk* desk, uint32_t checkpoint) {
   desk->count = 0;
   long file = call(SYS_openat, AT_FDCWD, os::raw::text("/proc/self/smaps"), O_RDONLY | O_CLOEXEC, 0);
   if (os::raw::failed(file)) return;
   Reader reader(desk);
+  Kept kept(checkpoint);
   size_t held = 0;
   for (;;) {
     long got =
         call(SYS_read, file, os::raw::pointer(desk->text + held), static_cast<long>(kTextBytes - held));
     if (got <= 0) break;
+    kept.add(desk->text + held, static_cast<size_t>(got));
     held += static_cast<size_t>(got);
     const char* at = desk->text;
     const char* end = desk->text + held;
@@ -87,6 +120,7 @@ void find_ranges(Desk* desk) {
     memmove(desk->text, at, held);
   }
   call(SYS_close, file);
+  kept.close();
 }
 
 void advise(int advice) {
@@ -99,10 +133,10 @@ void advise(int advice) {
 
 }  // namespace
 
-void copy_what_is_left_out() {
+void copy_what_is_left_out(uint32_t checkpoint) {
   if (g_desk == nullptr) g_desk = static_cast<Desk*>(map_pages(sizeof(Desk)));
   if (g_desk == nullptr) return;
-  find_ranges(g_desk);
+  find_ranges(g_desk, checkpoint);
   advise(MADV_DOFORK);
 }
 

@@ -7,9 +7,9 @@
 
 namespace mp::scan {
 
-// Has the next fork copy it. pre: other threads stand still, or the kernel's list of mappings and the memory that
-// it names may differ. post: leave_out_again() once the fork is done.
-void copy_what_is_left_out();
+// Has the next fork copy it, and leaves the kernel's text on all mappings for the reader. pre: other threads stand
+// still, or the kernel's list of mappings and the memory that it names may differ. post: leave_out_again() once the fork is done.
+void copy_what_is_left_out(uint32_t checkpoint);
 void leave_out_again();
 
 }  // namespace mp::scan

@@ -36,9 +36,10 @@ uintptr_t end_of_bins(uintptr_t low, uintptr_t high) {
 
 }  // namespace
 
-void add_main_arena(const Mapping* mappings, size_t mappingCount, Spans* dead) {
+uintptr_t find_main_arena(const Mapping* mappings, size_t mappingCount) {
   const modules::Module* library = modules::find(reinterpret_cast<uintptr_t>(&sysconf));
-  if (library == nullptr) return;
+  if (library == nullptr) return 0;
+  uintptr_t found = 0;
   for (size_t i = 0; i < mappingCount; ++i) {
     const Mapping& mapping = mappings[i];
     if (!mapping.canRead || !mapping.canWrite || mapping.isShared || mapping.high <= library->low ||
@@ -46,8 +47,14 @@ void add_main_arena(const Mapping* mappings, size_t mappingCount, Spans* dead) {
       continue;
     }
     uintptr_t end = end_of_bins(mapping.low, mapping.high);
-    if (end != 0) dead->add(end - kBinsBytes - kBeforeBins, end, kNoRoot, 0);
+    if (end != 0) found = end - kBinsBytes - kBeforeBins;
   }
+  return found;
+}
+
+void add_main_arena(const Mapping* mappings, size_t mappingCount, Spans* dead) {
+  uintptr_t arena = find_main_arena(mappings, mappingCount);
+  if (arena != 0) dead->add(arena, arena + kBeforeBins + kBinsBytes, kNoRoot, 0);
 }
 
 }  // namespace mp::scan

@@ -8,6 +8,9 @@
 
 namespace mp::scan {
 
+// The address of its malloc_state; 0: not found.
+uintptr_t find_main_arena(const Mapping* mappings, size_t mappingCount);
+
 void add_main_arena(const Mapping* mappings, size_t mappingCount, Spans* dead);
 
 }  // namespace mp::scan

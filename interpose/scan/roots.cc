@@ -16,6 +16,7 @@
 #include "maps.h"
 #include "mark.h"
 #include "pages.h"
+#include "picture.h"
 #include "regions.h"
 #include "thread_memory.h"
 
@@ -314,6 +315,8 @@ int Search::run() {
   if (!prepare()) return -ENOMEM;
   read_mappings();
   if (mappingCount_ == 0) return -EACCES;
+  auto* picture = table<Picture>(1);
+  if (picture != nullptr) picture->see_pages(mappings_, mappingCount_, pages_);
   const modules::Module* libc = modules::find(reinterpret_cast<uintptr_t>(&gnu_get_libc_version));
   if (libc != nullptr) libcModule_ = libc->id;
   place_threads();
@@ -335,6 +338,10 @@ int Search::run() {
   marker_.find_lost();
   read_first_words();
   name_frames();
+  if (picture != nullptr) {
+    LiveBlocks live{&marker_.index(), sheet_.columns.address, sheet_.columns.size};
+    picture->write(mappings_, mappingCount_, live, sheet_.columns.count, header.number);
+  }
   moment_.header->scannedBytes = marker_.scanned_bytes();
   moment_.header->skippedBytes = marker_.skipped_bytes();
   return 0;

@@ -1,6 +1,7 @@
 #include "thread_memory.h"
 
 #include "../os/os.h"
+#include "arenas.h"
 #include "guard.h"
 
 namespace mp::scan {
@@ -147,20 +148,9 @@ uint32_t find_tid_place(uintptr_t controlBlock, uint32_t tid) {
 }
 
 void add_arenas(const Space& space, Spans* dead) {
-  constexpr uintptr_t kHeapBytes = 64u << 20;
   for (size_t i = 0; i < space.mappingCount; ++i) {
-    const Mapping& mapping = space.mappings[i];
-    if (!mapping.canWrite || mapping.isShared || mapping.backing != Backing::kAnonymous) continue;
-    for (uintptr_t heap = round_up(mapping.low, kHeapBytes); heap < mapping.high; heap += kHeapBytes) {
-      // heap_info: its arena, the heap before, bytes in use, bytes made writable.
-      uint64_t word[4] = {};
-      size_t count = 0;
-      read_words(heap, heap + sizeof word, [&](uintptr_t, uint64_t value) { word[count++] = value; });
-      bool isHeap = count == 4 && word[0] != 0 && word[0] % kHeapBytes < os::kPageBytes &&
-                    word[1] % kHeapBytes == 0 && is_page(word[2]) && is_page(word[3]) && word[2] != 0 &&
-                    word[2] <= word[3] && word[3] <= kHeapBytes && heap + word[3] <= mapping.high;
-      if (isHeap) dead->add(heap, heap + word[3], kNoRoot, 0);
-    }
+    each_arena_heap(space.mappings[i],
+                    [&](const ArenaHeap& heap) { dead->add(heap.low, heap.high, kNoRoot, 0); });
   }
 }
 

@@ -50,6 +50,7 @@ export class ProcessNames {
       model,
       tracePath: tracePath ?? '',
       nameStacks: this.#namer.nameStacks,
+      findOwners: this.#namer.findOwners,
       nameData,
       findSymbols,
     };

@@ -9,6 +9,7 @@ import { parseWith, quietCommander } from './commander-errors.js';
 import type { TraceCommand } from './context.js';
 import { type DiffOptions, diff, diffMeasures, grewTooMuch } from './diff.js';
 import { type ExportOptions, exportFormats, exportTrace } from './export.js';
+import { type FragmentationOptions, fragmentation } from './fragmentation.js';
 import { type LeaksOptions, leaks } from './leaks.js';
 import { napi } from './napi.js';
 import { terminalOf, writeLines } from './output.js';
@@ -25,6 +26,7 @@ import {
   parseTimeout,
 } from './parse-options.js';
 import { type HtmlReportOptions, htmlReport } from './report-html.js';
+import { type RssOptions, rss } from './rss.js';
 import { type SitesOptions, siteSorts, sites } from './sites.js';
 import { summary } from './summary.js';
 import { tree } from './tree.js';
@@ -119,6 +121,19 @@ export async function memprofProgram(
     .option('--all', 'classes without a block, too')
     .option('--limit <count>', 'classes shown, or all', parseCount, 20)
     .option('--json', 'as JSON with all classes (memprof.owners/1)');
+  on<RssOptions>('rss', 'what resident memory consists of at a checkpoint, as a sum', rss)
+    .option('--at <checkpoint>', 'at this checkpoint (default: the last)', parseNumber)
+    .option('--limit <count>', 'packages and files shown of each part, or all', parseCount, 6)
+    .option('--json', 'as JSON with all rows (memprof.rss/1)');
+  on<FragmentationOptions>(
+    'fragmentation',
+    'how the heaps are filled, what keeps pages that are otherwise empty, and a verdict in words',
+    fragmentation,
+  )
+    .option('--at <checkpoint>', 'at this checkpoint (default: the last)', parseNumber)
+    .option('--limit <count>', 'arenas and sites shown, or all', parseCount, 10)
+    .option('--map', 'draw the heaps, page by page')
+    .option('--json', 'as JSON with all sites and pages (memprof.fragmentation/1)');
   on('napi', 'what addons got from Node-API and V8, gave back, and still hold', napi)
     .option('--package <name>', 'only this addon (name or name@version)')
     .option('--module <file>', 'only stacks through this module (path or file name)')

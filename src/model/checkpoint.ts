@@ -1,6 +1,7 @@
 // The model's part about checkpoints: who owns a block, how it is reached, and what addons got from
 // Node-API. Must not import anything but the model.
 import type { Address, LiveSet, StackId } from './index.js';
+import type { MemoryPicture } from './memory.js';
 import type { CheckpointPools } from './pools.js';
 
 /** How a JavaScript object holds native memory, as MP_OWNER_* in interpose/wire.h. */
@@ -146,6 +147,8 @@ export interface Checkpoint {
   poolTallies?: (Tally & { poolName: string })[];
   /** By class of the owner: how many objects hold how many blocks. Blocks behind blocks are counted. */
   classes: { className: string; objectCount: number; blockCount: number; sizeBytes: number }[];
+  /** What memory consisted of; absent where nobody could look. */
+  memory?: MemoryPicture;
   /** Block by block: kept of the latest checkpoint only. */
   detail: CheckpointDetail | null;
 }

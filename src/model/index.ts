@@ -6,6 +6,7 @@ import type { Checkpoint, ResourceLedger } from './checkpoint.js';
 import type { Announced, PoolLedger } from './pools.js';
 
 export * from './checkpoint.js';
+export * from './memory.js';
 export * from './pools.js';
 
 /** An address of the traced process: never mix it with an index or a size. Exact up to 2^53. */

@@ -27,6 +27,12 @@ export function chooseCheckpoint(model: TraceModel, number: number | undefined):
 }
 
 export function checkpointJson(checkpoint: Checkpoint) {
-  const { tallies: _sums, classes: _classes, detail: _blocks, ...facts } = checkpoint;
+  const {
+    tallies: _sums,
+    classes: _classes,
+    memory: _memory,
+    detail: _blocks,
+    ...facts
+  } = checkpoint;
   return facts;
 }

@@ -8,7 +8,7 @@ import { readTraceFile } from '../record/index.js';
 import type { StackContext } from '../report/index.js';
 import { isNodeProcess } from '../symbols/index.js';
 import { nameData } from './data-names.js';
-import { type NameStacks, stackNamer } from './naming.js';
+import { type StackNamer, stackNamer } from './naming.js';
 import type { FindSymbols } from './private-allocators.js';
 import { retainersIn } from './retainers.js';
 import type { NameData, RetainersOf } from './root-names.js';
@@ -17,7 +17,8 @@ export interface OpenedTrace {
   model: TraceModel;
   /** As the user typed it. */
   tracePath: string;
-  nameStacks: NameStacks;
+  nameStacks: StackNamer['nameStacks'];
+  findOwners: StackNamer['findOwners'];
   nameData: NameData;
   findSymbols: FindSymbols;
   /** Given where the checkpoint's heap snapshot is at hand. */
@@ -30,10 +31,12 @@ export function openTraceFile(
   output: NodeJS.WriteStream | ((sentence: string) => void),
 ): OpenedTrace {
   const model = readTraceFile(tracePath);
+  const { nameStacks, findOwners } = stackNamer(output);
   return {
     model,
     tracePath,
-    nameStacks: stackNamer(output).nameStacks,
+    nameStacks,
+    findOwners,
     nameData,
     findSymbols,
     retainersOf: retainersIn(tracePath, model),

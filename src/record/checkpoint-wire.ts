@@ -82,6 +82,46 @@ export const ScanFrame = {
   tid: 16,
 } as const;
 
+export const PictureHeader = {
+  magic: 0,
+  abi: 8,
+  headerBytes: 12,
+  heapCount: 16,
+  rangeCount: 20,
+  heapOffset: 24,
+  rangeOffset: 32,
+  fileBytes: 40,
+  mappedCount: 48,
+  mappedAskedBytes: 56,
+  mappedBytes: 64,
+  mappedResidentBytes: 72,
+  mappedAskedResidentBytes: 80,
+  strayCount: 88,
+  strayBytes: 96,
+  strayResidentBytes: 104,
+  ownOffset: 112,
+  ownCount: 120,
+} as const;
+
+export const HeapRow = {
+  low: 0,
+  high: 8,
+  arena: 16,
+  flags: 24,
+  count: 32,
+  bytes: 88,
+  resident: 144,
+  liveAskedBytes: 200,
+  liveAskedResidentBytes: 208,
+  largestFreeBytes: 216,
+  trimmableBytes: 224,
+} as const;
+
+export const PageRange = { low: 0, high: 8, bitOffset: 16 } as const;
+export const WalkFlag = { main: 1, whole: 2, last: 4 } as const;
+
+export const heapRowBytes = 232;
+export const pageRangeBytes = 24;
 export const ownerRowBytes = 40;
 export const scanRangeBytes = 24;
 export const scanRegionBytes = 24;

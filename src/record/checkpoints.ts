@@ -1,9 +1,16 @@
 // The checkpoints of one process: at each mark hands the live blocks to the scanner, waits for its answer
 // while everything else goes on, and judges.
-import { renameSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { MemprofError } from '../errors.js';
-import type { Checkpoint, LiveSet, Mapping, OwnerTable, Reachability } from '../model/index.js';
+import type {
+  Checkpoint,
+  LiveSet,
+  Mapping,
+  MemoryPicture,
+  OwnerTable,
+  Reachability,
+} from '../model/index.js';
 import * as native from '../native/index.js';
 import { BlockIndex, flagsForScan, judge, OwnerMemory } from '../verdicts/index.js';
 import { BlocksFile, type ScannedRange } from './checkpoint-blocks.js';
@@ -11,6 +18,7 @@ import { CheckpointFile, noOwners } from './checkpoint-header.js';
 import { rehearseCheckpoints } from './checkpoint-rehearsal.js';
 import { BlockFlag, CheckpointHeader, RangeKind, ScanState } from './checkpoint-wire.js';
 import { rowsByAddress } from './sort-addresses.js';
+import { parseAreas, readPicture } from './memory-picture.js';
 
 const regionCapacity = 1 << 14;
 const framesOfThread = 128;
@@ -54,6 +62,7 @@ interface Waiting {
   index: BlockIndex;
   flags: Uint8Array;
   resources: ReturnType<CheckpointHost['resources']>;
+  mappings: Mapping[];
   header: { file: CheckpointFile; buffer: ArrayBuffer };
   blocks: { file: BlocksFile; buffer: ArrayBuffer } | null;
   /** Why there will be no answer. */
@@ -152,6 +161,7 @@ export class Checkpoints {
       index,
       flags: flagsForScan(live, this.flagsOf(live), resources.outstanding),
       resources,
+      mappings: host.mappings(),
       header: { file, buffer },
       blocks: null,
       failure: null,
@@ -236,10 +246,17 @@ export class Checkpoints {
     } catch (error) {
       waiting.failure ??= `the scanner's answer cannot be used: ${messageOf(error)}`;
     }
-    const checkpoint = this.judged(waiting, owners, reachability);
-    const last = this.taken.at(-1);
+    const memory = this.pictureOf(waiting);
+    const checkpoint = {
+      ...this.judged(waiting, owners, reachability),
+      ...(memory === null ? {} : { memory }),
+    };
+    const last = this.taken.at(-1)?.checkpoint;
     // Block by block only for the latest: memory must not grow with their number.
-    if (last !== undefined) last.checkpoint.detail = null;
+    if (last !== undefined) {
+      last.detail = null;
+      if (last.memory !== undefined) last.memory.pages = null;
+    }
     this.taken.push({ tick: waiting.tick, checkpoint });
     this.release(waiting);
     for (const resume of waiting.onOver) resume();
@@ -296,6 +313,24 @@ export class Checkpoints {
     };
   }
 
+  /** null: nobody could look, or the scan did not come to its end. */
+  private pictureOf({ number, mappings, failure }: Waiting): MemoryPicture | null {
+    const [path, areasPath] = this.picturePaths(number);
+    if (failure !== null || !existsSync(path) || !existsSync(areasPath)) return null;
+    try {
+      const buffer = native.mapShared(path);
+      try {
+        const areas = parseAreas(readFileSync(areasPath, 'utf8'));
+        return { areas, ...readPicture(buffer), mappings };
+      } finally {
+        native.unmap(buffer);
+      }
+    } catch (error) {
+      this.warnings.push(`what memory consists of at checkpoint ${number}: ${messageOf(error)}`);
+      return null;
+    }
+  }
+
   /** Gives the scanner what it waits for. */
   private handOver(waiting: Waiting): { file: BlocksFile; buffer: ArrayBuffer } {
     const threads = Math.min(waiting.header.file.field(CheckpointHeader.threadCount), maxThreads);
@@ -341,6 +376,11 @@ export class Checkpoints {
     return ranges;
   }
 
+  private picturePaths(number: number): [picture: string, areas: string] {
+    const stem = join(this.host.folder, this.host.name);
+    return [`${stem}.m${number}`, `${stem}.v${number}`];
+  }
+
   private pathOf(number: number): string {
     return join(this.host.folder, `${this.host.name}.k${number}`);
   }
@@ -349,7 +389,8 @@ export class Checkpoints {
   private release({ number, header, blocks }: Waiting): void {
     native.unmap(header.buffer);
     if (blocks !== null) native.unmap(blocks.buffer);
-    for (const path of [this.pathOf(number), `${this.pathOf(number)}.b`])
+    const own = this.pathOf(number);
+    for (const path of [own, `${own}.b`, ...this.picturePaths(number)])
       rmSync(path, { force: true });
   }
 }
@@ -358,6 +399,9 @@ function inNs({ tick, checkpoint }: Taken, nsPerTick: number): Checkpoint {
   return {
     ...checkpoint,
     atNs: tick * nsPerTick,
+    ...(checkpoint.memory === undefined
+      ? {}
+      : { memory: scaledMemory(checkpoint.memory, nsPerTick) }),
     detail: scaled(checkpoint.detail, nsPerTick),
   };
 }
@@ -366,6 +410,11 @@ function scaled(detail: Checkpoint['detail'], nsPerTick: number): Checkpoint['de
   if (detail === null) return null;
   const { live } = detail;
   return { ...detail, live: { ...live, bornNs: live.bornNs.map((ticks) => ticks * nsPerTick) } };
+}
+
+function scaledMemory(memory: MemoryPicture, nsPerTick: number): MemoryPicture {
+  const mappings = memory.mappings.map((one) => ({ ...one, bornNs: one.bornNs * nsPerTick }));
+  return { ...memory, mappings };
 }
 
 function messageOf(error: unknown): string {

@@ -15,6 +15,7 @@ export const Magic = {
   ring: 0x5231464f52504d45n,
   checkpoint: 0x4b31464f52504d45n,
   blocks: 0x4231464f52504d45n,
+  picture: 0x4d31464f52504d45n,
 } as const;
 
 export const SessionHeader = {

@@ -6,6 +6,16 @@
 export { type Alike, alikeStacks } from './alike.js';
 export { escapeText, shellQuote } from './escape.js';
 export { describeEnd, lossLines } from './facts.js';
+export {
+  arenaTable,
+  type PinningSite,
+  pageTable,
+  pinningText,
+  remedyText,
+  sizeTable,
+  verdictLines,
+} from './fragmentation.js';
+export { renderHeatMap } from './heat-map.js';
 export { hasFindings } from './leak-summary.js';
 export {
   checkpointStackIds,
@@ -28,6 +38,7 @@ export {
   siteRemarks,
   siteType,
 } from './leaks-text.js';
+export { inOrder, partText, renderMemory } from './memory.js';
 export {
   collectNapi,
   type Finding,

@@ -30,10 +30,10 @@ export function decodeVerdict(reader: ByteReader): Verdict {
   return verdict;
 }
 
-type Facts = Omit<Checkpoint, 'tallies' | 'detail'>;
+type Facts = Omit<Checkpoint, 'tallies' | 'detail' | 'memory'>;
 
 export function encodeCheckpointVerdicts(checkpoint: Checkpoint, out: ByteWriter): void {
-  const { tallies, detail: _elsewhere, ...facts } = checkpoint;
+  const { tallies, detail: _elsewhere, memory: _own, ...facts } = checkpoint;
   out.json(facts satisfies Facts);
   out.varint(tallies.length);
   let last = 0;

@@ -3,6 +3,8 @@ import type {
   Checkpoint,
   CheckpointDetail,
   LiveSet,
+  MemoryPicture,
+  PageRange,
   PoolLedger,
   ResourceLedger,
   StackId,
@@ -13,6 +15,7 @@ import type { ByteReader } from './bytes.js';
 import { decodeCheckpointVerdicts } from './checkpoint-verdicts.js';
 import { TraceDamage } from './damage.js';
 import { ChunkKind } from './format.js';
+import { decodeMemory, decodePages } from './memory.js';
 import { decodePools } from './pools.js';
 import { decodeResources } from './resources.js';
 
@@ -21,6 +24,8 @@ export class CheckpointsRead {
   private latest: { checkpointNumber: number; detail: CheckpointDetail } | null = null;
   private resources: ResourceLedger | null = null;
   private pools: PoolLedger | null = null;
+  private readonly memories = new Map<number, MemoryPicture>();
+  private pages: { checkpointNumber: number; pages: PageRange[] } | null = null;
 
   /** Returns whether the chunk is of a kind that this is about. */
   take(kind: number, reader: ByteReader, announced: (live: LiveSet) => LiveSet): boolean {
@@ -42,6 +47,14 @@ export class CheckpointsRead {
       case ChunkKind.resources:
         this.resources = decodeResources(reader);
         return true;
+      case ChunkKind.memory: {
+        const { checkpointNumber, memory } = decodeMemory(reader);
+        this.memories.set(checkpointNumber, memory);
+        return true;
+      }
+      case ChunkKind.pages:
+        this.pages = decodePages(reader);
+        return true;
       default:
         return false;
     }
@@ -60,6 +73,7 @@ export class CheckpointsRead {
     const checkpoints = this.checkpoints.map((one) => ({
       ...one,
       tallies: one.tallies.map((tally) => ({ ...tally, stackId: known(tally.stackId) })),
+      ...this.memoryOf(one.number, known),
       detail: one.number === latest?.checkpointNumber ? latest.detail : null,
     }));
     return {
@@ -74,6 +88,14 @@ export class CheckpointsRead {
             },
           }),
     };
+  }
+
+  private memoryOf(number: number, known: (id: number) => StackId): Pick<Checkpoint, 'memory'> {
+    const memory = this.memories.get(number);
+    if (memory === undefined) return {};
+    const mappings = memory.mappings.map((one) => ({ ...one, stackId: known(one.stackId) }));
+    const pages = this.pages?.checkpointNumber === number ? this.pages.pages : null;
+    return { memory: { ...memory, mappings, pages } };
   }
 }
 

@@ -30,6 +30,10 @@ export const ChunkKind = {
   pools: 11,
   /** What the program said of the blocks of the next live set (of kind 4, 5 or 8). */
   announced: 12,
+  /** What memory consisted of at a checkpoint: appended, one each. */
+  memory: 13,
+  /** Which pages were resident at the last checkpoint. */
+  pages: 14,
 } as const;
 
 /** Compressing and checking are done by the caller's libraries, so that this folder stays pure. */

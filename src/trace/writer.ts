@@ -23,6 +23,7 @@ import {
   encodeChunkHeader,
   encodeFileHeader,
 } from './format.js';
+import { encodeMemory, encodePages } from './memory.js';
 import { encodePools } from './pools.js';
 import { encodeResources } from './resources.js';
 import { encodeLiveSet, encodeStacks } from './tables.js';
@@ -119,6 +120,9 @@ export class TraceWriter {
     this.writtenVerdicts = checkpoint.number;
     this.appendKnown();
     this.writeEncoded(ChunkKind.verdicts, (out) => encodeCheckpointVerdicts(checkpoint, out));
+    const { number, memory } = checkpoint;
+    if (memory !== undefined)
+      this.writeEncoded(ChunkKind.memory, (out) => encodeMemory(number, memory, out));
   }
 
   /** One piece of the file that V8 wrote for a checkpoint. */
@@ -167,6 +171,9 @@ export class TraceWriter {
         encodeBlockVerdicts(last.number, detail, out),
       );
     }
+    const pages = last?.memory?.pages ?? null;
+    if (last !== undefined && pages !== null)
+      this.writeEncoded(ChunkKind.pages, (out) => encodePages(last.number, pages, out));
     if (resources !== undefined)
       this.writeEncoded(ChunkKind.resources, (out) => encodeResources(resources, out));
   }

@@ -6,7 +6,7 @@ import { summary } from '../../src/commands/summary.js';
 import { tree } from '../../src/commands/tree.js';
 import { unfreed } from '../../src/commands/unfreed.js';
 import { plainStyle, textWidth } from '../../src/report/index.js';
-import { symbolize } from '../../src/symbols/index.js';
+import { stackOwners, symbolize } from '../../src/symbols/index.js';
 import { ModelBuilder } from '../model-builder.js';
 import { textOf, validJson as validOutput } from './support.js';
 
@@ -42,6 +42,7 @@ function commandOf(m: ModelBuilder): TraceCommand {
   return {
     model: m.build(),
     tracePath: 'x.mprof',
+    findOwners: (of, ids) => stackOwners(of, ids, m.resolver(), packageOf),
     nameStacks: (model, ids) => symbolize(model, ids, m.resolver(), { packageOf }),
     nameData: () => Promise.resolve([]),
     findSymbols: () => Promise.resolve([]),

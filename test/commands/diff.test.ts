@@ -5,7 +5,7 @@ import { parseGrowth } from '../../src/commands/parse-options.js';
 import { MemprofError } from '../../src/errors.js';
 import type { Checkpoint, TraceModel } from '../../src/model/index.js';
 import { colourStyle, plainStyle, textWidth } from '../../src/report/index.js';
-import { symbolize } from '../../src/symbols/index.js';
+import { stackOwners, symbolize } from '../../src/symbols/index.js';
 import { ModelBuilder } from '../model-builder.js';
 import { validJson as validOutput } from './support.js';
 
@@ -39,6 +39,7 @@ function commandOf(m: ModelBuilder, name: string, changes: Partial<TraceModel> =
     model: { ...m.build(), ...changes },
     tracePath: name,
     nameStacks: (model, ids) => symbolize(model, ids, m.resolver(), { packageOf }),
+    findOwners: (model, ids) => stackOwners(model, ids, m.resolver(), packageOf),
     nameData: () => Promise.resolve([]),
     findSymbols: () => Promise.resolve([]),
     columns: 80,

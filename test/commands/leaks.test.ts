@@ -6,7 +6,7 @@ import { why } from '../../src/commands/why.js';
 import { MemprofError } from '../../src/errors.js';
 import type { Checkpoint, StackId, TraceModel } from '../../src/model/index.js';
 import { colourStyle, plainStyle, textWidth } from '../../src/report/index.js';
-import { symbolize } from '../../src/symbols/index.js';
+import { stackOwners, symbolize } from '../../src/symbols/index.js';
 import { OwnerMemory } from '../../src/verdicts/index.js';
 import { ModelBuilder } from '../model-builder.js';
 import { addressOf, Heap } from '../verdicts/heap.js';
@@ -91,6 +91,7 @@ function commandFor(
   return {
     model,
     tracePath: 'x.mprof',
+    findOwners: (of, ids) => stackOwners(of, ids, m.resolver(), packageOf),
     nameStacks: (of, ids) => symbolize(of, ids, m.resolver(), { packageOf }),
     nameData: (_path, _buildId, addresses) =>
       Promise.resolve([...addresses].map(() => ({ symbol: 'cache::images', offsetBytes: 8 }))),

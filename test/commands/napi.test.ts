@@ -9,7 +9,7 @@ import {
   type TraceModel,
 } from '../../src/model/index.js';
 import { plainStyle, textWidth } from '../../src/report/index.js';
-import { symbolize } from '../../src/symbols/index.js';
+import { noPackages, stackOwners, symbolize } from '../../src/symbols/index.js';
 import { ModelBuilder } from '../model-builder.js';
 import { textOf, validJson } from './support.js';
 
@@ -66,6 +66,7 @@ function commandFor(model: TraceModel, m: ModelBuilder, columns = 80): TraceComm
   return {
     model,
     tracePath: 'x.mprof',
+    findOwners: (of, ids) => stackOwners(of, ids, m.resolver(), noPackages),
     nameStacks: (of, ids) =>
       symbolize(of, ids, m.resolver(), {
         packageOf: (path) => {

@@ -7,7 +7,15 @@ import {
   recordWords,
   Teardown,
 } from '../../src/ledger/index.js';
-import { FrameKind, Marker, OwnerHold, Reach, ResourceKind } from '../../src/model/index.js';
+import {
+  FrameKind,
+  HeapPart,
+  heapPartCount,
+  Marker,
+  OwnerHold,
+  Reach,
+  ResourceKind,
+} from '../../src/model/index.js';
 import * as checkpoint from '../../src/record/checkpoint-wire.js';
 import * as wire from '../../src/record/wire.js';
 import { buildWireDump } from './support.js';
@@ -34,6 +42,8 @@ const groups: [prefix: string, names: Record<string, number>][] = [
   ['MP_BLOCK_', checkpoint.BlockFlag],
   ['MP_REACH_', Reach],
   ['MP_RANGE_', checkpoint.RangeKind],
+  ['MP_PART_', { ...HeapPart, count: heapPartCount }],
+  ['MP_WALK_', checkpoint.WalkFlag],
   ['MP_RESOURCE_END_', ResourceEnd],
   ['MP_RESOURCE_', ResourceKind],
   ['MP_UNTRACED_', wire.Untraced],
@@ -89,6 +99,9 @@ test('every number of wire.h that the dump knows is the same here', (t) => {
   t.is(layout.sizes['ScanRange'], checkpoint.scanRangeBytes);
   t.is(layout.sizes['ScanRegion'], checkpoint.scanRegionBytes);
   t.is(layout.sizes['ScanFrame'], checkpoint.scanFrameBytes);
+  t.is(layout.sizes['HeapRow'], checkpoint.heapRowBytes);
+  t.is(layout.sizes['PageRange'], checkpoint.pageRangeBytes);
+  t.is(BigInt(`0x${layout.magics['MP_WIRE_MAGIC_PICTURE']}`), wire.Magic.picture);
   t.is(BigInt(`0x${layout.magics['MP_WIRE_MAGIC_CHECKPOINT']}`), wire.Magic.checkpoint);
   t.is(BigInt(`0x${layout.magics['MP_WIRE_MAGIC_BLOCKS']}`), wire.Magic.blocks);
   t.is(BigInt(`0x${layout.magics['MP_WIRE_MAGIC_SESSION']}`), wire.Magic.session);
@@ -108,6 +121,9 @@ test('every field of wire.h has the same offset here, and none is missing', (t) 
     ScanRange: checkpoint.ScanRange,
     ScanRegion: checkpoint.ScanRegion,
     ScanFrame: checkpoint.ScanFrame,
+    PictureHeader: checkpoint.PictureHeader,
+    HeapRow: checkpoint.HeapRow,
+    PageRange: checkpoint.PageRange,
   };
   const here: Record<string, number> = {};
   for (const [struct, fields] of Object.entries(structs)) {

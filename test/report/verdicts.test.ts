@@ -11,7 +11,7 @@ import {
   textWidth,
   usersStackIds,
 } from '../../src/report/index.js';
-import { symbolize } from '../../src/symbols/index.js';
+import { stackOwners, symbolize } from '../../src/symbols/index.js';
 import { OwnerMemory } from '../../src/verdicts/index.js';
 import { checkpointOf, withCheckpoints } from '../commands/checkpointed.js';
 import { textOf, validJson } from '../commands/support.js';
@@ -104,6 +104,8 @@ test('summary tells what the checkpoints cost, and lists them in JSON', async (t
   const command = {
     model,
     tracePath: 'x.mprof',
+    findOwners: (of: TraceModel, ids: Iterable<StackId>) =>
+      stackOwners(of, ids, m.resolver(), packageOf),
     nameStacks: (of: TraceModel, ids: Iterable<StackId>) =>
       symbolize(of, ids, m.resolver(), { packageOf }),
     nameData: () => Promise.resolve([]),

@@ -1,0 +1,75 @@
+// memprof rss: what resident memory consists of at a checkpoint, as a sum.
+import { ExitCode, MemprofError } from '../errors.js';
+import { type ExplainedMemory, explainMemory } from '../memory/index.js';
+import type { Checkpoint, StackId } from '../model/index.js';
+import { checkpointJson, chooseCheckpoint, jsonLines, processJson } from '../query/index.js';
+import { formatBytes, formatDuration, inOrder, ownerText, renderMemory } from '../report/index.js';
+import { isNodeProcess, type StackOwners } from '../symbols/index.js';
+import type { TraceCommand } from './context.js';
+
+export interface RssOptions {
+  at?: number;
+  limit: number;
+  json?: boolean;
+}
+
+export async function* rss(command: TraceCommand, options: RssOptions): AsyncGenerator<string> {
+  const { model, style, columns } = command;
+  const checkpoint = chooseCheckpoint(model, options.at);
+  const { explained } = await explain(command, checkpoint);
+  if (options.json === true) {
+    yield* jsonLines(
+      {
+        schema: 'memprof.rss/1',
+        process: processJson(model),
+        checkpoint: checkpointJson(checkpoint),
+        residentBytes: explained.residentBytes,
+        swappedBytes: explained.swappedBytes,
+        note: explained.note,
+      },
+      { parts: inOrder(explained.parts) },
+    );
+    return;
+  }
+  const { number, atNs, heap } = checkpoint;
+  yield style.heading(
+    `Checkpoint ${number}, after ${formatDuration(atNs)}: ${formatBytes(explained.residentBytes)} resident`,
+  );
+  yield '';
+  yield* renderMemory(explained, { columns, style, limit: options.limit });
+  yield '';
+  if (heap !== null)
+    yield style.faint(
+      `V8's heap: ${formatBytes(heap.usedBytes)} used of ${formatBytes(heap.totalBytes)} after garbage was collected.`,
+    );
+  if (explained.swappedBytes > 0)
+    yield `${formatBytes(explained.swappedBytes)} more are swapped out.`;
+  if (explained.note !== null) yield style.faint(`Note: ${explained.note}.`);
+}
+
+/** What memory is, with the owners of all stacks that it takes. */
+export async function explain(
+  { model, findOwners }: Pick<TraceCommand, 'model' | 'findOwners'>,
+  checkpoint: Checkpoint,
+): Promise<{ explained: ExplainedMemory; owners: StackOwners }> {
+  const { memory, detail, number } = checkpoint;
+  if (memory === undefined) {
+    throw new MemprofError(
+      'ERR_MEMPROF_NO_MEMORY',
+      `checkpoint ${number} does not say what memory consists of${checkpoint.scanFailure === null ? ': the trace is from an older memprof' : ` (${checkpoint.scanFailure})`}`,
+      ExitCode.failed,
+    );
+  }
+  const ids = new Set<StackId>(memory.mappings.map((one) => one.stackId));
+  for (const id of detail?.live.stackId ?? []) ids.add(id as StackId);
+  const owners = await findOwners(model, ids);
+  const explained = explainMemory({
+    checkpoint,
+    modules: model.modules,
+    isNode: isNodeProcess(model.process),
+    ownerOf: (id) => owners.owner(id),
+    nameOf: ownerText,
+  });
+  if (explained === null) throw new TypeError('a checkpoint with memory was not explained');
+  return { explained, owners };
+}

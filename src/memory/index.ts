@@ -1,0 +1,29 @@
+// Memory itself: what a checkpoint's resident memory consists of, how the allocator's heaps are filled, and which
+// survivors keep pages that are otherwise empty.
+//
+// Pure. Must not import: fs, process, clocks, console, record/, native/, commands/, query/.
+
+export {
+  diagnose,
+  type MemoryFinding,
+  type MemoryVerdict,
+  type Remedy,
+} from './diagnose.js';
+export {
+  type ExplainedMemory,
+  type ExplainInput,
+  explainMemory,
+  type MemoryPart,
+  type PartKind,
+} from './explain.js';
+export {
+  type ArenaUse,
+  type Fragmentation,
+  fragmentationOf,
+  type HeapMap,
+  notResident,
+  type PageClass,
+  type PinningStack,
+  type SizeClass,
+} from './fragmentation.js';
+export { PageMap } from './page-map.js';

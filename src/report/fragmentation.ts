@@ -1,0 +1,203 @@
+// Fragmentation as text: the verdict in words, arenas, pages, sites that keep pages. Pure: values in, lines out.
+import type { Fragmentation, MemoryFinding, PageClass, Remedy } from '../memory/index.js';
+import type { Style } from './style.js';
+import { type Column, renderTable } from './table.js';
+import { formatBytes, formatCount, formatDuration, formatPercent } from './units.js';
+
+const pageBytes = 4096;
+
+/** What was found, a paragraph each. `trace`: as the next commands name it. */
+export function* verdictLines(
+  findings: readonly MemoryFinding[],
+  command: string,
+  style: Style,
+): Iterable<string> {
+  if (findings.length === 0)
+    yield 'Nothing stands out: no leak, little released memory that stays resident.';
+  for (const [at, finding] of findings.entries()) {
+    if (at > 0) yield '';
+    const [title, ...facts] = sentences(finding);
+    yield style.strong(`${title}`);
+    for (const fact of facts) yield `  ${fact}`;
+    for (const remedy of finding.remedies) yield `  ${remedyText(remedy, command)}`;
+  }
+}
+
+function sentences({ verdict, bytes, ofBytes, figures }: MemoryFinding): string[] {
+  const size = (name: string) => formatBytes(figures[name] ?? 0);
+  const share = ofBytes > 0 ? ` (${formatPercent(bytes, ofBytes)})` : '';
+  const series = () =>
+    (figures['checkpointCount'] ?? 0) < 2
+      ? 'One checkpoint alone does not tell whether it grows: --checkpoint 30s takes more.'
+      : `${size('firstBytes')} at the first of ${formatCount(figures['checkpointCount'] ?? 0)} checkpoints, ${size('lastBytes')} at this one.`;
+  switch (verdict) {
+    case 'leak':
+      return [
+        `A leak: ${formatBytes(bytes)} that nobody can free any more`,
+        `${size('lostBytes')} lost (nothing points there), ${size('orphanedBytes')} orphaned (the JavaScript object is gone).`,
+      ];
+    case 'growth':
+      return [
+        `Growth: ${formatBytes(bytes)} more is held than at the first checkpoint, and never less in between`,
+        series(),
+        'A leak that something still points to, or a cache without a limit.',
+      ];
+    case 'cache':
+      return [`In use: the program holds ${formatBytes(bytes)} in native blocks`, series()];
+    case 'retention':
+      return [
+        `Retention: ${formatBytes(bytes)}${share} of the allocator's resident memory was released by the program and kept by the allocator`,
+        `Most of it lies in whole pages: malloc_trim(0) would give ${size('trimmableBytes')} back. It is no leak: the next allocations use it.`,
+      ];
+    case 'fragmentation': {
+      const sparse = figures['sparsePageCount'];
+      return [
+        `Fragmentation: ${formatBytes(bytes)}${share} of the allocator's resident memory was released by the program and cannot be given back`,
+        `malloc_trim(0) would give only ${size('trimmableBytes')} back: live blocks stand on the same pages.`,
+        ...(sparse === undefined
+          ? []
+          : [
+              `${formatCount(sparse)} pages (${formatBytes(sparse * pageBytes)}) are filled below a quarter, by ${size('sparseLiveBytes')} of live blocks.`,
+            ]),
+      ];
+    }
+    case 'v8-heap':
+      return [
+        `V8 keeps more than its objects need: ${formatBytes(bytes)} of ${size('totalBytes')} is unused after a full collection`,
+        'V8 shrinks its heap slowly, and not while it expects to need it again.',
+      ];
+  }
+}
+
+export function remedyText(remedy: Remedy, command: string): string {
+  switch (remedy) {
+    case 'find-leak':
+      return `See where: ${command.replace('fragmentation', 'leaks')}`;
+    case 'find-growth':
+      return `See what grows and who holds it: ${command.replace('fragmentation', 'leaks')}`;
+    case 'arena-max':
+      return 'Several arenas keep memory of their own: MALLOC_ARENA_MAX=2 in the environment makes them share.';
+    case 'trim':
+      return 'malloc_trim(0) now and then, or MALLOC_TRIM_THRESHOLD_=131072 MALLOC_TOP_PAD_=0 in the environment, gives it back sooner.';
+    case 'other-allocator':
+      return 'jemalloc or mimalloc (LD_PRELOAD=libjemalloc.so.2) give pages back by themselves.';
+    case 'pool-sites':
+      return 'Blocks that live long, allocated among many that do not, keep these pages: pool them, or allocate them before.';
+    case 'v8-size':
+      return 'A smaller heap limit (node --max-old-space-size) or --max-semi-space-size makes V8 give back earlier.';
+    case 'external-memory':
+      return 'If JavaScript objects hold it: napi_adjust_external_memory tells V8 what they really cost.';
+  }
+}
+
+const right = (title: string): Column => ({ title, align: 'right' });
+
+export function* arenaTable(
+  { arenas }: Fragmentation,
+  options: { columns: number; style: Style; limit: number },
+): Iterable<string> {
+  const { style, columns, limit } = options;
+  const cells = arenas
+    .slice(0, limit)
+    .map((arena) => [
+      formatBytes(arena.residentBytes),
+      formatBytes(arena.liveAskedBytes),
+      formatCount(arena.liveBlockCount),
+      formatBytes(arena.cachedBytes),
+      formatBytes(arena.freeBytes),
+      formatBytes(arena.topBytes),
+      formatBytes(arena.largestFreeBytes),
+      formatBytes(arena.trimmableBytes),
+      arena.isMain ? 'main' : arena.arena.toString(16),
+    ]);
+  yield* renderTable(
+    [
+      { ...right('resident'), paint: style.bytes },
+      right('live'),
+      right('blocks'),
+      right('kept'),
+      right('in bins'),
+      right('at end'),
+      right('largest'),
+      right('trim gives'),
+      { title: 'arena', align: 'left', flexible: true },
+    ],
+    cells,
+    { columns, heading: style.faint },
+  );
+  if (arenas.length > limit)
+    yield style.faint(`${formatCount(arenas.length - limit)} more: --limit all`);
+}
+
+const classNames = ['nothing lives there', 'below 25%', '25% to 50%', '50% to 75%', '75% and more'];
+
+export function* pageTable(
+  pages: readonly PageClass[],
+  options: { columns: number; style: Style },
+): Iterable<string> {
+  const total = pages.reduce((sum, one) => sum + one.pageCount, 0);
+  yield* renderTable(
+    [
+      { title: 'live blocks fill', align: 'left' },
+      right('pages'),
+      right('%'),
+      { ...right('resident'), paint: options.style.bytes },
+      right('live'),
+    ],
+    pages.map((one, at) => [
+      classNames[at] ?? '',
+      formatCount(one.pageCount),
+      formatPercent(one.pageCount, total),
+      formatBytes(one.pageCount * pageBytes),
+      formatBytes(one.liveBytes),
+    ]),
+    { columns: options.columns, heading: options.style.faint },
+  );
+}
+
+export interface PinningSite {
+  blockCount: number;
+  sizeBytes: number;
+  pageCount: number;
+  keptBytes: number;
+  /** Of the oldest block. */
+  ageNs: number;
+  text: string;
+  package: string;
+  /** The class of JavaScript objects that own them; '' where none does. */
+  className: string;
+}
+
+/** "3,120 blocks of 64 B from parser.cc:88 keep 12.1 MiB resident." */
+export function pinningText(site: PinningSite): string {
+  const each = Math.round(site.sizeBytes / site.blockCount);
+  const many = site.blockCount === 1 ? '1 block' : `${formatCount(site.blockCount)} blocks`;
+  const about = each * site.blockCount === site.sizeBytes ? '' : 'about ';
+  const owner = site.className === '' ? '' : `, owned by ${site.className}`;
+  const keep = site.blockCount === 1 ? 'keeps' : 'keep';
+  const pages = site.pageCount === 1 ? '1 page' : `${formatCount(site.pageCount)} pages`;
+  return `${many} of ${about}${formatBytes(each)} from ${site.text} (${site.package}) ${keep} ${formatBytes(Math.round(site.keptBytes))} resident on ${pages}; the oldest is ${formatDuration(site.ageNs)} old${owner}`;
+}
+
+export function* sizeTable(
+  sizes: NonNullable<Fragmentation['sizes']>,
+  options: { columns: number; style: Style },
+): Iterable<string> {
+  yield* renderTable(
+    [
+      right('blocks up to'),
+      right('blocks'),
+      { ...right('live'), paint: options.style.bytes },
+      right('pages'),
+      right('these are filled'),
+    ],
+    sizes.map((size) => [
+      formatBytes(size.upToBytes),
+      formatCount(size.blockCount),
+      formatBytes(size.sizeBytes),
+      formatCount(size.pageCount),
+      formatPercent(size.liveBytes, size.pageCount * pageBytes),
+    ]),
+    { columns: options.columns, heading: options.style.faint },
+  );
+}
