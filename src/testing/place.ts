@@ -38,9 +38,12 @@ export function atCall<T>(place: CallPlace, work: () => T): T {
   }
 }
 
-/** The same error; one of ours has the user's call as its stack. */
+const isPlaced = Symbol('memprof: has the stack of its call');
+
+/** The same error; one of ours has the user's call as its stack. Of nested calls the innermost is told. */
 export function withCallStack(error: unknown, place: CallPlace): unknown {
-  if (!(error instanceof MemprofError)) return error;
+  if (!(error instanceof MemprofError) || isPlaced in error) return error;
+  Object.defineProperty(error, isPlaced, { value: true });
   // Not enumerable, as it was: runners print what is enumerable.
   Object.defineProperty(error, 'stack', {
     value: `${error.name}: ${error.message}${place.stack === '' ? '' : `\n${place.stack}`}`,
