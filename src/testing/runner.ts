@@ -44,6 +44,8 @@ export function commandToRerun(facts: RunnerFacts): string[] | null {
   if (runner === 'node') {
     const isEval = execArgv.some((word) => /^(-e|-p|-pe|--eval|--print)$/.test(word));
     if (script === undefined) return isEval ? [execPath, ...execArgv] : null;
+    // From standard input, which was read already.
+    if (script === '-') return null;
     return [execPath, ...execArgv, ...argv.slice(1)];
   }
   const file = testFile ?? (runner === 'node --test' ? script : undefined);

@@ -49,6 +49,13 @@ const cases: ReadonlyArray<{
     rerun: null,
   },
   {
+    name: 'node',
+    title: 'a dash for standard input',
+    over: { argv: ['/usr/bin/node', '-'], testFile: null },
+    typed: 'node -',
+    rerun: null,
+  },
+  {
     name: 'node --test',
     title: 'a process for the file',
     over: { env: { NODE_TEST_CONTEXT: 'child-v8' } },

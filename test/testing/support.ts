@@ -11,7 +11,7 @@ import {
   scratchFolder,
 } from '../e2e/support/run.js';
 
-const testingBundle = join(packageRoot, 'dist', 'cjs', 'testing.cjs');
+export const testingBundle: string = join(packageRoot, 'dist', 'cjs', 'testing.cjs');
 
 /** In front of every script, on one line: what places count from. */
 const prelude = `const testingPath = ${JSON.stringify(testingBundle)}; const { expectMemoryBelow, expectNoLeaks, track, ignoreLeaks, mark } = require(testingPath); const say = (value) => console.log(JSON.stringify(value)); const failure = (promise) => promise.then((value) => ({ value }), ({ code, message, stack }) => ({ code, message, stack }));`;
@@ -31,7 +31,7 @@ export async function runScript(
   const folder = await scratchFolder(t);
   await writeFile(join(folder, 'script.cjs'), `${prelude} (async () => {\n${body}\n})();\n`);
   const command = [process.execPath, ...argv, 'script.cjs'];
-  const options = { cwd: folder, env: { MEMPROF_WHEN_MISSING: undefined, ...env } };
+  const options = { cwd: folder, env: { MEMPROF_WHEN_MISSING: undefined, TMPDIR: folder, ...env } };
   return isTraced
     ? runTraced(command, { ...options, memprofOptions: ['-q'] })
     : run(command, options);
