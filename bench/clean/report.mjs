@@ -1,0 +1,48 @@
+// What the clean runs gave, as Markdown.
+import { writeFileSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { functions } from './functions.mjs';
+
+export function writeReport(path, { results, runCount, build }) {
+  const wanted = Object.values(functions).flat().length * runCount;
+  const failed = results.filter(({ isClean }) => !isClean);
+  const undecided = results.filter(({ verdict }) => verdict?.verdict === 'undecided');
+  const loads = results.map(({ load }) => load).sort((a, b) => a - b);
+  const lines = [
+    '# Clean functions under expectNoLeaks',
+    '',
+    `${results.length} verdicts of ${wanted} (${runCount} runs of each function): ${failed.length} failed, ${undecided.length} undecided.`,
+    '',
+    `Written by \`scripts/clean-runs\`, which goes on where it was stopped; build ${build}, Node ${process.version}, ${cpus().length} cores (${cpus()[0]?.model ?? 'unknown'}), a load generator on each core. Load average: ${at(loads, 0)} to ${at(loads, 1)}, median ${at(loads, 0.5)}.`,
+    '',
+    '| package | functions | verdicts | failed | undecided | seconds, median | longest |',
+    '| --- | ---: | ---: | ---: | ---: | ---: | ---: |',
+    ...Object.keys(functions).map((name) => packageRow(name, results)),
+  ];
+  if (failed.length + undecided.length > 0) lines.push('', '## Not clean', '');
+  for (const { packageName, name, run, message } of failed)
+    lines.push(`${packageName}: ${name}, run ${run}:`, '', '```', message.trimEnd(), '```', '');
+  for (const { packageName, name, run, verdict } of undecided)
+    lines.push(
+      `${packageName}: ${name}, run ${run} (undecided):`,
+      '',
+      '```',
+      verdict.text.trimEnd(),
+      '```',
+      '',
+    );
+  writeFileSync(path, `${lines.join('\n').trimEnd()}\n`);
+}
+
+function packageRow(packageName, results) {
+  const own = results.filter((one) => one.packageName === packageName);
+  const seconds = own.map((one) => one.seconds).sort((a, b) => a - b);
+  const failed = own.filter(({ isClean }) => !isClean).length;
+  const undecided = own.filter(({ verdict }) => verdict?.verdict === 'undecided').length;
+  return `| ${packageName} | ${functions[packageName].length} | ${own.length} | ${failed} | ${undecided} | ${at(seconds, 0.5)} | ${at(seconds, 1)} |`;
+}
+
+function at(sorted, share) {
+  const value = sorted[Math.round(share * (sorted.length - 1))];
+  return value === undefined ? '' : value.toFixed(1);
+}
