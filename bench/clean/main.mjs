@@ -33,7 +33,10 @@ const stateFolder = join(root, '.cache', 'clean-runs');
 const stateFile = join(stateFolder, `${build}.jsonl`);
 mkdirSync(stateFolder, { recursive: true });
 const results = existsSync(stateFile)
-  ? readFileSync(stateFile, 'utf8').trim().split('\n').map(JSON.parse)
+  ? readFileSync(stateFile, 'utf8')
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line))
   : [];
 const done = new Set(results.map(({ packageName, name, run }) => `${packageName}: ${name} ${run}`));
 

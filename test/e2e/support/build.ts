@@ -57,9 +57,14 @@ export function buildLibrary(source: string, name: string): Promise<string> {
   ]);
 }
 
+const modules = join(packageRoot, 'node_modules');
+
 /** Builds test/fixtures/addons/SOURCE against the headers in node_modules; runs on every Node. */
-export function buildAddon(source: string, extraFlags: readonly string[] = []): Promise<string> {
-  const modules = join(packageRoot, 'node_modules');
+export function buildAddon(
+  source: string,
+  extraFlags: readonly string[] = [],
+  addonApiFolder: string = join(modules, 'node-addon-api'),
+): Promise<string> {
   const output = basename(source).replace(/\.[^.]*$/, '.node');
   return compile(join(fixturesFolder, 'addons', source), output, [
     ...commonFlags,
@@ -68,7 +73,7 @@ export function buildAddon(source: string, extraFlags: readonly string[] = []): 
     '-fPIC',
     '-shared',
     '-DNAPI_VERSION=8',
-    `-I${join(modules, 'node-addon-api')}`,
+    `-I${addonApiFolder}`,
     `-I${join(modules, 'node-api-headers', 'include')}`,
     ...extraFlags,
   ]);
