@@ -1,12 +1,13 @@
-// track and expectMemoryBelow as memprof-run sees them.
+// track and expectMemoryBelow as memprof-run sees them: figures since a question, and the sites behind them.
 import {
   type FinishAnswer,
-  packageNameOf,
+  findingColumns,
+  findingOf,
   type TrackSite,
   type TrackStats,
   type WatchOptions,
 } from '../checks/index.js';
-import type { StackId, StackTotals, Totals } from '../model/index.js';
+import type { StackId, StackSums, StackTotals, Totals, TraceModel } from '../model/index.js';
 import { stackContext } from '../query/index.js';
 import type { PeakWatch, QuestionView } from '../record/index.js';
 import {
@@ -15,166 +16,230 @@ import {
   formatBytes,
   formatCount,
   frameText,
+  isUsers,
+  ownerText,
+  placeOf,
   shellQuote,
   siteFrame,
   stackLines,
+  wrap,
 } from '../report/index.js';
+import type { NamedStack } from '../symbols/index.js';
 import type { Watched } from './answers.js';
 import type { ProcessNames } from './process-names.js';
 
-const stackColumns = 100;
-/** Naming is what takes time: of more sites than these only the largest can be told. */
-const mostNamedStacks = 2000;
-const sitesOfPeak = 3;
+/** Sites beyond are named only if nobody allocated more: naming costs time. */
+const namedStacksPerSite = 8;
+const sitesInMessage = 3;
+
+interface Site {
+  stack: NamedStack;
+  liveCount: number;
+  liveBytes: number;
+  allocationCount: number;
+  allocatedBytes: number;
+}
+
+/** What each stack did since a watch began. */
+interface Since {
+  live: StackSums;
+  totals: StackTotals;
+}
+
+type Amounts = Omit<Site, 'stack'>;
 
 export class Tracking implements Watched {
-  readonly #title: string;
+  readonly #place: string;
   readonly #names: ProcessNames;
-  readonly #limitBytes: number | null;
-  readonly #peak: PeakWatch;
+  readonly #limitBytes: number;
   readonly #serial: number;
   readonly #totals: Totals;
   readonly #stackTotals: StackTotals;
+  readonly #peak: PeakWatch;
+  #lastPeakBytes: number | null = null;
 
   constructor(view: QuestionView, place: string, options: WatchOptions, names: ProcessNames) {
-    this.#title = `expectMemoryBelow at ${place}`;
+    this.#place = place;
     this.#names = names;
-    this.#limitBytes = options.limitBytes ?? null;
+    this.#limitBytes = options.limitBytes ?? Number.POSITIVE_INFINITY;
     this.#serial = view.allocationSerial;
     this.#totals = view.totals();
     this.#stackTotals = view.stackTotals();
     this.#peak = view.watchPeak();
   }
 
-  stats = (view: QuestionView): TrackStats => {
+  stats(view: QuestionView): TrackStats {
+    const before = this.#totals;
     const now = view.totals();
-    const since = view.liveSince(this.#serial);
+    const live = view.liveSince(this.#serial);
     return {
-      allocationCount: now.allocationCount - this.#totals.allocationCount,
-      allocatedBytes: now.allocatedBytes - this.#totals.allocatedBytes,
-      releaseCount: now.releaseCount - this.#totals.releaseCount,
-      releasedBytes: now.releasedBytes - this.#totals.releasedBytes,
-      liveCount: since.liveCount.reduce((sum, one) => sum + one, 0),
-      liveBytes: since.liveBytes.reduce((sum, one) => sum + one, 0),
+      allocationCount: now.allocationCount - before.allocationCount,
+      allocatedBytes: now.allocatedBytes - before.allocatedBytes,
+      releaseCount: now.releaseCount - before.releaseCount,
+      releasedBytes: now.releasedBytes - before.releasedBytes,
+      liveCount: sum(live.liveCount),
+      liveBytes: sum(live.liveBytes),
       peakBytes: this.#peakBytes(view),
     };
-  };
+  }
 
-  sites = (view: QuestionView, limit: number): Promise<TrackSite[]> =>
-    this.#sites(
-      view,
-      limit,
-      (a, b) => b.liveBytes - a.liveBytes || b.allocatedBytes - a.allocatedBytes,
-    );
+  /** By live bytes, then by all that was allocated; Node's own sites come last. */
+  async sites(view: QuestionView, limit: number): Promise<TrackSite[]> {
+    const model = view.model();
+    const found = await this.#sitesOf(model, this.#since(view), limit, 'liveBytes');
+    return found.map((site) => trackSite(site, model));
+  }
 
-  finish = async (view: QuestionView): Promise<FinishAnswer> => {
-    const peakBytes = this.#lastPeak ?? this.#peakBytes(view);
-    const limit = this.#limitBytes ?? Number.POSITIVE_INFINITY;
-    const isAbove = peakBytes > limit;
+  /** Of a function that was called once. */
+  async finish(view: QuestionView): Promise<FinishAnswer> {
+    const limitBytes = this.#limitBytes;
+    const peakBytes = this.#peakBytes(view);
     const { tracePath } = view;
-    const facts = `${formatBytes(peakBytes)} of native memory at the worst moment, ${isAbove ? 'above' : 'within'} the limit of ${formatBytes(limit)}`;
-    const lines = [`${this.#title}: ${facts}`];
-    if (isAbove) {
-      const sites = await this.#sites(
-        view,
-        sitesOfPeak,
-        (a, b) => b.allocatedBytes - a.allocatedBytes,
-      );
-      for (const [at, site] of sites.entries())
-        lines.push(
-          '',
-          `${at + 1}. ${formatBytes(site.allocatedBytes)} allocated in all in ${formatCount(site.allocationCount)} blocks, ${formatBytes(site.liveBytes)} live at the end  ${escapeText(site.packageName)}`,
-          ...site.stack.map((line) => `     ${line}`),
-        );
-      if (tracePath !== null) lines.push('', `trace  ${escapeText(shellQuote(tracePath))}`);
-    }
-    return {
-      verdict: isAbove ? 'above' : 'clean',
+    const answer: FinishAnswer = {
+      verdict: 'clean',
       confidence: 1,
       roundCount: 1,
       iterationCount: 1,
       peakBytes,
       findings: [],
-      text: lines.join('\n'),
+      text: `expectMemoryBelow at ${this.#place}: native memory rose by ${formatBytes(peakBytes)} at its peak; the limit is ${formatBytes(limitBytes)}`,
       tracePath,
     };
-  };
-
-  #lastPeak: number | null = null;
+    if (peakBytes <= limitBytes) return answer;
+    const model = view.model();
+    const since = this.#since(view);
+    const sites = await this.#sitesOf(model, since, sitesInMessage, 'allocatedBytes');
+    const title = `expectMemoryBelow at ${this.#place}: native memory rose by ${formatBytes(peakBytes)} at its peak, ${formatBytes(peakBytes - limitBytes)} above the limit of ${formatBytes(limitBytes)}`;
+    const finding = findingOf({
+      rule: 'budget',
+      title: escapeText(title),
+      stack: sites[0]?.stack ?? null,
+      context: stackContext(model),
+      blockCount: sum(since.live.liveCount),
+      sizeBytes: peakBytes,
+    });
+    const text = aboveText(escapeText(title), sites, model, tracePath);
+    return { ...answer, verdict: 'above', findings: [finding], text };
+  }
 
   end(view: QuestionView): void {
-    this.#lastPeak = this.#peakBytes(view);
+    this.#lastPeakBytes ??= this.#peakBytes(view);
     view.endPeak(this.#peak);
   }
 
-  /** Above what was live when it began. */
   #peakBytes(view: QuestionView): number {
-    return Math.max(0, view.peakBytes(this.#peak) - this.#totals.liveBytes);
+    return this.#lastPeakBytes ?? view.peakBytes(this.#peak) - this.#peak.startBytes;
   }
 
-  async #sites(
-    view: QuestionView,
-    limit: number,
-    order: (a: TrackSite, b: TrackSite) => number,
-  ): Promise<TrackSite[]> {
-    const model = view.model();
-    const figures = this.#figures(view);
-    const ids = [...figures.keys()]
-      .sort((a, b) => order(figures.get(a) as TrackSite, figures.get(b) as TrackSite))
-      .slice(0, mostNamedStacks);
-    const symbols = await this.#names.stacks(model, ids);
-    const context = stackContext(model);
-    const alike = alikeStacks(
-      ids.map((id) => symbols.stack(id)),
-      context,
-    );
-    const sites = new Map<number, TrackSite>();
-    for (const id of ids) {
-      const key = alike.keyOf(symbols.stack(id));
-      const figure = figures.get(id) as TrackSite;
-      const known = sites.get(key);
-      if (known === undefined) {
-        const stack = alike.shown(key);
-        const frame = siteFrame(stack, context);
-        sites.set(key, {
-          ...figure,
-          packageName: packageNameOf(stack),
-          function: frame === null ? '' : frameText(frame),
-          file: frame === null || frame.kind === 'marker' ? null : frame.file,
-          line: frame === null || frame.kind === 'marker' ? null : frame.line,
-          stack: stackLines(stack, context, { columns: stackColumns, indent: 0 }),
-        });
-        continue;
-      }
-      known.liveCount += figure.liveCount;
-      known.liveBytes += figure.liveBytes;
-      known.allocationCount += figure.allocationCount;
-      known.allocatedBytes += figure.allocatedBytes;
-    }
-    return [...sites.values()].sort(order).slice(0, limit);
-  }
-
-  /** By stack, without names. */
-  #figures(view: QuestionView): Map<StackId, TrackSite> {
-    const since = view.liveSince(this.#serial);
-    const now = view.stackTotals();
+  #since(view: QuestionView): Since {
     const before = this.#stackTotals;
-    const figures = new Map<StackId, TrackSite>();
-    for (let id = 0; id < now.allocationCount.length; id++) {
-      const allocationCount = now.allocationCount[id] - (before.allocationCount[id] ?? 0);
-      if (allocationCount === 0) continue;
-      figures.set(id as StackId, {
-        packageName: '',
-        function: '',
-        file: null,
-        line: null,
-        liveCount: since.liveCount[id] ?? 0,
-        liveBytes: since.liveBytes[id] ?? 0,
-        allocationCount,
-        allocatedBytes: now.allocatedBytes[id] - (before.allocatedBytes[id] ?? 0),
-        stack: [],
-      });
+    const totals = view.stackTotals();
+    for (const column of ['allocationCount', 'allocatedBytes'] as const)
+      for (let id = 0; id < before[column].length; id++) totals[column][id] -= before[column][id];
+    return { live: view.liveSince(this.#serial), totals };
+  }
+
+  async #sitesOf(
+    model: TraceModel,
+    since: Since,
+    limit: number,
+    by: 'liveBytes' | 'allocatedBytes',
+  ): Promise<Site[]> {
+    const ids: StackId[] = [];
+    const { allocationCount } = since.totals;
+    for (let id = 0; id < allocationCount.length; id++)
+      if (allocationCount[id] > 0 || (since.live.liveCount[id] ?? 0) > 0) ids.push(id as StackId);
+    const owners = await this.#names.owners(model, ids);
+    const compare = (a: Amounts, b: Amounts) =>
+      b[by] - a[by] || b.allocatedBytes - a.allocatedBytes || b.allocationCount - a.allocationCount;
+    const ranked = ids
+      .filter((id) => owners.owner(id).kind !== 'memprof')
+      .map((id) => ({ id, isOwn: isUsers(owners.owner(id)), ...amountsOf(since, id) }))
+      .sort((a, b) => Number(b.isOwn) - Number(a.isOwn) || compare(a, b))
+      .slice(0, limit * namedStacksPerSite);
+    const symbols = await this.#names.stacks(
+      model,
+      ranked.map(({ id }) => id),
+      owners,
+    );
+    const stacks = ranked.map(({ id }) => symbols.stack(id));
+    const alike = alikeStacks(stacks, stackContext(model));
+    const sites = new Map<number, Site & { isOwn: boolean }>();
+    for (const [at, { id: _, ...amounts }] of ranked.entries()) {
+      const key = alike.keyOf(stacks[at]);
+      const site = sites.get(key);
+      if (site === undefined) sites.set(key, { stack: alike.shown(key), ...amounts });
+      else addTo(site, amounts);
     }
-    return figures;
+    return [...sites.values()]
+      .sort((a, b) => Number(b.isOwn) - Number(a.isOwn) || compare(a, b))
+      .slice(0, limit);
   }
 }
+
+function aboveText(
+  title: string,
+  sites: readonly Site[],
+  model: TraceModel,
+  tracePath: string | null,
+): string {
+  const context = stackContext(model);
+  const lines = wrap(title, findingColumns, '', '  ');
+  if (sites.length > 0)
+    lines.push('What was live at the peak is not known by site. Most was allocated in all by:');
+  for (const [at, { stack, ...amounts }] of sites.entries()) {
+    const live =
+      amounts.liveBytes === 0
+        ? 'all of it freed since'
+        : `${formatBytes(amounts.liveBytes)} of it live at the end`;
+    lines.push(
+      ...wrap(
+        `${at + 1}. ${formatBytes(amounts.allocatedBytes)} in ${formatCount(amounts.allocationCount)} ${amounts.allocationCount === 1 ? 'allocation' : 'allocations'}, ${live}: ${ownerText(stack.owner)}`,
+        findingColumns,
+        '  ',
+        '     ',
+      ),
+      ...stackLines(stack, context, { columns: findingColumns, indent: 6, maxLines: 12 }),
+    );
+  }
+  if (tracePath !== null) lines.push(`trace  ${escapeText(shellQuote(tracePath))}`);
+  return lines.join('\n');
+}
+
+function trackSite(
+  { stack, ...amounts }: Site & { isOwn?: boolean },
+  model: TraceModel,
+): TrackSite {
+  const context = stackContext(model);
+  const frame = siteFrame(stack, context);
+  const isPlaced = frame !== null && frame.kind !== 'marker';
+  return {
+    packageName: stack.owner.kind === 'node' ? 'node' : (stack.owner.package?.name ?? ''),
+    function: frame === null ? '' : isPlaced ? (frame.function ?? frameText(frame)) : frame.text,
+    file: isPlaced ? frame.file : null,
+    line: isPlaced ? frame.line : null,
+    liveCount: amounts.liveCount,
+    liveBytes: amounts.liveBytes,
+    allocationCount: amounts.allocationCount,
+    allocatedBytes: amounts.allocatedBytes,
+    stack: stack.frames.map((one) => `${frameText(one)}  ${placeOf(one, context)}`.trimEnd()),
+  };
+}
+
+function amountsOf({ live, totals }: Since, id: number): Amounts {
+  return {
+    liveCount: live.liveCount[id] ?? 0,
+    liveBytes: live.liveBytes[id] ?? 0,
+    allocationCount: totals.allocationCount[id],
+    allocatedBytes: totals.allocatedBytes[id],
+  };
+}
+
+function addTo(site: Site, amounts: Amounts): void {
+  site.liveCount += amounts.liveCount;
+  site.liveBytes += amounts.liveBytes;
+  site.allocationCount += amounts.allocationCount;
+  site.allocatedBytes += amounts.allocatedBytes;
+}
+
+const sum = (column: Float64Array): number => column.reduce((all, one) => all + one, 0);

@@ -58,17 +58,17 @@ export class Answers {
       );
     switch (question.ask) {
       case 'round':
-        return known(watched.round, question)(view, question);
+        return known(watched.round, question).call(watched, view, question);
       case 'stats':
-        return known(watched.stats, question)(view);
+        return known(watched.stats, question).call(watched, view);
       case 'sites':
-        return known(watched.sites, question)(view, question.limit);
+        return known(watched.sites, question).call(watched, view, question.limit);
       case 'finish':
         end(view, question.watch, traced);
         if (question.error !== undefined) return failed(view);
-        return known(watched.finish, question)(view);
+        return known(watched.finish, question).call(watched, view);
       case 'stop': {
-        const stats = known(watched.stats, question)(view);
+        const stats = known(watched.stats, question).call(watched, view);
         end(view, question.watch, traced);
         return stats;
       }

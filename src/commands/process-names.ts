@@ -4,7 +4,7 @@ import type { StackId, TraceModel } from '../model/index.js';
 import { exportedRanges, findSymbols } from '../native/index.js';
 import { nameData, type OpenedTrace, ownFolders, type StackNamer } from '../query/index.js';
 import type { QuestionView } from '../record/index.js';
-import { BlockClassifier, type SymbolizedStacks } from '../symbols/index.js';
+import { BlockClassifier, type StackOwners, type SymbolizedStacks } from '../symbols/index.js';
 
 export class ProcessNames {
   readonly #namer: StackNamer;
@@ -40,8 +40,17 @@ export class ProcessNames {
     };
   }
 
-  stacks(model: TraceModel, stackIds: Iterable<StackId>): Promise<SymbolizedStacks> {
-    return this.#namer.nameStacks(model, stackIds);
+  stacks(
+    model: TraceModel,
+    stackIds: Iterable<StackId>,
+    owners?: StackOwners,
+  ): Promise<SymbolizedStacks> {
+    return this.#namer.nameStacks(model, stackIds, owners);
+  }
+
+  /** Much cheaper than names. */
+  owners(model: TraceModel, stackIds: Iterable<StackId>): Promise<StackOwners> {
+    return this.#namer.findOwners(model, stackIds);
   }
 
   /** As a trace that was opened. */
