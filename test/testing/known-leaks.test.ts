@@ -19,7 +19,7 @@ type Versions = Record<'leaking' | 'repaired', { folder: string | null; reason: 
 
 function testWith(versions: Versions, title: string) {
   const reason = versions.leaking.reason ?? versions.repaired.reason;
-  const declare = reason === null ? test : test.skip;
+  const declare = reason === null ? test.serial : test.skip;
   const folders = { leaking: versions.leaking.folder, repaired: versions.repaired.folder };
   return (body: (t: import('ava').ExecutionContext, of: Record<keyof Versions, string>) => void) =>
     declare(`${title}${reason === null ? '' : ` (skipped: ${reason})`}`, (t) =>

@@ -27,7 +27,7 @@ test('a peak below the limit passes and is told; one above it fails with sites a
   );
   t.regex(above.message, /\n {2}1\. 4\.0 MiB in \d+ allocations?, .*Node's runtime\n/);
   t.regex(above.message, /\n +use +script\.cjs:2\n/);
-  t.regex(above.message, /\ntrace: memprof-script.*\.mprof$/);
+  t.regex(above.message, /\ntrace {2}memprof-script.*\.mprof$/);
   t.regex(above.stack, /\n {4}at \S+script\.cjs:5:\d+\)?$/m);
   t.is(outcome.stderr, '');
 });

@@ -77,7 +77,7 @@ test('run: each call of a script ends as it did under memprof-run, by its place 
   t.like(below.value, { skipped: false, limitBytes: 1 << 30 });
   t.is(above.code, 'ERR_MEMPROF_ABOVE_LIMIT');
   t.regex(above.message, /^expectMemoryBelow at script\.cjs:5:\d+: native memory rose by 1\.0 MiB/);
-  const trace = /^trace: (\S+)$/m.exec(above.message)?.[1] ?? '';
+  const trace = /^trace {2}(\S+)$/m.exec(above.message)?.[1] ?? '';
   t.true(existsSync(trace), `the trace is kept: ${trace}`);
   t.regex(above.stack, /script\.cjs:5:/);
   t.like(thrown, { code: 'ERR_MEMPROF_FUNCTION_THREW' });

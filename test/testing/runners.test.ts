@@ -69,7 +69,8 @@ const cases: ReadonlyArray<{
 
 for (const { title, example, from, words, failed, passed } of cases) {
   const because = from.reason === null ? '' : ` (skipped: ${from.reason})`;
-  const run = from.folder === null ? test.skip : test;
+  // One at a time: a runner is several processes, all of them traced.
+  const run = from.folder === null ? test.skip : test.serial;
   run(`${title}: a leak fails with its message, its repair passes${because}`, async (t) => {
     const project = await exampleProject(t, example, from.folder as string);
     const outcome = await project.run(['memprof-run', '--quiet', ...words]);
@@ -86,6 +87,5 @@ for (const { title, example, from, words, failed, passed } of cases) {
 }
 
 function withoutColours(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what they are
   return text.replace(/\x1b\[[0-9;]*m/g, '');
 }

@@ -12,7 +12,10 @@ for source in "$here"/src/*; do
 done
 [ "${stale:-0}" = 1 ] || exit 0
 
-g++ -std=c++17 -O2 -g -fPIC -shared -o "$out" \
+# Into place at once: somebody may be loading the old one.
+half="$out.$$"
+g++ -std=c++17 -O2 -g -fPIC -shared -o "$half" \
   -DNAPI_VERSION=8 -DNAPI_CPP_EXCEPTIONS \
   -I"$root/node_modules/node-addon-api" -I"$root/node_modules/node-api-headers/include" \
   "$here"/src/*.cc
+mv "$half" "$out"
