@@ -75,7 +75,6 @@ for (const { title, example, from, words, failed, passed } of cases) {
     const project = await exampleProject(t, example, from.folder as string);
     const outcome = await project.run(['memprof-run', '--quiet', ...words]);
     const output = withoutColours(`${outcome.stdout}\n${outcome.stderr}`);
-    t.log(output);
     t.is(outcome.code, 1, output);
     t.regex(output, failed);
     t.regex(output, passed);
