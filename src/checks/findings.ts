@@ -1,13 +1,6 @@
 // One way to make a finding, whoever found it: rounds of a test or the checkpoint of a whole run. Pure.
 import { createHash } from 'node:crypto';
-import {
-  eachLine,
-  frameText,
-  plumbingOf,
-  type StackContext,
-  stackLines,
-  wrap,
-} from '../report/index.js';
+import { eachLine, frameText, type StackContext, stackLines, wrap } from '../report/index.js';
 import { baseName, type NamedFrame, type NamedStack, type StackFrame } from '../symbols/index.js';
 import type { CheckFinding, FindingFrame, FindingRule } from './finding.js';
 
@@ -130,11 +123,11 @@ function fingerprintOf(
   context: StackContext,
 ): string {
   const names: string[] = [];
-  for (const frame of stack?.frames ?? []) {
-    if (frame.kind === 'marker' || plumbingOf(frame, context) !== null) continue;
+  eachLine(stack?.frames ?? [], context, (frame, kind) => {
+    if (frame.kind === 'marker' || kind !== null) return;
     const name = frame.function ?? baseName(frame.module ?? frame.file ?? '');
     if (names.at(-1) !== name) names.push(name);
-  }
+  });
   const parts = [rule, packageName, subject, ...names];
   return createHash('sha256').update(parts.join('\0')).digest('hex').slice(0, 16);
 }

@@ -77,9 +77,17 @@ export class CheckReport {
     );
     const findings = active.map((one, at) => ({ ...one, finding: answer.findings[at] }));
     const errors = findings.filter(({ finding }) => isError(finding));
-    const failing = judged.unjudged.filter((one) => one.isSubject).length + run.unrecorded.length;
+    const isAllJudged =
+      judged.isGrowthJudged &&
+      run.recorded.length > 0 &&
+      run.unrecorded.length === 0 &&
+      !judged.unjudged.some((one) => one.isSubject);
     const terminal = terminalOf(this.#stderr, process.env);
-    const unjudged = [...run.unrecorded.map(escapeText), ...unjudgedTexts(judged.unjudged)];
+    const unjudged = [
+      ...(run.recorded.length === 0 ? [neverJoined] : []),
+      ...run.unrecorded.map(escapeText),
+      ...unjudgedTexts(judged.unjudged),
+    ];
     const hidden = answer.hidden.map(
       ({ rule, finding }) =>
         `${escapeText(ruleText(rule))} hides a fault of ${escapeText(finding.packageName)} itself: ${finding.title}`,
@@ -106,8 +114,13 @@ export class CheckReport {
       process.env,
     );
     if (run.mayDropTraces) dropTraces(run.recorded, findings, judged.unjudged);
-    const status = errors.length > 0 ? faultStatus : failing > 0 ? unjudgedStatus : 0;
+    const status = errors.length > 0 ? faultStatus : isAllJudged ? 0 : unjudgedStatus;
     if (run.isQuiet && status === 0) return 0;
+    const { code, signal } = run.end;
+    if (status !== 0 && (code !== 0 || signal !== null))
+      notes.push(
+        `the command itself ${signal === null ? `ended with status ${code}` : `was killed by ${signal}`}, and memprof-run ends likewise`,
+      );
     const lines = checkLines(
       {
         findings,
@@ -170,7 +183,8 @@ export class CheckReport {
     }
     const limits = [...budgets].map(([name, budget]) => ({ name, ...budget }));
     const rules = new Set(siteRules.filter((rule) => kinds.has(rule)));
-    if (rules.has('growth')) warnings.push(...growthDoubts(judged));
+    const growth = rules.has('growth') ? growthDoubts(judged) : { isJudged: true, warnings: [] };
+    warnings.push(...growth.warnings);
     const notes = kinds.has('budgets')
       ? unseenBudgets(uses, limits).map(
           (name) => `budget not used: no memory of ${escapeText(name)} was seen`,
@@ -180,6 +194,7 @@ export class CheckReport {
       faults: findRunFaults(judged, rules, project.root),
       budgets: kinds.has('budgets') ? budgetFindings(uses, limits) : [],
       unjudged,
+      isGrowthJudged: growth.isJudged,
       warnings,
       notes,
     };
@@ -209,9 +224,13 @@ interface Judged {
   faults: RunFaults;
   budgets: RunFinding[];
   unjudged: Unjudged[];
+  isGrowthJudged: boolean;
   warnings: string[];
   notes: string[];
 }
+
+const neverJoined =
+  'the program ran, but the recorder never joined it: it may drop LD_PRELOAD, or have file capabilities (getcap)';
 
 const siteRules: readonly SiteRule[] = ['lost', 'orphaned', 'growth'];
 
@@ -225,14 +244,20 @@ function* batchesOf(tracePath: string) {
   for (const { batch } of readTraceEvents(tracePath)) yield batch;
 }
 
-function growthDoubts(judged: readonly JudgedProcess[]): string[] {
-  const short = judged.filter(
-    ({ model }) => (model.checkpoints?.length ?? 0) < growthCheckpoints,
-  ).length;
-  if (short === 0) return [];
-  return [
-    `growth needs ${growthCheckpoints} checkpoints, and ${processes(short)} ended before: take them more often (--checkpoint 500ms)`,
-  ];
+/** Helpers of a test run live for moments; one process at least must have lived long enough. */
+function growthDoubts(judged: readonly JudgedProcess[]): { isJudged: boolean; warnings: string[] } {
+  const isShort = ({ model }: JudgedProcess) =>
+    (model.checkpoints?.length ?? 0) < growthCheckpoints;
+  const shortCount = judged.filter(isShort).length;
+  if (shortCount === 0) return { isJudged: true, warnings: [] };
+  const isJudged = shortCount < judged.length;
+  const fact = isJudged ? `${processes(shortCount)} ended before` : 'no process lived so long';
+  return {
+    isJudged,
+    warnings: [
+      `growth needs ${growthCheckpoints} checkpoints, and ${fact}: take them more often (--checkpoint 500ms)`,
+    ],
+  };
 }
 
 const labelChars = 60;

@@ -98,12 +98,12 @@ function isNodeInternal(frame: StackFrame, context: StackContext): boolean {
   return frame.module === context.executable || /\/libnode\.so[.\d]*$/.test(frame.module ?? '');
 }
 
-/** Start-up code of the C library below main: part of the internals when they reach down to it. */
+/** Start-up code of the C library below main, or below a thread's: part of the internals when they reach down to it. */
 export function isStartCode(frame: StackFrame): boolean {
   return (
     frame.kind === 'native' &&
     !frame.inlined &&
-    /^(?:_start|__libc_start_(?:main|call_main).*)$/.test(
+    /^(?:_start|__libc_start_(?:main|call_main).*|start_thread|__clone3?|clone3?)$/.test(
       frame.function ?? frame.near?.symbol ?? '',
     )
   );

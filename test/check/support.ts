@@ -71,9 +71,8 @@ export const node = (script: string): string[] => [process.execPath, '-e', scrip
 
 /** Lines such as "lost: 2.3 MiB in 50 blocks, allocated in make_block (shelf.cc:30)". */
 export function faults({ stderr }: Outcome): string[] {
-  return [...stderr.matchAll(/^ *((?:lost|orphaned|growth|budget): .*(?:\n {5}\S.*\))?)/gm)].map(
-    (one) => (one[1] as string).replace(/\s+/g, ' '),
-  );
+  const title = /^(?: {5}| ?\d+\. )((?:lost|orphaned|growth|budget): .*(?:\n {5}\S.*\))?)/gm;
+  return [...stderr.matchAll(title)].map((one) => (one[1] as string).replace(/\s+/g, ' '));
 }
 
 export const traces = async (folder: string): Promise<string[]> =>
