@@ -39,6 +39,7 @@ export {
   doubtOf,
   hasSubject,
   lastScanned,
+  passedOverTexts,
   processes,
   type Unjudged,
   unjudgedTexts,

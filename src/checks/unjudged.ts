@@ -55,32 +55,32 @@ export function doubtOf(model: TraceModel): { reason: string; isJudged: boolean 
 
 const mostNamed = 5;
 
-/** Sentences, escaped. */
+/** Of processes that had code to judge; a sentence or none, escaped. */
 export function unjudgedTexts(unjudged: readonly Unjudged[]): string[] {
-  const texts: string[] = [];
   const subjects = unjudged.filter((one) => one.isSubject);
-  if (subjects.length > 0) {
-    const named = subjects
-      .slice(0, mostNamed)
-      .map(({ pid, label, reason }) => `${label} (pid ${pid}) ${reason}`);
-    const more = subjects.length - named.length;
-    texts.push(
-      `${processes(subjects.length)} could not be judged: ${named.join('; ')}${more > 0 ? `; and ${more} more` : ''}`,
-    );
-  }
+  if (subjects.length === 0) return [];
+  const named = subjects
+    .slice(0, mostNamed)
+    .map(({ pid, label, reason }) => `${label} (pid ${pid}) ${reason}`);
+  const more = subjects.length - named.length;
+  return [
+    `${processes(subjects.length)} could not be judged: ${named.join('; ')}${more > 0 ? `; and ${more} more` : ''}`,
+  ];
+}
+
+/** Of the others: shells, and runners that were killed. `npm test` has one in every run. */
+export function passedOverTexts(unjudged: readonly Unjudged[]): string[] {
   const others = unjudged.filter((one) => !one.isSubject);
-  if (others.length > 0) {
-    const names = new Map<string, number>();
-    for (const { label } of others) {
-      const name = baseName(label.split(' ')[0]);
-      names.set(name, (names.get(name) ?? 0) + 1);
-    }
-    const list = [...names].map(([name, count]) => (count === 1 ? name : `${name} (${count})`));
-    texts.push(
-      `${processes(others.length)} without any addon could not be judged: ${list.slice(0, 2 * mostNamed).join(', ')}`,
-    );
+  if (others.length === 0) return [];
+  const names = new Map<string, number>();
+  for (const { label } of others) {
+    const name = baseName(label.split(' ')[0]);
+    names.set(name, (names.get(name) ?? 0) + 1);
   }
-  return texts;
+  const list = [...names].map(([name, count]) => (count === 1 ? name : `${name} (${count})`));
+  return [
+    `${processes(others.length)} without any addon could not be judged: ${list.slice(0, 2 * mostNamed).join(', ')}`,
+  ];
 }
 
 export const processes = (count: number): string =>

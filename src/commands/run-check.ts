@@ -13,6 +13,7 @@ import {
   liveByPackage,
   type PackageUse,
   packageAt,
+  passedOverTexts,
   peaksOf,
   processes,
   type RunFaults,
@@ -95,6 +96,7 @@ export class CheckReport {
     const unused = rules.filter((rule) => !answer.used.has(rule));
     const suppressedCount = findings.filter(({ finding }) => finding.suppressedBy !== null).length;
     const notes = [
+      ...passedOverTexts(judged.unjudged),
       ...judged.notes,
       ...(suppressedCount === 0 ? [] : [`${suppressedCount} suppressed`]),
       ...unused.map((rule) => `suppression not used: ${escapeText(ruleText(rule))}`),

@@ -17,8 +17,8 @@ import { BlocksFile, type ScannedRange } from './checkpoint-blocks.js';
 import { CheckpointFile, noOwners } from './checkpoint-header.js';
 import { rehearseCheckpoints } from './checkpoint-rehearsal.js';
 import { BlockFlag, CheckpointHeader, RangeKind, ScanState } from './checkpoint-wire.js';
-import { rowsByAddress } from './sort-addresses.js';
 import { parseAreas, readPicture } from './memory-picture.js';
+import { rowsByAddress } from './sort-addresses.js';
 
 const regionCapacity = 1 << 14;
 const framesOfThread = 128;

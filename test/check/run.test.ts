@@ -100,7 +100,7 @@ child.on('message', () => child.kill('SIGKILL'));
   t.is(plain.code, 0, plain.stderr);
   t.regex(
     plain.stderr.replace(/\s+/g, ' '),
-    /! 1 process without any addon could not be judged: node/,
+    / 1 process without any addon could not be judged: node/,
   );
 });
 
