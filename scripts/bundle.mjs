@@ -39,6 +39,7 @@ const parts = [
   ['questions', ['reading/open-trace.ts']],
   ['answers', ['commands/answers.ts']],
   ['check', ['commands/run-check.ts']],
+  ['exports', ['commands/export.ts']],
   ['own-stack', ['bin/own-stack.ts']],
 ];
 

@@ -1,99 +1,127 @@
 // memprof export: a trace as another tool's file.
-import { closeSync, openSync, writeSync } from 'node:fs';
+import { createGzip } from 'node:zlib';
 import { ExitCode, MemprofError } from '../errors.js';
-import { heapSnapshotWithNative } from '../exporters/index.js';
-import { type HeapSnapshot, HeapSnapshotParser } from '../heap/index.js';
-import type { Checkpoint, CheckpointDetail, StackId, TraceModel } from '../model/index.js';
-import { readHeapSnapshot } from '../record/index.js';
-import { formatBytes, formatCount, frameText, shellQuote, siteFrame } from '../report/index.js';
-import { stackContext, type TraceCommand } from './context.js';
-
-export const exportFormats = ['heapsnapshot'] as const;
-export type ExportFormat = (typeof exportFormats)[number];
+import type { Measure, RowKind } from '../exporters/index.js';
+import type { Moment } from '../model/index.js';
+import { zstdCompress } from '../native/index.js';
+import { formatBytes } from '../report/index.js';
+import type { TraceCommand } from './context.js';
+import { type ExportRequest, formats } from './export-formats.js';
+import { heapSnapshotPieces } from './export-heapsnapshot.js';
+import { type ExportFormat, stackFormats, tableFormats } from './export-names.js';
+import { writeFile, writeStream } from './output-file.js';
 
 export interface ExportOptions {
   format: ExportFormat;
   output?: string;
   force?: boolean;
+  measure?: Measure;
+  moment?: Moment['name'];
+  rows?: RowKind;
 }
+
+const stdoutName = '-';
+const zstdLevel = 3;
 
 export async function* exportTrace(
   command: TraceCommand,
   options: ExportOptions,
 ): AsyncGenerator<string> {
-  const { model, tracePath } = command;
-  const path = options.output ?? `${tracePath.replace(/\.mprof$/, '')}.${options.format}`;
-  const { checkpoint, detail } = checkpointOf(model, tracePath);
-  const snapshot = snapshotOf(tracePath, checkpoint);
-  const names = await command.nameStacks(model, new Set(detail.live.stackId as Iterable<StackId>));
-  const context = stackContext(model);
-  const nameOf = (stackId: StackId): string => {
-    const frame = siteFrame(names.stack(stackId), context);
-    return frame === null ? 'native block' : frameText(frame);
+  checkOptions(options);
+  const { format } = options;
+  const { ending, pieces, opens } =
+    format === 'heapsnapshot'
+      ? {
+          ending: 'heapsnapshot',
+          pieces: heapSnapshotPieces,
+          opens: 'Chrome DevTools (Memory, Load) or memlab',
+        }
+      : formats[format];
+  const request: ExportRequest = {
+    command,
+    measure: options.measure ?? 'live',
+    hasMeasure: options.measure !== undefined,
+    moment: options.moment,
+    rows: options.rows ?? 'blocks',
   };
-  const bytes = writeFile(
-    path,
-    heapSnapshotWithNative(snapshot, detail, nameOf),
-    options.force === true,
-  );
-  yield `${path}: ${formatCount(snapshot.nodeCount)} JavaScript objects and ${formatCount(detail.live.count)} native blocks, ${formatBytes(bytes)}. Open it in Chrome DevTools (Memory, Load) or with memlab.`;
-}
-
-function checkpointOf(
-  model: TraceModel,
-  tracePath: string,
-): { checkpoint: Checkpoint; detail: CheckpointDetail } {
-  const checkpoint = model.checkpoints?.at(-1);
-  if (checkpoint === undefined || checkpoint.detail === null)
-    throw new MemprofError(
-      'ERR_MEMPROF_NO_CHECKPOINT',
-      `${tracePath} has no checkpoint, so nobody knows which object owns which block. Record it without --checkpoint none.`,
-    );
-  return { checkpoint, detail: checkpoint.detail };
-}
-
-function snapshotOf(tracePath: string, { number }: Checkpoint): HeapSnapshot {
-  const parser = new HeapSnapshotParser();
-  let isThere = false;
-  for (const piece of readHeapSnapshot(tracePath, number)) {
-    isThere = true;
-    parser.push(piece);
-  }
-  if (!isThere)
-    throw new MemprofError(
-      'ERR_MEMPROF_NO_HEAP_SNAPSHOT',
-      `${tracePath} holds no heap snapshot of its last checkpoint. Record it with memprof-run --retainers.`,
-    );
-  return parser.finish();
-}
-
-/** Returns how many bytes were written. */
-function writeFile(path: string, pieces: Iterable<string>, mayOverwrite: boolean): number {
-  let descriptor: number;
-  try {
-    descriptor = openSync(path, mayOverwrite ? 'w' : 'wx', 0o600);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST')
+  if (options.output === stdoutName) {
+    if (process.stdout.isTTY === true && isBinary(format))
       throw new MemprofError(
-        'ERR_MEMPROF_FILE_EXISTS',
-        `${path} exists and is not overwritten. Choose another name with -o, or overwrite it with -f.`,
+        'ERR_MEMPROF_USAGE',
+        `${format} is binary, and standard output is a terminal. Give a file with -o, or a pipe`,
         ExitCode.usage,
       );
-    const reason = error instanceof Error ? error.message : String(error);
+    await writeStream(process.stdout, packed(await pieces(request), packingOf(format, '')));
+    return;
+  }
+  const base = command.tracePath.replace(/\.mprof$/, '');
+  const rows = options.rows === undefined ? '' : `.${options.rows}`;
+  const path = options.output ?? `${base}${rows}.${ending}`;
+  const bytes = await writeFile(path, options.force === true, async () =>
+    packed(await pieces(request), packingOf(format, path)),
+  );
+  yield `${path}: ${formatBytes(bytes)}. Opens in ${opens}.`;
+}
+
+function checkOptions({ format, measure, moment, rows }: ExportOptions): void {
+  const refuse = (option: string, these: readonly string[]): never => {
     throw new MemprofError(
-      'ERR_MEMPROF_FILE_NOT_WRITABLE',
-      `${shellQuote(path)} cannot be written (${reason}). Choose another place with -o.`,
+      'ERR_MEMPROF_USAGE',
+      `${option} does not apply to ${format}. It is for ${these.join(', ')}`,
+      ExitCode.usage,
     );
+  };
+  const isStacks = (stackFormats as readonly string[]).includes(format);
+  const isTable = (tableFormats as readonly string[]).includes(format);
+  if (measure !== undefined && !isStacks) refuse('--measure', stackFormats);
+  if (rows !== undefined && !isTable) refuse('--rows', tableFormats);
+  if (moment === undefined) return;
+  if (!(isStacks || isTable)) refuse('--moment', [...stackFormats, ...tableFormats]);
+  if (isStacks && measure !== undefined && measure !== 'live')
+    throw new MemprofError(
+      'ERR_MEMPROF_USAGE',
+      `--moment says when memory is live; ${measure} is not of a moment. Leave one or the other out`,
+      ExitCode.usage,
+    );
+}
+
+type Packing = 'gzip' | 'zstd' | 'none';
+
+/** pprof's files are gzipped always; heaptrack_print goes by the name. */
+function packingOf(format: ExportFormat, path: string): Packing {
+  if (format === 'pprof') return 'gzip';
+  if (format !== 'heaptrack') return 'none';
+  if (path.endsWith('.zst')) return 'zstd';
+  return path.endsWith('.gz') ? 'gzip' : 'none';
+}
+
+const isBinary = (format: ExportFormat): boolean => format === 'pprof' || format === 'parquet';
+
+async function* packed(
+  pieces: Iterable<string | Uint8Array>,
+  packing: Packing,
+): AsyncGenerator<string | Uint8Array> {
+  if (packing === 'none') yield* pieces;
+  else if (packing === 'gzip') yield* gzipped(pieces);
+  // Frames one after the other are a file of zstd, too.
+  else for (const piece of pieces) yield zstdCompress(Buffer.from(piece as Uint8Array), zstdLevel);
+}
+
+async function* gzipped(pieces: Iterable<string | Uint8Array>): AsyncGenerator<Uint8Array> {
+  const gzip = createGzip();
+  const done: Buffer[] = [];
+  gzip.on('data', (data: Buffer) => done.push(data));
+  const ended = new Promise<void>((resolve, reject) => {
+    gzip.on('end', resolve);
+    gzip.on('error', reject);
+  });
+  for (const piece of pieces) {
+    await new Promise<void>((resolve) => {
+      gzip.write(piece, () => resolve());
+    });
+    yield* done.splice(0);
   }
-  let bytes = 0;
-  try {
-    for (const piece of pieces) {
-      const text = Buffer.from(piece);
-      for (let at = 0; at < text.length; ) at += writeSync(descriptor, text, at);
-      bytes += text.length;
-    }
-  } finally {
-    closeSync(descriptor);
-  }
-  return bytes;
+  gzip.end();
+  await ended;
+  yield* done.splice(0);
 }

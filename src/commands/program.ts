@@ -8,8 +8,9 @@ import { checkpoint } from './checkpoint.js';
 import { parseWith, quietCommander } from './commander-errors.js';
 import type { TraceCommand } from './context.js';
 import { type DiffOptions, diff, diffMeasures, grewTooMuch } from './diff.js';
-import { type ExportOptions, exportFormats, exportTrace } from './export.js';
 import { type FragmentationOptions, fragmentation } from './fragmentation.js';
+import type { ExportOptions } from './export.js';
+import { exportFormats, exportMeasures, exportRows } from './export-names.js';
 import { type LeaksOptions, leaks } from './leaks.js';
 import { napi } from './napi.js';
 import { terminalOf, writeLines } from './output.js';
@@ -189,16 +190,29 @@ export async function memprofProgram(
     .option('-o, --output <file>', "the file (default: the trace's name with .html)")
     .option('-f, --force', 'overwrite a file that is no report of memprof')
     .option('--open', 'open it in the browser (xdg-open)');
-  on<ExportOptions>('export', "the trace as another tool's file", exportTrace)
+  on<ExportOptions>('export', "the trace as another tool's file", async function* (...args) {
+    // Loaded when asked for: no other command needs it.
+    yield* (await import('./export.js')).exportTrace(...args);
+  })
     .addOption(
-      new Option(
-        '--format <format>',
-        'heapsnapshot: what JavaScript and native code hold, for Chrome DevTools and memlab (needs memprof-run --retainers)',
-      )
+      new Option('--format <format>', 'docs/exports.md says what each is for')
         .choices(exportFormats)
         .makeOptionMandatory(),
     )
-    .option('-o, --output <file>', "the file (default: the trace's name with the format's ending)")
+    .addOption(
+      new Option(
+        '--measure <measure>',
+        'what to add up by stack (default: live; pprof: live and allocated)',
+      ).choices(exportMeasures),
+    )
+    .addOption(momentOption())
+    .addOption(
+      new Option('--rows <rows>', 'of csv and parquet (default: blocks)').choices(exportRows),
+    )
+    .option(
+      '-o, --output <file>',
+      "the file, or - for standard output (default: the trace's name with the format's ending)",
+    )
     .option('-f, --force', 'overwrite the file if it exists');
 
   await parseWith(program, argv.length === 0 ? ['--help'] : argv, ExitCode.usage);
