@@ -29,21 +29,27 @@ export function* dhatFile(
   batches: Iterable<TimedBatch> | null,
 ): Generator<string> {
   const frames = new FrameTable();
-  const lives = batches === null ? null : livesOf(model, batches);
   const { allocationCount, allocatedBytes } = model.stackTotals;
+  // dh_view wants each sequence of frames once: what reads the same is one point.
   const points: Point[] = [];
+  const rows = new Map<string, number>();
+  const rowOf = new Uint32Array(allocationCount.length);
   for (let id = 0; id < allocationCount.length; id++) {
     if (allocationCount[id] === 0) continue;
-    const point: Point = {
-      tb: allocatedBytes[id]!,
-      tbk: allocationCount[id]!,
-      ...lives?.of(id),
-      fs: symbols.stack(id as StackId).frames.map((frame) => frames.numberOf(frame)),
-    };
-    points.push(point);
+    const fs = symbols.stack(id as StackId).frames.map((frame) => frames.numberOf(frame));
+    const key = fs.join(' ');
+    let row = rows.get(key);
+    if (row === undefined) rows.set(key, (row = points.push({ tb: 0, tbk: 0, fs }) - 1));
+    rowOf[id] = row;
+    const point = points[row] as Point;
+    point.tb += allocatedBytes[id]!;
+    point.tbk += allocationCount[id]!;
   }
-  // dh_view makes its root of the first point, so there is always one.
-  if (points.length === 0) points.push({ tb: 0, tbk: 0, ...lives?.of(0), fs: [] });
+  // Its root is made of the first point, so there is always one.
+  if (points.length === 0) points.push({ tb: 0, tbk: 0, fs: [] });
+  const lives = batches === null ? null : livesOf(model, batches, rowOf, points.length);
+  if (lives !== null)
+    for (const [row, point] of points.entries()) Object.assign(point, lives.of(row));
   yield* jsonObject({
     dhatFileVersion: jsonValue(2),
     mode: jsonValue('memprof'),
@@ -65,54 +71,62 @@ export function* dhatFile(
 
 const microseconds = (ns: number): number => Math.round(ns / 1000);
 
-function livesOf(model: TraceModel, batches: Iterable<TimedBatch>): Lives {
-  const lives = new Lives(model);
+function livesOf(
+  model: TraceModel,
+  batches: Iterable<TimedBatch>,
+  rowOf: Uint32Array,
+  rowCount: number,
+): Lives {
+  const lives = new Lives(model, rowOf, rowCount);
   replayBlocks(model, batches, lives);
   return lives;
 }
 
+/** By row: a row is one or several stacks. */
 class Lives extends PeakWatch {
+  readonly #rowOf: Uint32Array;
   readonly #mostBytes: Float64Array;
   readonly #mostCount: Float64Array;
   /** Sum of releases' times less sum of allocations'. */
   readonly #lifetimeUs: Float64Array;
   readonly #endUs: number;
 
-  constructor(model: TraceModel) {
-    super(model);
+  constructor(model: TraceModel, rowOf: Uint32Array, rowCount: number) {
+    super(model, rowCount);
+    this.#rowOf = rowOf;
     this.#endUs = microseconds(model.atEnd.atNs);
-    this.#mostBytes = new Float64Array(model.stacks.count);
-    this.#mostCount = new Float64Array(model.stacks.count);
-    this.#lifetimeUs = new Float64Array(model.stacks.count);
+    this.#mostBytes = new Float64Array(rowCount);
+    this.#mostCount = new Float64Array(rowCount);
+    this.#lifetimeUs = new Float64Array(rowCount);
   }
 
   override allocated(stackId: number, sizeBytes: number, timeNs: number): void {
-    super.allocated(stackId, sizeBytes, timeNs);
-    this.#lifetimeUs[stackId]! -= microseconds(timeNs);
-    const bytes = this.liveBytes[stackId]!;
-    const isMore =
-      bytes > this.#mostBytes[stackId]! ||
-      (bytes === this.#mostBytes[stackId]! && this.liveCount[stackId]! > this.#mostCount[stackId]!);
-    if (!isMore) return;
-    this.#mostBytes[stackId] = bytes;
-    this.#mostCount[stackId] = this.liveCount[stackId]!;
+    const row = this.#rowOf[stackId]!;
+    super.allocated(row, sizeBytes, timeNs);
+    this.#lifetimeUs[row]! -= microseconds(timeNs);
+    const [bytes, most] = [this.liveBytes[row]!, this.#mostBytes[row]!];
+    const count = this.liveCount[row]!;
+    if (bytes < most || (bytes === most && count <= this.#mostCount[row]!)) return;
+    this.#mostBytes[row] = bytes;
+    this.#mostCount[row] = count;
   }
 
   override released(stackId: number, sizeBytes: number, timeNs: number): void {
-    super.released(stackId, sizeBytes, timeNs);
-    this.#lifetimeUs[stackId]! += microseconds(timeNs);
+    const row = this.#rowOf[stackId]!;
+    super.released(row, sizeBytes, timeNs);
+    this.#lifetimeUs[row]! += microseconds(timeNs);
   }
 
-  of(id: number): Omit<Point, 'tb' | 'tbk' | 'fs'> {
-    const ebk = this.liveCount[id]!;
+  of(row: number): Omit<Point, 'tb' | 'tbk' | 'fs'> {
+    const ebk = this.liveCount[row]!;
     return {
       // Those that live at the end have lived until then.
-      tl: Math.max(0, this.#lifetimeUs[id]! + ebk * this.#endUs),
-      mb: this.#mostBytes[id]!,
-      mbk: this.#mostCount[id]!,
-      gb: this.peak?.sizeBytes?.[id] ?? 0,
-      gbk: this.peak?.blockCount[id] ?? 0,
-      eb: this.liveBytes[id]!,
+      tl: Math.max(0, this.#lifetimeUs[row]! + ebk * this.#endUs),
+      mb: this.#mostBytes[row]!,
+      mbk: this.#mostCount[row]!,
+      gb: this.peak?.sizeBytes?.[row] ?? 0,
+      gbk: this.peak?.blockCount[row] ?? 0,
+      eb: this.liveBytes[row]!,
       ebk,
     };
   }
@@ -121,14 +135,16 @@ class Lives extends PeakWatch {
 /** "0x0: function (file:line)": the form that other readers of DHAT's files take apart. */
 class FrameTable {
   readonly texts = ['[root]'];
-  readonly #numbers = new Map<StackFrame, number>();
+  readonly #byFrame = new Map<StackFrame, number>();
+  readonly #byText = new Map<string, number>();
 
   numberOf(frame: StackFrame): number {
-    let number = this.#numbers.get(frame);
-    if (number === undefined) {
-      number = this.texts.push(frameText(frame)) - 1;
-      this.#numbers.set(frame, number);
-    }
+    const known = this.#byFrame.get(frame);
+    if (known !== undefined) return known;
+    const text = frameText(frame);
+    const number = this.#byText.get(text) ?? this.texts.push(text) - 1;
+    this.#byText.set(text, number);
+    this.#byFrame.set(frame, number);
     return number;
   }
 }

@@ -88,9 +88,10 @@ export class PeakWatch implements BlockVisitor {
   readonly #peakBytes: number;
   #bytes = 0;
 
-  constructor({ stacks, totals }: TraceModel) {
-    this.liveCount = new Float64Array(stacks.count);
-    this.liveBytes = new Float64Array(stacks.count);
+  /** `length`: of the columns. */
+  constructor({ totals }: TraceModel, length: number) {
+    this.liveCount = new Float64Array(length);
+    this.liveBytes = new Float64Array(length);
     this.#peakBytes = totals.peakBytes;
     if (totals.peakBytes === 0) this.#keep(0);
   }
@@ -121,7 +122,7 @@ export class PeakWatch implements BlockVisitor {
 
 /** What lived when most bytes did: exact. null: the events never come to that (some are missing). */
 export function peakSums(model: TraceModel, batches: Iterable<TimedBatch>): StackSums | null {
-  const watch = new PeakWatch(model);
+  const watch = new PeakWatch(model, model.stacks.count);
   replayBlocks(model, batches, watch);
   return watch.peak;
 }
