@@ -91,8 +91,8 @@ void gather(const Environment& self, bool isEnd, const char* snapshotPath, Part*
   }
   bool mayFinalize = hasAddons && (isEnd || !is_in_javascript(shared.v8, isolate));
   // Listing the objects collects, too: so what the first round's finalizers let go is collected there,
-  // and where there are no finalizers one round is enough.
-  if (hasAddons || !shared.canFindOwners) shared.v8.lowMemoryNotification(isolate);
+  // and where no finalizers run one round is enough.
+  if (mayFinalize || !shared.canFindOwners) shared.v8.lowMemoryNotification(isolate);
   if (mayFinalize) part->uncollectedCount = drain_finalizers();
   uint64_t collected = monotonic_ns();
   bool hasIds = snapshotPath != nullptr && write_heap_snapshot(shared.v8, snapshotPath);
@@ -252,11 +252,6 @@ void collect_garbage(const Environment& self) {
   napi_handle_scope scope;
   if (isolate == nullptr || napi_open_handle_scope(self.env, &scope) != napi_ok) return;
   shared.v8.lowMemoryNotification(isolate);
-  if (has_addons() && !is_in_javascript(shared.v8, isolate)) {
-    drain_finalizers();
-    shared.v8.lowMemoryNotification(isolate);
-    drain_finalizers();
-  }
   napi_close_handle_scope(self.env, scope);
 }
 

@@ -13,8 +13,8 @@ namespace memprof {
 // thread is taking one).
 uint32_t take_checkpoint(Environment* self, uint32_t reason);
 
-// On the environment's own thread: what comes before a checkpoint, and nothing else. Called from the event
-// loop it runs finalizers, too; while JavaScript is on the stack it collects only.
+// On the environment's own thread: what comes before a checkpoint, and nothing else. JavaScript calls it, so
+// finalizers are left to Node, which runs them in the next turn of the event loop.
 void collect_garbage(const Environment& self);
 
 // From now on none is taken.

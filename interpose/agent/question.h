@@ -3,7 +3,8 @@
 //   ask(text: string, timeoutMs: number): string | null
 //       Asks the reader at this place in the order of events, and blocks until the answer is there.
 //       null: not under memprof-run, or it has ended, or the time is up.
-//   collect(): boolean      what a checkpoint does before it looks: garbage is collected and finalizers run
+//   collect(): boolean      collects garbage, as a checkpoint does before it looks. Node runs the finalizers of
+//                           Node-API in the next turn of the event loop. false: there is no agent here
 //   mark(name: string): void        a moment with a name, in the trace
 //   ignore(begin: boolean): void    what this thread allocates between the two is nobody's leak
 //   isLoaded(): boolean             this process is being recorded

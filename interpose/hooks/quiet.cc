@@ -3,8 +3,8 @@
 namespace mp::quiet {
 namespace {
 
-constexpr size_t kFirstSlots = 1u << 16;
-constexpr size_t kMostSlots = 1u << 23;  // 64 MiB: beyond them events are recorded again
+constexpr size_t kFirstSlots = 1u << 18;  // 2 MiB: Node's own objects are 80,000
+constexpr size_t kMostSlots = 1u << 23;   // 64 MiB: beyond them events are recorded again
 
 // Open addressing, a word a block: address << 8 | size. Removal closes the gap, so there are no graves.
 struct Set {

@@ -21,7 +21,7 @@ export interface Asked {
 
 export interface AskedOptions {
   onStart?: (child: ChildProcess, session: Session) => void;
-  argv?: readonly string[];
+  nodePath?: string;
 }
 
 /** In front of every script: the functions of the agent's addon, as `agent`. */
@@ -52,8 +52,10 @@ export async function runAsked(
     sessionFolder: session.folder,
     session: session.environment,
   });
-  const argv = [...(options.argv ?? []), '-e', `${agentOf()}${script}`];
-  const child = spawn(process.execPath, argv, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(options.nodePath ?? process.execPath, ['-e', `${agentOf()}${script}`], {
+    env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   session.rootPid = child.pid ?? null;
   const pieces = { stdout: '', stderr: '' };
   child.stdout.on('data', (piece: Buffer) => {

@@ -6,6 +6,7 @@ import test from 'ava';
 import { MemprofError } from '../../src/errors.js';
 import { agentAddonPath, agentPath, packageRoot, shimPath } from '../../src/paths.js';
 import { type QuestionView, tracedEnvironment } from '../../src/record/index.js';
+import { testOnEachNode } from '../agent/support/node-builds.js';
 import { runBin } from '../e2e/support/run.js';
 import { agentOf, runAsked } from './asked.js';
 
@@ -154,6 +155,26 @@ test('Workers and child processes ask for themselves, several at once, and answe
   t.true(mostAtOnce >= 2);
   const execed = [...threads].find((line) => line.startsWith('exec-ed'));
   t.is(execed?.split(' ')[2], '1', 'the image after exec is the second of its process');
+});
+
+testOnEachNode('every Node can ask, collect and wait for a checkpoint', async (t, nodePath) => {
+  const { code, stdout, stderr } = await runAsked(
+    `(() => { for (let i = 0; i < 20; i++) Buffer.allocUnsafeSlow(1_000_000); })();
+    const before = Number(agent.ask('live', 20000));
+    setImmediate(() => {
+      const isCollected = agent.collect();
+      const after = Number(agent.ask('live', 20000));
+      console.log(isCollected, before - after > 19e6, agent.ask(String(agent.checkpoint('')), 20000));
+    });`,
+    async (view, text) => {
+      if (text === 'live') return String(view.totals().liveBytes);
+      const { owners, scanFailure } = await view.checkpoint(Number(text));
+      return `${owners} ${scanFailure}`;
+    },
+    { nodePath },
+  );
+  t.is(code, 0, stderr);
+  t.is(stdout, 'true true complete null\n');
 });
 
 test('fake timers, a replaced fs and a vm context of its own do not matter', async (t) => {
