@@ -18,6 +18,8 @@ export const shimPath: string = join(packageRoot, 'build', 'Release', 'libmempro
 /** The agent's entry, plain CommonJS: it runs in the traced process by --require. */
 export const agentPath: string = join(packageRoot, 'src', 'agent', 'agent.cjs');
 export const agentAddonPath: string = join(packageRoot, 'build', 'Release', 'memprof_agent.node');
+/** Does again what a program did with its allocator. */
+export const replayPath: string = join(packageRoot, 'build', 'Release', 'memprof_replay');
 /** Of the bundle (scripts/bundle.mjs), which is what the package ships. */
 export const memprofBinPath: string = join(packageRoot, 'dist', 'bin', 'memprof.cjs');
 export const memprofRunBinPath: string = join(packageRoot, 'dist', 'bin', 'memprof-run.cjs');

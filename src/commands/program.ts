@@ -26,6 +26,7 @@ import {
   parseSizeRange,
   parseTimeout,
 } from './parse-options.js';
+import { type ReplayOptions, replay, replayNames } from './replay.js';
 import { type HtmlReportOptions, htmlReport } from './report-html.js';
 import { type RssOptions, rss } from './rss.js';
 import { type SitesOptions, siteSorts, sites } from './sites.js';
@@ -126,6 +127,15 @@ export async function memprofProgram(
     .option('--at <checkpoint>', 'at this checkpoint (default: the last)', parseNumber)
     .option('--limit <count>', 'packages and files shown of each part, or all', parseCount, 6)
     .option('--json', 'as JSON with all rows (memprof.rss/1)');
+  on<ReplayOptions>(
+    'replay',
+    "what if: the program's allocations again, with other settings and allocators",
+    replay,
+  )
+    .addOption(
+      new Option('--with <name...>', 'only these, beside glibc as it is').choices(replayNames),
+    )
+    .option('--json', 'as JSON (memprof.replay/1)');
   on<FragmentationOptions>(
     'fragmentation',
     'how the heaps are filled, what keeps pages that are otherwise empty, and a verdict in words',
