@@ -5,10 +5,11 @@
 /** Exit statuses of memprof's own failures, as env(1) and timeout(1) use them. */
 export const ExitCode = { usage: 2, failed: 125, notExecutable: 126, notFound: 127 } as const;
 
-/** In a process that opens traces this class is there twice: in the library, and in the bundle that it loads. */
 const brand = Symbol.for('memprof.MemprofError');
 
+/** What fails for a reason that a user can do something about. Its message states facts first, then what to do. */
 export class MemprofError extends Error {
+  /** A process may hold this class more than once: in the library, and in the bundle that it loads. */
   static override [Symbol.hasInstance](value: unknown): value is MemprofError {
     return typeof value === 'object' && value !== null && brand in value;
   }

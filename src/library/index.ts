@@ -14,6 +14,7 @@ interface AgentAddon {
   checkpoint(name: string): number;
 }
 
+/** Which checkpoint it was. */
 export interface CheckpointTaken {
   /** From 1; as `memprof leaks` and `memprof owners` number them. */
   number: number;

@@ -85,6 +85,7 @@ export interface Site extends Stack, Amount {
  */
 export type MomentName = 'before-teardown' | 'at-end';
 
+/** What lived at a moment. */
 export interface MomentFacts extends Amount {
   name: MomentName;
   /** Since the process's start. */
@@ -191,6 +192,7 @@ export interface Leaks {
   sites: LeakSite[];
 }
 
+/** When and how one checkpoint was taken, and what lived then. */
 export interface CheckpointFacts {
   /** From 1. */
   number: number;
@@ -255,6 +257,7 @@ export interface EventBatch {
   serial: Float64Array;
 }
 
+/** The process that was recorded. */
 export interface ProcessFacts {
   pid: number;
   ppid: number;
@@ -282,7 +285,9 @@ export interface TraceTotals {
   peakNs: number;
 }
 
+/** A thread that allocated. Times are since the process's start. */
 export interface ThreadFacts {
+  /** The `threadIndex` of events. */
   index: number;
   /** The kernel's. */
   tid: number;
@@ -292,6 +297,7 @@ export interface ThreadFacts {
   endNs: number | null;
 }
 
+/** A program or library that was loaded, at these addresses of the process. */
 export interface ModuleFacts {
   path: string;
   /** Lower-case hex; '' without one. */
@@ -300,9 +306,11 @@ export interface ModuleFacts {
   low: number;
   high: number;
   loadedNs: number;
+  /** null: it was loaded to the end. */
   unloadedNs: number | null;
 }
 
+/** A moment that the program or memprof marked. */
 export interface MarkFacts {
   kind: string;
   atNs: number;
@@ -331,11 +339,13 @@ export interface Filters {
   age?: Range;
 }
 
+/** Which blocks count, at which moment. */
 export interface MomentFilters extends Filters {
   /** Default: before teardown where the program came to it. */
   moment?: MomentName;
 }
 
+/** Which sites are wanted. */
 export interface SiteOptions extends MomentFilters {
   /**
    * Every site that ever allocated, also where nothing is live. Cannot be combined with thread, size and age,
@@ -344,17 +354,20 @@ export interface SiteOptions extends MomentFilters {
   all?: boolean;
 }
 
+/** Which blocks are wanted, of which moment. */
 export interface BlockOptions extends Filters {
   moment?: MomentName | 'last-checkpoint';
   /** false: stacks are not named, which saves reading symbols. */
   names?: boolean;
 }
 
+/** Which way round the call tree is. */
 export interface TreeOptions extends MomentFilters {
   /** From the allocating functions up to their callers. */
   inverted?: boolean;
 }
 
+/** Which of a checkpoint's sites are wanted. */
 export interface LeakOptions extends Pick<Filters, 'package' | 'module' | 'function'> {
   /** The checkpoint's number; default: the last. */
   at?: number;
