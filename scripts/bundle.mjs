@@ -35,6 +35,7 @@ const parts = [
   ['reader', ['record/process-recorder.ts', 'record/rehearsal.ts']],
   ['report', ['commands/run-report.ts']],
   ['check-setup', ['commands/check-setup.ts']],
+  ['html', ['commands/run-html.ts', 'commands/report-html.ts']],
   ['commands', ['commands/program.ts']],
   ['questions', ['reading/open-trace.ts']],
   ['answers', ['commands/answers.ts']],

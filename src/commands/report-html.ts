@@ -1,20 +1,19 @@
 // memprof report: the trace as one HTML file that opens in a browser, without a network.
 import { spawn } from 'node:child_process';
-import { closeSync, openSync, readFileSync, readSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { ExitCode, MemprofError } from '../errors.js';
+import { MemprofError } from '../errors.js';
 import {
   buildReport,
   type ReportInput,
   reportDocument,
-  reportMark,
   StackIndex,
   waysOf,
 } from '../html/index.js';
 import type { StackId, TraceModel } from '../model/index.js';
 import { reportTemplatePath } from '../paths.js';
-import { nameRoots, packageFiles, readSourceFile } from '../query/index.js';
+import { nameRoots, type OpenedTrace, packageFiles, readSourceFile } from '../query/index.js';
 import { readTraceEvents } from '../record/index.js';
 import {
   alikeStacks,
@@ -30,6 +29,7 @@ import { pathOf } from '../verdicts/index.js';
 import { ownVersion } from '../version.js';
 import { stackContext, type TraceCommand } from './context.js';
 import { readableLeaks } from './leaks.js';
+import { assertReplaceable } from './replaceable.js';
 
 export interface HtmlReportOptions {
   output?: string;
@@ -51,7 +51,7 @@ export async function* htmlReport(
 
 /** Returns a sentence that says where the report is. */
 export async function writeReport(
-  command: TraceCommand,
+  command: OpenedTrace,
   path: string,
   force: boolean,
 ): Promise<string> {
@@ -84,39 +84,7 @@ function readTemplate(): string {
   }
 }
 
-/** A report gives way to a new one; nothing else does without -f. */
-function assertReplaceable(path: string, force: boolean): void {
-  if (path === '')
-    throw new MemprofError(
-      'ERR_MEMPROF_OUTPUT',
-      'the name of the report is empty. Give a file: -o report.html',
-      ExitCode.usage,
-    );
-  if (force) return;
-  let descriptor: number;
-  try {
-    descriptor = openSync(path, 'r');
-  } catch {
-    // Not there, or not readable: writing says what is wrong.
-    return;
-  }
-  try {
-    const head = Buffer.alloc(256);
-    const length = readSync(descriptor, head);
-    if (length === 0 || head.toString('latin1').includes(reportMark)) return;
-  } catch {
-    // A folder: writing says so.
-    return;
-  } finally {
-    closeSync(descriptor);
-  }
-  throw new MemprofError(
-    'ERR_MEMPROF_OUTPUT_EXISTS',
-    `${path} exists already and is no report of memprof. Overwrite it with -f, or give another name with -o`,
-  );
-}
-
-async function reportInput(command: TraceCommand, warnings: string[]): Promise<ReportInput> {
+async function reportInput(command: OpenedTrace, warnings: string[]): Promise<ReportInput> {
   const { model } = command;
   const context = stackContext(model);
   const last = model.checkpoints?.at(-1);

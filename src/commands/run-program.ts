@@ -63,6 +63,10 @@ export async function memprofRunProgram(argv: readonly string[]): Promise<number
     .option('--junit <file>', 'with --check: write them as JUnit XML')
     .option('--summary <file>', 'with --check: write a summary in Markdown')
     .option('--annotations', "with --check: print GitHub's annotations (default in its workflows)")
+    .option(
+      '--report [file]',
+      'write an HTML report, too: of the program that was started\n(default: the name of its trace with .html)',
+    )
     .option('-q, --quiet', 'no report at the end')
     .version(ownVersion(), '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
@@ -89,6 +93,7 @@ The program's own exit status is passed on. Statuses of memprof-run itself:
           checkpoint: CheckpointTimes;
           retainers?: boolean;
           quiet?: boolean;
+          report?: string;
         } & CheckWords,
       ) => {
         const check = await checkOf(options, {

@@ -18,6 +18,7 @@ import { startSession } from '../record/session.js';
 import { BlockClassifier } from '../symbols/block-classifier.js';
 import type { Check } from './check-setup.js';
 import type { CheckpointTimes } from './parse-options.js';
+import { assertReplaceable } from './replaceable.js';
 import { giveRootItsName } from './root-name.js';
 import type { CheckReport } from './run-check.js';
 import {
@@ -38,6 +39,8 @@ export interface RunOptions {
   exactLines?: boolean;
   checkpoint: CheckpointTimes;
   retainers?: boolean;
+  /** An HTML report as well; '': beside the trace. */
+  report?: string;
   /** null: the run is not judged. */
   check: Check | null;
 }
@@ -58,6 +61,7 @@ export async function run(
   const command = resolveCommand(words, process.env['PATH'], process.cwd());
   assertPreloadable(command.file, command.name, inspectExecutable);
   assertBuilt();
+  if (typeof options.report === 'string') assertReplaceable(options.report, options.force === true);
   const names = traceNames(options.output, options.force === true, process.cwd());
   const session = startSession({
     events: options.events,
@@ -109,6 +113,10 @@ export async function run(
   const recorded = await session.finish(end);
   giveRootItsName(recorded, end.pid, options.output);
   await report?.print(recorded, end.pid);
+  if (options.report !== undefined) {
+    const { writeRunReport } = await import('./run-html.js');
+    await writeRunReport(recorded, end.pid, options, stderr);
+  }
   const checkStatus = await judge?.judge({
     end,
     words,

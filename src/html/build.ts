@@ -270,7 +270,7 @@ function missingFrom(input: ReportInput, explained: Explained | null): string[] 
     found.push('The trace ends before its last part: everything is as of its last whole part.');
   if (input.batches === null)
     found.push(
-      'The trace has no events (--events none): the timeline, the peak and temporary allocations cannot be shown, only what was live.',
+      'The trace has no events (--events none, or no trace was kept): the timeline, the peak and temporary allocations cannot be shown, only what was live.',
     );
   if ((model.checkpoints ?? []).length === 0)
     found.push('No checkpoint was taken: what is lost and who holds what is not known.');

@@ -5,8 +5,6 @@
 
 import { safeText } from './texts.js';
 
-/** In the first line of the file: a report may be replaced by a newer one. */
-export const reportMark = 'memprof report';
 export const dataPlace = '<!--memprof-data-->';
 export const dataElementId = 'memprof-data';
 

@@ -37,6 +37,8 @@ export interface Look {
   width: number;
   height: number;
   theme: 'light' | 'dark';
+  /** Else nothing glides. */
+  isMoving?: boolean;
 }
 
 export const looks: readonly Look[] = [
@@ -57,13 +59,13 @@ export interface OpenPage {
 export async function openReport(
   browser: Browser,
   path: string,
-  { width, height, theme }: Look,
+  { width, height, theme, isMoving }: Look,
   options: { hash?: string; before?: string } = {},
 ): Promise<OpenPage> {
   const context = await browser.newContext({
     viewport: { width, height },
     colorScheme: theme,
-    reducedMotion: 'reduce',
+    reducedMotion: isMoving === true ? 'no-preference' : 'reduce',
   });
   const page = await context.newPage();
   const url = `file://${path}`;

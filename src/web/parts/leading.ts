@@ -20,6 +20,19 @@ export function leadingFrame(data: PageData, leaf: number, owner = -1): number {
   return (data.head.runtimePackages.includes(owner) ? runtime : 0) || own || runtime || first;
 }
 
+/** The first caller of the leading frame that is somebody's own code; 0: there is none. */
+export function callerOf(data: PageData, leaf: number, leading: number): number {
+  let isAbove = false;
+  for (let node = leaf; node > 0; node = data.nodes.parent[node]!) {
+    const frame = data.nodes.frame[node]!;
+    const kind = data.frames.kind[frame]!;
+    if (isAbove && frame !== leading && (kind === FrameLook.native || kind === FrameLook.js))
+      return frame;
+    isAbove ||= frame === leading;
+  }
+  return 0;
+}
+
 export function leadingOf(data: PageData, leaf: number): string {
   const frame = leadingFrame(data, leaf);
   const { strings } = data.head;

@@ -75,7 +75,8 @@ function inOrder(sums: ReadonlyMap<number, Sum>, text: (key: number) => string):
   const keys = [...sums.keys()];
   const rows: BarRow[] = [];
   for (let key = Math.min(...keys); key <= Math.max(...keys); key++)
-    rows.push({ key, label: text(key), ...(sums.get(key) ?? { count: 0, bytes: 0 }) });
+    if (sums.has(key) || rows.length > (sums.has(0) ? 1 : 0))
+      rows.push({ key, label: text(key), ...(sums.get(key) ?? { count: 0, bytes: 0 }) });
   return rows;
 }
 

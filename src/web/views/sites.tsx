@@ -4,6 +4,7 @@ import type { PageData } from '../../html/page-data.js';
 import { totalOf } from '../../html/selection.js';
 import { formatBytes, formatCount, formatPercent } from '../format.js';
 import { GroupDetails, leadingFrameOfGroup } from '../parts/group-details.js';
+import { callerOf } from '../parts/leading.js';
 import { VirtualTable } from '../parts/virtual-table.js';
 import { useReport } from '../state.js';
 
@@ -35,14 +36,19 @@ function readTexts(data: PageData): SiteTexts {
     const site = data.groups.site[group]!;
     const owner = packages[data.sites.package[site]!]!.label;
     texts.where.push(strings[data.frames.name[frame]!] || 'no stack');
-    texts.place.push(strings[data.frames.place[frame]!]!);
+    const place = strings[data.frames.place[frame]!]!;
+    const caller = callerOf(data, data.sites.node[site]!, frame);
+    // Many sites share the function that allocates for them: whom it did it for tells them apart.
+    const words = [place.slice(place.lastIndexOf('/') + 1)];
+    if (caller !== 0) words.push(`for ${strings[data.frames.name[caller]!]}`);
+    texts.place.push(words.filter((one) => one !== '').join(', '));
     texts.owner.push(owner);
-    const words = [owner.toLowerCase()];
+    const hay = [owner.toLowerCase()];
     for (let node = data.sites.node[site]!; node > 0; node = data.nodes.parent[node]!) {
       const one = data.nodes.frame[node]!;
-      words.push(lower[data.frames.name[one]!]!, lower[data.frames.place[one]!]!);
+      hay.push(lower[data.frames.name[one]!]!, lower[data.frames.place[one]!]!);
     }
-    texts.haystack.push(words.join('\n'));
+    texts.haystack.push(hay.join('\n'));
   }
   return texts;
 }
