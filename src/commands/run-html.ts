@@ -46,10 +46,12 @@ export async function writeRunReport(
 function openedOf({ tracePath, model }: RecordedProcess, stderr: NodeJS.WriteStream): OpenedTrace {
   if (tracePath !== null) return openTraceFile(tracePath, stderr);
   const { argv, executable, cwd, pid } = model.process;
+  const { nameStacks, findOwners } = stackNamer(stderr);
   return {
     model: { ...model, hasEvents: false },
     tracePath: basename(`memprof-${scriptName(argv, executable, cwd)}.${pid}`),
-    nameStacks: stackNamer(stderr).nameStacks,
+    nameStacks,
+    findOwners,
     nameData,
     findSymbols,
   };
