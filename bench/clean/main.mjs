@@ -47,7 +47,12 @@ try {
 } finally {
   for (const child of load) child.kill('SIGKILL');
 }
-writeReport(join(root, 'bench', 'CLEAN-RUNS.md'), { results, runCount, build });
+writeReport(join(root, 'bench', 'CLEAN-RUNS.md'), {
+  results,
+  runCount,
+  build,
+  hasLoad: !values.idle,
+});
 
 async function runAll() {
   for (let run = 1; run <= runCount; run++) {

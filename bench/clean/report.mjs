@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { functions } from './functions.mjs';
 
-export function writeReport(path, { results, runCount, build }) {
+export function writeReport(path, { results, runCount, build, hasLoad }) {
   const wanted = Object.values(functions).flat().length * runCount;
   const failed = results.filter(({ isClean }) => !isClean);
   const undecided = results.filter(({ verdict }) => verdict?.verdict === 'undecided');
@@ -13,7 +13,7 @@ export function writeReport(path, { results, runCount, build }) {
     '',
     `${results.length} verdicts of ${wanted} (${runCount} runs of each function): ${failed.length} failed, ${undecided.length} undecided.`,
     '',
-    `Written by \`scripts/clean-runs\`, which goes on where it was stopped; build ${build}, Node ${process.version}, ${cpus().length} cores (${cpus()[0]?.model ?? 'unknown'}), a load generator on each core. Load average: ${at(loads, 0)} to ${at(loads, 1)}, median ${at(loads, 0.5)}.`,
+    `Written by \`scripts/clean-runs\`, which goes on where it was stopped; build ${build}, Node ${process.version}, ${cpus().length} cores (${cpus()[0]?.model ?? 'unknown'}), ${hasLoad ? 'a load generator on each core' : 'no load generator'}. Load average: ${at(loads, 0)} to ${at(loads, 1)}, median ${at(loads, 0.5)}.`,
     '',
     '| package | functions | verdicts | failed | undecided | seconds, median | longest |',
     '| --- | ---: | ---: | ---: | ---: | ---: | ---: |',

@@ -122,6 +122,26 @@ test('two at once: the second is refused with both places, the first goes on; tr
   t.true(one >= 1 << 20 && two >= 1 << 20);
 });
 
+test('a leak is found whatever trackers overlap it, and the trackers go on', async (t) => {
+  const outcome = await runScript(
+    t,
+    `const kept = [];
+    const outer = await track('outer');
+    const found = await failure(expectNoLeaks(function leak() { kept.push(Buffer.allocUnsafeSlow(4096)); }));
+    const inner = await track('inner');
+    kept.push(Buffer.allocUnsafeSlow(1 << 20));
+    say(found);
+    say([kept.length, (await outer.stop()).liveBytes, (await inner.stop()).liveBytes]);`,
+  );
+  t.is(outcome.code, 0, outcome.stderr);
+  const [found, [count, outer, inner]] = said(outcome) as [Failure, [number, number, number]];
+  t.is(found.code, 'ERR_MEMPROF_LEAK');
+  t.regex(found.message, /^expectNoLeaks at script\.cjs:4:/);
+  t.regex(found.message, /4\.0 KiB/);
+  t.true(outer >= (count - 1) * 4096 + (1 << 20), `${outer}`);
+  t.true(inner >= 1 << 20 && inner < 2 << 20, `${inner}`);
+});
+
 test('of two threads the second waits for the first', async (t) => {
   const outcome = await runScript(
     t,
