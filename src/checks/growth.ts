@@ -46,6 +46,13 @@ export interface GrowthOptions {
 
 /** All that is not flat in the epoch. */
 export function growthsOf(increments: Increments, epoch: Epoch, options: GrowthOptions): Growth[] {
+  return withoutCovered(
+    seriesOf(increments, epoch, options).filter(({ shape }) => shape !== 'flat'),
+  );
+}
+
+/** All that changed, flat or not. */
+export function seriesOf(increments: Increments, epoch: Epoch, options: GrowthOptions): Growth[] {
   const { keys } = options;
   const roundCount = increments.roundCount - epoch.firstRound;
   if (roundCount < 2) return [];
@@ -60,8 +67,7 @@ export function growthsOf(increments: Increments, epoch: Epoch, options: GrowthO
     if (isOfEpoch(gains, epoch) && !options.isRuntime(stackId))
       groups.add('mapping', keys.leafOf(stackId, false), false, stackId, inPages(gains));
   }
-  const grown = groups.all().map((group) => judged(group, epoch, options.tolerance));
-  return withoutCovered(grown.filter(({ shape }) => shape !== 'flat'));
+  return groups.all().map((group) => judged(group, epoch, options.tolerance));
 }
 
 const isOfEpoch = (gains: ReadonlyMap<number, Gain>, { firstRound }: Epoch): boolean => {

@@ -12,7 +12,7 @@ export {
 export { type CheckSummary, checkLines } from './check-text.js';
 export type { CheckFinding, FindingFrame, FindingRule } from './finding.js';
 export { type FindingFacts, findingColumns, findingOf, packageNameOf } from './findings.js';
-export { holdingsOf } from './holdings.js';
+export { type Holding, holdingsOf } from './holdings.js';
 export type { Levels } from './increments.js';
 export { leakFindings, leakStackIds } from './leak-findings.js';
 export { type BalanceRow, leakText } from './leak-text.js';
@@ -21,6 +21,7 @@ export {
   defaultRounds,
   type Judgement,
   LeakWatch,
+  type LeakWatchOptions,
 } from './leak-watch.js';
 export { type Begun, Watches } from './overlap.js';
 export { peaksOf } from './package-peaks.js';

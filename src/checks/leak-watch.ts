@@ -1,11 +1,18 @@
 // The rounds of one expectNoLeaks: after each it is decided whether there is a leak, none, or more rounds are
 // needed, and how long they should be. Pure.
-import { type Growth, type GrowthOptions, growthsOf, type Tolerance } from './growth.js';
+import {
+  type Epoch,
+  type Growth,
+  type GrowthOptions,
+  growthsOf,
+  seriesOf,
+  type Tolerance,
+} from './growth.js';
 import { type Holding, type Holdings, joinedHolding } from './holdings.js';
 import { Increments, type Levels } from './increments.js';
 import type { RoundAnswer } from './protocol.js';
-import { promisedRate } from './shape.js';
-import { meanAtMost } from './statistics.js';
+import { promisedRate, sum } from './shape.js';
+import { binomialAtMost, lumpSize, meanAtMost } from './statistics.js';
 
 // The numbers below were chosen by simulation (test/checks/simulation.test.ts draws the same series) and by runs
 // on a machine with two cores; what was measured stands in docs/testing.md.
@@ -34,6 +41,9 @@ const mostLongerIterations = 800;
 const roundsOfUnclear = 3;
 /** What is unclear is not followed longer. What rises is: a failure may take its time. */
 const patienceMs = 3500;
+/** What comes at less than this share of its rate in the series before, and not by chance, is about to fill up. */
+const fallenShare = 0.8;
+const fallenLimit = 0.01;
 /** So much of what came must be lost for it to be no cache. */
 const lostShare = 0.5;
 const fewestLost = 3;
@@ -87,7 +97,10 @@ export class LeakWatch {
   #holdings: Holdings | null = null;
   /** First round (0 is the warm-up) of the present series. */
   #firstRound = 1;
-  #seriesCount = 1;
+  /** Sites whose rate fell from one series to the next. */
+  readonly #fallen = new Set<string>();
+  /** The series before this one. */
+  #before: (Epoch & { endRound: number }) | null = null;
   #iterations = 0;
   #judgement: Judgement | null = null;
   #sources: WatchSources | null = null;
@@ -152,15 +165,14 @@ export class LeakWatch {
     const leaks = worthTelling(rising.flatMap((growth) => this.#leakOf(growth, rising)));
     const certain = leaks.filter(({ because }) => because !== 'held');
     if (rising.length > 0 && this.#holdings === null) return this.#more(true);
-    const isConfirmed = this.#seriesCount > 1;
-    if (certain.length > 0 || (leaks.length > 0 && isConfirmed))
-      return this.#end('leak', isConfirmed ? leaks : certain, []);
-    const isOver = this.rounds >= maxRounds;
-    if (leaks.length > 0) return isOver ? this.#end('leak', leaks, []) : this.#beginLonger();
+    const steady = leaks.filter((leak) => leak.because !== 'held' || this.#isAsBefore(leak.growth));
+    if (certain.length > 0 || steady.length > 0) return this.#end('leak', steady, []);
+    const isLate = (this.#rounds.at(-1)?.totalMs ?? 0) > patienceMs;
+    const isOver = this.rounds >= maxRounds || (isLate && this.#before !== null);
+    if (leaks.length > 0) return isOver ? this.#end('undecided', [], rising) : this.#beginLonger();
     const unclear = growths.filter((growth) => this.#isWorthMore(growth));
     if (unclear.length === 0) return this.#end('clean', [], []);
-    const totalMs = this.#rounds.at(-1)?.totalMs ?? 0;
-    if (isOver || totalMs > patienceMs) return this.#end('undecided', [], unclear);
+    if (isOver || isLate) return this.#end('undecided', [], unclear);
     if (this.#roundCount < minRounds + roundsOfUnclear) return this.#more(false);
     return this.#beginLonger();
   }
@@ -201,7 +213,11 @@ export class LeakWatch {
   #beginLonger(): RoundAnswer {
     const { minRounds } = this.#options;
     const isFixedSize = this.#options.iterations !== null;
-    this.#seriesCount++;
+    this.#before = {
+      firstRound: this.#firstRound,
+      iterations: this.#iterations,
+      endRound: this.#increments.roundCount,
+    };
     this.#firstRound = this.#increments.roundCount + (isFixedSize ? 0 : 1);
     if (!isFixedSize) {
       const last = this.#rounds.at(-1);
@@ -239,13 +255,45 @@ export class LeakWatch {
     };
   }
 
+  /**
+   * It rose in the series before this one as well, and not much faster: a cache of which every key is as likely
+   * gets fewer new ones the fuller it is.
+   */
+  #isAsBefore(growth: Growth): boolean {
+    if (this.#before === null) return false;
+    const { firstRound, endRound, iterations } = this.#before;
+    const old = this.#series(this.#before).find(
+      ({ what, key }) => what === growth.what && key === growth.key,
+    );
+    const series = old === undefined ? [] : growth.isByBytes ? old.bytes : old.blocks;
+    const [before, callsBefore] = [
+      sum(series.slice(0, endRound - firstRound)),
+      (endRound - firstRound) * iterations,
+    ];
+    const now = growth.isByBytes ? growth.bytes : growth.blocks;
+    const calls = now.length * this.#iterations;
+    if (sum(now) / calls >= fallenShare * (before / callsBefore)) return true;
+    // Once it has fallen, chance is no excuse any more.
+    if (this.#fallen.has(growth.key)) return false;
+    const lumps = growth.isByBytes ? Math.max(1, sum(now) / now.length) : lumpSize(now);
+    const [a, b] = [Math.round(before / lumps), Math.round(sum(now) / lumps)];
+    const isChance = binomialAtMost(b, a + b, calls / (calls + callsBefore)) >= fallenLimit;
+    if (!isChance) this.#fallen.add(growth.key);
+    return isChance;
+  }
+
+  #series(epoch: Epoch): Growth[] {
+    return seriesOf(this.#increments, epoch, {
+      ...(this.#sources as WatchSources),
+      tolerance: { blocks: null, bytes: null },
+    });
+  }
+
   /** Of all rounds since the warm-up: what leaks did so from the beginning. */
   #chanceOf({ what, key, chance }: Growth): number {
-    const whole = growthsOf(
-      this.#increments,
-      { firstRound: 0, iterations: this.#iterations },
-      { ...(this.#sources as WatchSources), tolerance: { blocks: null, bytes: null } },
-    ).find((one) => one.what === what && one.key === key);
+    const whole = this.#series({ firstRound: 1, iterations: this.#iterations }).find(
+      (one) => one.what === what && one.key === key,
+    );
     return Math.min(chance, whole?.chance ?? 1);
   }
 }

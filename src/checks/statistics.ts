@@ -76,12 +76,13 @@ function bisect(from: number, to: number, sideOf: (at: number) => number): numbe
 
 /**
  * In what lumps events come: 1 for single ones that come by chance, 20 where each comes with twenty blocks at once.
- * From neighbours' differences, which a slow trend does not touch (von Neumann). Never below 1.
+ * From how far each is from the middle of its neighbours, which a trend does not touch. Never below 1.
  */
 export function lumpSize(increments: readonly number[]): number {
   const mean = increments.reduce((sum, one) => sum + one, 0) / increments.length;
-  if (increments.length < 2 || mean <= 0) return 1;
+  if (increments.length < 3 || mean <= 0) return 1;
   let squares = 0;
-  for (let i = 1; i < increments.length; i++) squares += (increments[i] - increments[i - 1]) ** 2;
-  return Math.max(1, squares / (2 * (increments.length - 1)) / mean);
+  for (let i = 2; i < increments.length; i++)
+    squares += (increments[i] - 2 * increments[i - 1] + increments[i - 2]) ** 2;
+  return Math.max(1, squares / (6 * (increments.length - 2)) / mean);
 }
