@@ -62,7 +62,7 @@ export const countText = (count: number, one: string, many = `${one}s`): string 
 export function verdictText(findings: readonly CheckFinding[], context: CiContext): string {
   const { errors, warnings, suppressed } = sortFindings(findings);
   const parts = [
-    errors.length === 0 ? 'no leaks found' : `${countText(errors.length, 'finding')} to fix`,
+    errors.length === 0 ? 'no leaks found' : countText(errors.length, 'fault'),
     ...(warnings.length === 0 ? [] : [countText(warnings.length, 'warning')]),
     ...(suppressed.length === 0 ? [] : [`${suppressed.length} suppressed`]),
     ...(context.unjudged.length === 0 ? [] : [`${context.unjudged.length} not judged`]),

@@ -4,8 +4,8 @@
 // and LF, a property neither these nor ":" and ",".
 import type { CheckFinding } from '../checks/index.js';
 import { escapeText } from '../report/index.js';
-import { type CiContext, countText, packageText, sortFindings, textLines } from './context.js';
-import { placeOf } from './places.js';
+import { type CiContext, packageText, sortFindings, textLines } from './context.js';
+import { placeOf, shownPlace } from './places.js';
 import { ruleWords } from './rules.js';
 
 type Command = 'error' | 'warning' | 'notice';
@@ -48,13 +48,13 @@ function capped(kind: Command, commands: string[]): string[] {
   if (commands.length <= shownOfKind) return commands;
   const shown = commands.slice(0, shownOfKind - 1);
   const left = commands.length - shown.length;
-  const text = `${countText(left, 'more finding')} of this level: GitHub shows ${shownOfKind} annotations of a kind. All are in the log and in the summary.`;
+  const text = `${left} more of this level: GitHub shows ${shownOfKind} annotations of a kind. All are in the log and in the summary.`;
   return [...shown, command(kind, { title: `memprof: ${left} more` }, text)];
 }
 
 function annotation(kind: Command, finding: CheckFinding, context: CiContext): string {
   const properties: Record<string, string> = {};
-  const { place } = finding;
+  const place = shownPlace(finding, context.root);
   const where = place === null ? null : placeOf(place.file, context.root);
   // GitHub cannot show a line of a file that is not in the repository; the message has the stack.
   if (place !== null && where?.kind === 'inside') {

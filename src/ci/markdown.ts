@@ -49,7 +49,7 @@ export function markdownSummary(
   if (suppressed.length > 0)
     text.add(
       collapsed(
-        `<b>${countText(suppressed.length, 'suppressed finding')}</b>`,
+        `<b>${countText(suppressed.length, 'suppressed fault')}</b>`,
         suppressed.map((one) => `${packageText(one)}: ${one.title}\n  by ${one.suppressedBy}`),
       ),
     );
@@ -73,7 +73,7 @@ function table(findings: readonly CheckFinding[], context: CiContext, maxBytes: 
     const cells = [
       finding.level === 'error' ? '❌' : finding.level === 'warning' ? '⚠️' : 'ℹ️',
       `<code>${cell(packageText(finding))}</code>`,
-      `${ruleWords[finding.rule].short}<br/><code>${cell(finding.title)}</code>`,
+      `<code>${cell(finding.title)}</code>`,
       whereText(finding, context),
       formatCount(finding.blockCount),
       formatBytes(finding.sizeBytes),
@@ -91,7 +91,7 @@ function table(findings: readonly CheckFinding[], context: CiContext, maxBytes: 
     ...rows,
     '</table>',
     '',
-    ...(left > 0 ? [`${countText(left, 'more finding')}: see the log.`, ''] : []),
+    ...(left > 0 ? [`${countText(left, 'more fault')}: see the log.`, ''] : []),
   ];
 }
 
@@ -113,10 +113,7 @@ function addDetails(text: Bounded, findings: readonly CheckFinding[]): void {
   for (const [at, finding] of findings.entries()) {
     const title = `<code>${cell(packageText(finding))}</code>: ${ruleWords[finding.rule].short}, ${countText(finding.blockCount, 'block')}, ${formatBytes(finding.sizeBytes)}`;
     if (text.add(collapsed(title, textLines(finding)))) continue;
-    text.add([
-      `The details of ${countText(findings.length - at, 'more finding')}: see the log.`,
-      '',
-    ]);
+    text.add([`The details of ${countText(findings.length - at, 'more fault')}: see the log.`, '']);
     return;
   }
 }

@@ -1,5 +1,6 @@
 // Where a file lies for a CI system: below the repository's root, elsewhere, or nowhere it can open. Pure.
 import { posix } from 'node:path';
+import type { CheckFinding } from '../checks/index.js';
 
 export type Place =
   | { kind: 'inside' /** Relative to the root, without "./". */; path: string }
@@ -16,6 +17,24 @@ export function placeOf(file: string, root: string): Place {
   if (inside === '..' || inside.startsWith('../'))
     return { kind: 'outside', path: posix.normalize(path) };
   return { kind: 'inside', path: inside };
+}
+
+/**
+ * Where to show a finding: at its own place, or, where that is a file that the repository does not hold (an
+ * installed package's), at the nearest call from one that it may hold.
+ */
+export function shownPlace(finding: CheckFinding, root: string): CheckFinding['place'] {
+  const { place, stack } = finding;
+  if (place !== null && isOfRepository(place.file, root)) return place;
+  for (const { file, line, column } of stack) {
+    if (file !== null && line !== null && isOfRepository(file, root)) return { file, line, column };
+  }
+  return place;
+}
+
+function isOfRepository(file: string, root: string): boolean {
+  const place = placeOf(file, root);
+  return place.kind === 'inside' && !/(?:^|\/)node_modules\//.test(place.path);
 }
 
 function pathOfUrl(text: string): string | null {

@@ -2,7 +2,7 @@
 import type { CheckFinding, FindingFrame } from '../checks/index.js';
 import { escapeText } from '../report/index.js';
 import { type CiContext, inOrder, textLines } from './context.js';
-import { fileUri, placeOf, uriPath } from './places.js';
+import { fileUri, placeOf, shownPlace, uriPath } from './places.js';
 import { ruleOrder, ruleWords } from './rules.js';
 
 /** GitHub's name for the checkout's root. */
@@ -100,7 +100,8 @@ function result(finding: CheckFinding, context: CiContext) {
  * to the project's file as a whole, where the caller names one.
  */
 function locations(finding: CheckFinding, context: CiContext) {
-  const { place, stack, packageName } = finding;
+  const { stack, packageName } = finding;
+  const place = shownPlace(finding, context.root);
   const physicalLocation =
     (place === null ? null : physical(place.file, place.line, place.column, context)) ??
     (context.projectFile === undefined

@@ -2,7 +2,7 @@ import test from 'ava';
 import fc from 'fast-check';
 import { githubAnnotations } from '../../src/ci/index.js';
 import { escapeText } from '../../src/report/index.js';
-import { anyContext, anyFindings, context, finding } from './support.js';
+import { anyContext, anyFindings, context, finding, nativeFrame } from './support.js';
 
 /** As GitHub's runner reads a line of a step's output. */
 function parseCommand(line: string) {
@@ -43,9 +43,25 @@ test('an annotation stands at the file, line and column of the finding, relative
 test('a file outside of the repository is told in the message alone', (t) => {
   for (const file of ['/usr/include/vector', 'node:fs', 'relative.cc', '/repository/x.cc']) {
     const place = { file, line: 1, column: null };
-    const [line] = githubAnnotations([finding({ place })], context());
+    const [line] = githubAnnotations([finding({ place, stack: [] })], context());
     t.is(parseCommand(line)?.properties['file'], undefined, file);
   }
+});
+
+test("a leak in an installed package is shown at the repository's own call of it", (t) => {
+  const place = { file: '/repo/node_modules/leaky/leaky.cc', line: 7, column: null };
+  const stack = [
+    { ...nativeFrame, file: place.file, line: 7 },
+    { ...nativeFrame, kind: 'js' as const, file: 'file:///repo/test/all.mjs', line: 31 },
+  ];
+  const at = (...argv: Parameters<typeof finding>) =>
+    parseCommand(githubAnnotations([finding(...argv)], context())[0])?.properties;
+  t.like(at({ place, stack }), { file: 'test/all.mjs', line: '31' });
+  // Where the repository has no part in it, the package's file is better than nothing.
+  t.like(at({ place, stack: stack.slice(0, 1) }), {
+    file: 'node_modules/leaky/leaky.cc',
+    line: '7',
+  });
 });
 
 test('suppressed findings are not annotated; warnings, notes and what could not be judged are', (t) => {
@@ -72,7 +88,7 @@ test('of more than ten the tenth tells how many are left', (t) => {
   t.is(many(10).length, 10);
   t.regex(many(10)[9], /are lost/);
   t.is(many(23).length, 10);
-  t.regex(many(23)[9], /^::error title=memprof%3A 14 more::14 more findings/);
+  t.regex(many(23)[9], /^::error title=memprof%3A 14 more::14 more of this level/);
 });
 
 test('whatever the names are, each finding is one command that says them', (t) => {
