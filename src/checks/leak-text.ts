@@ -33,6 +33,8 @@ export interface LeakTextFacts {
   memprofCommand: string;
   /** Part of a function's name that `memprof why` finds; null: none is known. */
   whyFunction: string | null;
+  /** Of the first sites that are not clear; escaped. */
+  unclearNames: readonly string[];
 }
 
 const mostFindings = 5;
@@ -46,7 +48,7 @@ export function leakText(facts: LeakTextFacts): string {
     case 'undecided':
       return undecidedText(facts);
     default:
-      return `${facts.title}: no leak in ${callsText(judgement)}. One of a block in ${formatCount(Math.floor(1 / judgement.excludedRate))} calls or more would have shown (confidence 99.9 %)`;
+      return `${facts.title}: no leak in ${callsText(judgement)}: one block in ${formatCount(Math.floor(1 / judgement.excludedRate))} calls, or more, would have shown (confidence 99.9 %)`;
   }
 }
 
@@ -105,9 +107,21 @@ function suppressedText({ title, judgement, findings }: LeakTextFacts): string {
   return `${title}: ${findings.length} sites grow in ${callsText(judgement)}, all of them ignored (${[...rules].join(', ')})`;
 }
 
-function undecidedText({ title, judgement }: LeakTextFacts): string {
+function undecidedText({ title, judgement, unclearNames }: LeakTextFacts): string {
   const { unclear } = judgement;
-  return `${title}: not decided after ${callsText(judgement)}, and passed: ${unclear.length === 1 ? 'one site' : `${unclear.length} sites`} grew, but not steadily (${unclear.slice(0, 3).map(seriesText).join('; ')} blocks by round). A cache that fills up does so; { warmup } or { rounds } tell`;
+  if (unclear.length === 0) return `${title}: not decided: its rounds were cut short`;
+  const lines = [
+    `${title}: not decided after ${callsText(judgement)}, and passed`,
+    ...wrap(
+      `${unclear.length === 1 ? 'one site' : `${formatCount(unclear.length)} sites`} grew, but not steadily, as caches do that fill up. A larger { warmup } or more { rounds } will tell.`,
+      findingColumns,
+      '  ',
+      '  ',
+    ),
+  ];
+  for (const [at, growth] of unclear.slice(0, unclearNames.length).entries())
+    lines.push(`  ${unclearNames[at]}: ${seriesText(growth)} blocks by round`);
+  return lines.join('\n');
 }
 
 const seriesText = ({ blocks }: Growth): string =>

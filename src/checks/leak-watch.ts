@@ -11,7 +11,7 @@ import {
 import { type Holding, type Holdings, joinedHolding } from './holdings.js';
 import { Increments, type Levels } from './increments.js';
 import type { RoundAnswer } from './protocol.js';
-import { promisedRate, sum } from './shape.js';
+import { isBelowPromise, promisedRate, sum } from './shape.js';
 import { binomialAtMost, lumpSize, meanAtMost } from './statistics.js';
 
 // The numbers below were chosen by simulation (test/checks/simulation.test.ts draws the same series) and by runs
@@ -81,7 +81,7 @@ export interface Judgement {
   decision: RoundAnswer['decision'] | 'undecided';
   confidence: number;
   leaks: Leak[];
-  /** What was still not clear. */
+  /** What was still not clear; of a clean one, what came too seldom to matter. */
   unclear: Growth[];
   /** Judged ones, warm-up and transitions left out. */
   callCount: number;
@@ -172,8 +172,12 @@ export class LeakWatch {
     if (leaks.length > 0) return isOver ? this.#end('undecided', [], rising) : this.#beginLonger();
     const unclear = growths.filter((growth) => this.#isWorthMore(growth));
     if (unclear.length === 0) return this.#end('clean', [], []);
-    if (isOver || isLate) return this.#end('undecided', [], unclear);
-    if (this.#roundCount < minRounds + roundsOfUnclear) return this.#more(false);
+    const mayAdd = this.#roundCount < minRounds + roundsOfUnclear && this.rounds < maxRounds;
+    if (mayAdd) return this.#more(false);
+    if (isOver || isLate) {
+      const open = unclear.filter(({ blocks }) => !isBelowPromise(blocks, this.#iterations));
+      return open.length === 0 ? this.#end('clean', [], unclear) : this.#end('undecided', [], open);
+    }
     return this.#beginLonger();
   }
 
@@ -245,7 +249,7 @@ export class LeakWatch {
       unclear,
       callCount,
       roundCount: this.#roundCount,
-      excludedRate: meanAtMost(0, 1e-3) / Math.max(1, callCount),
+      excludedRate: this.#excludedRate(unclear, callCount),
     };
     return {
       decision: decision === 'undecided' ? 'clean' : decision,
@@ -253,6 +257,11 @@ export class LeakWatch {
       nextIterations: 0,
       nextCheckpoint: false,
     };
+  }
+
+  #excludedRate(unclear: readonly Growth[], callCount: number): number {
+    const most = Math.max(0, ...unclear.map(({ blocks }) => sum(blocks) / lumpSize(blocks)));
+    return meanAtMost(Math.round(most), 1e-3) / Math.max(1, callCount);
   }
 
   /**

@@ -45,6 +45,12 @@ export function shapeOf(increments: readonly number[], iterationsPerRound: numbe
   return isFading(increments) ? 'fading' : 'unclear';
 }
 
+/** So few came that there is no leak of the promised rate, whatever else it may be. */
+export function isBelowPromise(increments: readonly number[], iterationsPerRound: number): boolean {
+  const events = Math.max(0, sum(increments)) / lumpSize(increments);
+  return isExcluded(events, increments.length * iterationsPerRound, promisedRate);
+}
+
 /** A leak of that rate would hardly ever have shown so few events. */
 function isExcluded(events: number, calls: number, rate: number): boolean {
   return poissonAtMost(Math.round(events), calls * rate) < missedLimit;

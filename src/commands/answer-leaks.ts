@@ -19,7 +19,14 @@ import {
 import type { Checkpoint, ResourceBalance, StackId, TraceModel } from '../model/index.js';
 import { nameRoots, stackContext } from '../query/index.js';
 import type { QuestionView } from '../record/index.js';
-import { type Explained, groupPaths, whyText, wordsOnPath } from '../report/index.js';
+import {
+  type Explained,
+  groupPaths,
+  ownerText,
+  siteText,
+  whyText,
+  wordsOnPath,
+} from '../report/index.js';
 import { parseSuppressions, type SuppressionRule, suppress } from '../suppressions/index.js';
 import { qualifiedName, type SymbolizedStacks } from '../symbols/index.js';
 import { isAnonymous } from '../types/index.js';
@@ -30,6 +37,7 @@ import type { ProcessNames } from './process-names.js';
 
 /** One block of a site tells how the others are held; of the last ones, which are no warm-up. */
 const blocksExplained = 200;
+const unclearShown = 3;
 
 export class LeakTest implements Watched {
   readonly #title: string;
@@ -97,6 +105,8 @@ export class LeakTest implements Watched {
     const isLeak = judgement.decision === 'leak';
     const resources = view.resources();
     const findings = isLeak ? await this.#findings(view.model(), judgement) : [];
+    const unclearNames =
+      judgement.decision === 'undecided' ? await this.#unclearNames(view.model(), judgement) : [];
     const isOpen = findings.some((one) => one.suppressedBy === null);
     const text = leakText({
       title: this.#title,
@@ -107,6 +117,7 @@ export class LeakTest implements Watched {
       tracePath,
       memprofCommand: ownCommand(process.env['PATH'], process.cwd()),
       whyFunction: whyFunction(findings),
+      unclearNames,
     });
     return {
       verdict: isLeak && !isOpen ? 'clean' : verdictOf(judgement),
@@ -121,6 +132,15 @@ export class LeakTest implements Watched {
   };
 
   end(): void {}
+
+  async #unclearNames(model: TraceModel, { unclear }: Judgement): Promise<string[]> {
+    const ids = unclear.slice(0, unclearShown).map(({ stackIds }) => stackIds[0] as StackId);
+    const symbols = await this.#names.stacks(model, ids);
+    return ids.map((id) => {
+      const owner = ownerText(symbols.stack(id).owner);
+      return `${siteText(symbols, id, stackContext(model))}, ${owner}`;
+    });
+  }
 
   async #findings(model: TraceModel, judgement: Judgement): Promise<CheckFinding[]> {
     const { leaks } = judgement;

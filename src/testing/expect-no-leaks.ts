@@ -198,7 +198,6 @@ function isTolerance(value: unknown): boolean {
 
 const mostRounds = 1000;
 const leakOptions = {
-  ...commonOptions,
   warmup: {
     is: (value: unknown) => value === 0 || isCount(value),
     expected: 'a whole number of calls',
@@ -223,6 +222,7 @@ const leakOptions = {
     is: (value: unknown) => value === 'all' || value === 'calling',
     expected: "'all' or 'calling'",
   },
+  ...commonOptions,
 } as const satisfies Checks;
 
 function watchOptions(options: LeakOptions, title: string): WatchOptions {
