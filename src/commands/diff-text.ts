@@ -6,7 +6,6 @@ import {
   escapeText,
   formatBytes,
   formatCount,
-  isUsers,
   ownerText,
   renderTable,
   type Style,
@@ -26,8 +25,6 @@ export interface DiffDrawing {
   limit: number;
   stacks?: boolean;
   all?: boolean;
-  /** The user chose stacks: Node's own are not summed up. */
-  isAsked: boolean;
 }
 
 const titles: Readonly<Record<DiffMeasure, string>> = {
@@ -50,7 +47,7 @@ const headings: Readonly<Record<Change, string>> = {
 
 export function* diffLines(drawn: DrawnDiff, drawing: DiffDrawing): Iterable<string> {
   const { report, before, after, notes } = drawn;
-  const { style, columns, measure, isAsked } = drawing;
+  const { style, columns, measure } = drawing;
   const unit = units[measure];
   const { totals } = report;
   yield style.heading(
@@ -58,17 +55,15 @@ export function* diffLines(drawn: DrawnDiff, drawing: DiffDrawing): Iterable<str
   );
   yield `  before  ${sideText(before)}: ${amountText(totals.before, unit)}`;
   yield `  after   ${sideText(after)}: ${amountText(totals.after, unit)}`;
-  const isRuntime = (site: SiteChange) => !isAsked && !isUsers(site.stack.owner);
-  const runtime = report.sites.filter(isRuntime);
-  if (runtime.length > 0) {
-    const growth = growthText(growthOf(totalsOf(runtime)), unit) || 'no difference';
+  const { summedUp } = report;
+  if (summedUp.before.blockCount + summedUp.after.blockCount > 0) {
+    const growth = growthText(growthOf(summedUp), unit) || 'no difference';
     yield style.faint(`  of it Node's own: ${growth} (--package node shows its sites)`);
   }
   for (const note of notes)
     for (const line of wrap(escapeText(note), columns, 'Note: ', '      '))
       yield style.warning(line);
-  const own = report.sites.filter((site) => !isRuntime(site));
-  yield* sections(own, drawn, drawing);
+  yield* sections(report.sites, drawn, drawing);
 }
 
 function* sections(

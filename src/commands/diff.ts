@@ -1,6 +1,15 @@
 // memprof diff: what changed between two traces, or between two moments of one.
 import { resolve } from 'node:path';
-import { changes, type DiffReport, diffSides, growthOf, totalsOf } from '../diff/index.js';
+import {
+  type AmountsByStack,
+  changes,
+  type DiffReport,
+  type DiffSide,
+  diffSides,
+  growthOf,
+  noAmount,
+  totalsOf,
+} from '../diff/index.js';
 import { ExitCode, MemprofError } from '../errors.js';
 import type { StackId, TraceModel } from '../model/index.js';
 import {
@@ -11,7 +20,14 @@ import {
   stackFilter,
   stackJson,
 } from '../query/index.js';
-import { formatBytes, isUsers, lossLines, shellQuote } from '../report/index.js';
+import {
+  addAmounts,
+  formatBytes,
+  isUsers,
+  lossLines,
+  shellQuote,
+  usersStackIds,
+} from '../report/index.js';
 import { stackContext, type TraceCommand } from './context.js';
 import {
   chooseMoments,
@@ -74,8 +90,7 @@ export async function diff(
     options,
   );
   const report = await compare(first, after, before, now, options);
-  const isAsked =
-    options.package !== undefined || options.module !== undefined || options.function !== undefined;
+  const isAsked = isAsking(options);
   const judged = report.sites.filter((site) => isAsked || isUsers(site.stack.owner));
   const failAbove = judge(totalsOf(judged), options.failAbove);
   const notes = notesOn(first, after, before, now);
@@ -87,7 +102,6 @@ export async function diff(
         : diffLines(drawn, {
             columns: after.columns,
             style: after.style,
-            isAsked,
             ...options,
           }),
     exitStatus: failAbove?.isAbove === true ? grewTooMuch : 0,
@@ -114,17 +128,43 @@ async function compare(
   now: MeasuredMoment,
   options: DiffOptions,
 ): Promise<DiffReport> {
-  const passes = stackFilter(options) ?? (() => true);
-  const isOneTrace = first === after;
-  const idsOf = (of: readonly MeasuredMoment[]): Set<StackId> =>
-    new Set(of.flatMap(({ amounts }) => [...amounts.keys()]));
-  const symbols = await first.nameStacks(first.model, idsOf(isOneTrace ? [before, now] : [before]));
-  const symbolsAfter = isOneTrace ? symbols : await after.nameStacks(after.model, idsOf([now]));
-  return diffSides(
-    { amounts: before.amounts, symbols, context: stackContext(first.model), passes },
-    { amounts: now.amounts, symbols: symbolsAfter, context: stackContext(after.model), passes },
-  );
+  // A reader of text gets one line for Node's own, which may be a hundred thousand sites.
+  const summary = { isWanted: options.json !== true && !isAsking(options) };
+  if (first === after) {
+    const [a, b] = await sidesOf(first, [before, now], options, summary);
+    return diffSides(a, b);
+  }
+  const [a] = await sidesOf(first, [before], options, summary);
+  const [b] = await sidesOf(after, [now], options, summary);
+  return diffSides(a, b);
 }
+
+/** Names are found once for all moments of a trace. */
+async function sidesOf(
+  command: TraceCommand,
+  moments: readonly MeasuredMoment[],
+  options: DiffOptions,
+  summary: { isWanted: boolean },
+): Promise<DiffSide[]> {
+  const { model } = command;
+  const ids = new Set<StackId>(moments.flatMap(({ amounts }) => [...amounts.keys()]));
+  const owners = summary.isWanted ? await command.findOwners(model, ids) : undefined;
+  const named = owners === undefined ? ids : usersStackIds(ids, owners);
+  const symbols = await command.nameStacks(model, named, owners);
+  const passes = stackFilter(options) ?? (() => true);
+  return moments.map((moment) => {
+    const amounts: AmountsByStack = new Map();
+    const summedUp = noAmount();
+    for (const [id, amount] of moment.amounts) {
+      if (summary.isWanted && !isUsers(symbols.owner(id))) addAmounts(summedUp, amount);
+      else amounts.set(id, amount);
+    }
+    return { amounts, summedUp, symbols, context: stackContext(model), passes };
+  });
+}
+
+const isAsking = ({ package: name, module, function: text }: DiffOptions): boolean =>
+  name !== undefined || module !== undefined || text !== undefined;
 
 function judge(totals: DiffReport['totals'], limit: GrowthLimit | undefined): FailAbove | null {
   if (limit === undefined) return null;

@@ -29,7 +29,9 @@ export interface DiffTotals {
 export interface DiffReport {
   /** Most changed first, in the order of `changes`. */
   sites: SiteChange[];
-  /** Of all sites. What the sites changed adds up to the difference of these, exactly. */
+  /** What neither side told apart. */
+  summedUp: DiffTotals;
+  /** What the sites and the summed up changed adds up to the difference of these, exactly. */
   totals: DiffTotals;
 }
 
@@ -55,7 +57,11 @@ export function diffSides(before: DiffSide, after: DiffSide): DiffReport {
       b.after.sizeBytes - a.after.sizeBytes ||
       (a.stack.key < b.stack.key ? -1 : a.stack.key > b.stack.key ? 1 : 0),
   );
-  return { sites: changed, totals: totalsOf(changed) };
+  const totals = totalsOf(changed);
+  addAmounts(totals.before, before.summedUp);
+  addAmounts(totals.after, after.summedUp);
+  const summedUp = { before: { ...before.summedUp }, after: { ...after.summedUp } };
+  return { sites: changed, summedUp, totals };
 }
 
 export function totalsOf(sites: readonly SiteChange[]): DiffTotals {

@@ -1,8 +1,8 @@
 // What a stack is called across rebuilds: functions in order, and apart from them the lines. Never an address.
 //
 // Left out are frames that come and go with how V8 and the compiler ran the same code: Node's internals, the
-// C++ library, node-addon-api. Node's own sites are made of nothing else, so they keep them. Pure.
-import { plumbingOf, type StackContext } from '../report/index.js';
+// C++ library, node-addon-api. Node's own sites keep Node's internals, which say what they are. Pure.
+import { isUsers, plumbingOf, type StackContext } from '../report/index.js';
 import { baseName, type NamedFrame, type NamedStack, type StackFrame } from '../symbols/index.js';
 
 export interface Identity {
@@ -77,8 +77,12 @@ export function identifier(
 
 function tellingFrames(stack: NamedStack, context: StackContext): StackFrame[] {
   const real = stack.frames.filter((frame) => frame.kind !== 'marker' || frame.marker === 'queued');
-  const telling = real.filter((frame) => plumbingOf(frame, context) === null);
-  return telling.length === 0 || telling.every((frame) => frame.kind === 'marker') ? real : telling;
+  const isOfUsers = isUsers(stack.owner);
+  const telling = real.filter((frame) => {
+    const kind = plumbingOf(frame, context);
+    return kind === null || (kind === 'node' && !isOfUsers);
+  });
+  return telling.every((frame) => frame.kind === 'marker') ? real : telling;
 }
 
 function ownerName({ owner }: NamedStack): string {

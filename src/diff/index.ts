@@ -11,6 +11,7 @@ export {
   type DiffTotals,
   diffSides,
   growthOf,
+  noAmount,
   type SiteChange,
   totalsOf,
 } from './diff.js';

@@ -10,6 +10,8 @@ export type AmountsByStack = Map<StackId, Amount>;
 /** What one trace holds at one moment. */
 export interface DiffSide {
   amounts: AmountsByStack;
+  /** Of stacks that are not told apart: no part of `amounts`. */
+  summedUp: Amount;
   symbols: Pick<SymbolizedStacks, 'stack'>;
   context: StackContext;
   /** Stacks that count. */

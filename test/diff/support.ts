@@ -48,6 +48,7 @@ export async function side(program: DrawnProgram, build: Build = {}): Promise<Di
   const ids = new Set(model.atEnd.live.stackId as Iterable<StackId>);
   return {
     amounts: liveAmounts(model.atEnd.live, null),
+    summedUp: { blockCount: 0, sizeBytes: 0 },
     symbols: await symbolize(model, ids, m.resolver(), { packageOf }),
     context: { isNode: true, executable: '/usr/bin/node', cwd, ownFolders: ['/nowhere'] },
     passes: () => true,
