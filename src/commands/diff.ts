@@ -156,7 +156,7 @@ async function sidesOf(
     const amounts: AmountsByStack = new Map();
     const summedUp = noAmount();
     for (const [id, amount] of moment.amounts) {
-      if (summary.isWanted && !isUsers(symbols.owner(id))) addAmounts(summedUp, amount);
+      if (owners !== undefined && !isUsers(owners.owner(id))) addAmounts(summedUp, amount);
       else amounts.set(id, amount);
     }
     return { amounts, summedUp, symbols, context: stackContext(model), passes };
