@@ -19,51 +19,62 @@ const mostForShift = 64;
 
 export function matchLines(before: readonly DiffSite[], after: readonly DiffSite[]): Matched[] {
   if (before.length === 0 || after.length === 0)
-    return [...before, ...after].map((site) => alone(site, before.length > 0));
+    return [...before, ...after].map((site) => alone([site], before.length > 0));
   const all = [...before, ...after];
-  const length = before[0].identity.names.length;
-  const isUncertain = (at: number) => {
+  // A line that only some know tells nothing apart: sites that differ in such lines alone are one.
+  const certain = all[0].identity.lines.flatMap((_line, at) => {
     const unknown = all.filter((site) => site.identity.lines[at] === null).length;
-    return unknown > 0 && unknown < all.length;
-  };
-  const positions = Array.from({ length }, (_one, at) => at);
-  // A line that only some know cannot tell the sites apart.
-  if (all.length > 2 && positions.some(isUncertain)) return [{ before, after, by: 'functions' }];
-  const a = [...before].sort(byLines);
-  const b = [...after].sort(byLines);
-  if (a.length === b.length) return a.map((site, at) => pair(site, b[at]));
-  const key = positions.find((at) => new Set(all.map((site) => site.identity.lines[at])).size > 1);
-  const lineOf = (site: DiffSite) => (key === undefined ? 0 : (site.identity.lines[key] ?? 0));
+    return unknown === 0 ? [at] : [];
+  });
+  const a = bundles(before, certain);
+  const b = bundles(after, certain);
+  if (a.length === b.length) return a.map((one, at) => pair(one, b[at]));
+  const key = certain.findIndex((at) => new Set(all.map((one) => one.identity.lines[at])).size > 1);
+  const lineOf = ({ lines }: Bundle) => lines[key] ?? 0;
   const [few, many] = a.length < b.length ? [a, b] : [b, a];
   const chosen = placesIn(few.map(lineOf), many.map(lineOf));
   const isSwapped = few !== a;
   const taken = new Set(chosen);
   return [
-    ...few.map((site, at) =>
-      isSwapped ? pair(many[chosen[at]], site) : pair(site, many[chosen[at]]),
+    ...few.map((one, at) =>
+      isSwapped ? pair(many[chosen[at]], one) : pair(one, many[chosen[at]]),
     ),
-    ...many.filter((_site, at) => !taken.has(at)).map((site) => alone(site, isSwapped)),
+    ...many.filter((_one, at) => !taken.has(at)).map(({ sites }) => alone(sites, isSwapped)),
   ];
 }
 
-function alone(site: DiffSite, isBefore: boolean): Matched {
-  return isBefore
-    ? { before: [site], after: [], by: null }
-    : { before: [], after: [site], by: null };
+/** Sites of one side with equal certain lines. */
+interface Bundle {
+  sites: DiffSite[];
+  lines: number[];
 }
 
-function pair(before: DiffSite, after: DiffSite): Matched {
-  const [a, b] = [before.identity.lines, after.identity.lines];
-  const isSame = a.every((line, at) => line === b[at]);
-  return { before: [before], after: [after], by: isSame ? 'place' : 'functions' };
-}
-
-function byLines(a: DiffSite, b: DiffSite): number {
-  for (let at = 0; at < a.identity.lines.length; at++) {
-    const difference = (a.identity.lines[at] ?? 0) - (b.identity.lines[at] ?? 0);
-    if (difference !== 0) return difference;
+/** In the order of their lines. */
+function bundles(sites: readonly DiffSite[], certain: readonly number[]): Bundle[] {
+  const found = new Map<string, Bundle>();
+  for (const site of sites) {
+    const lines = certain.map((at) => site.identity.lines[at] as number);
+    const known = found.get(lines.join(' '));
+    if (known === undefined) found.set(lines.join(' '), { sites: [site], lines });
+    else known.sites.push(site);
   }
-  return 0;
+  return [...found.values()].sort((x, y) => {
+    const at = x.lines.findIndex((line, index) => line !== y.lines[index]);
+    return at < 0 ? 0 : x.lines[at] - y.lines[at];
+  });
+}
+
+function alone(sites: readonly DiffSite[], isBefore: boolean): Matched {
+  return isBefore ? { before: sites, after: [], by: null } : { before: [], after: sites, by: null };
+}
+
+function pair(before: Bundle, after: Bundle): Matched {
+  const [a, ...moreBefore] = before.sites;
+  const [b, ...moreAfter] = after.sites;
+  const isSame =
+    moreBefore.length + moreAfter.length === 0 &&
+    a.identity.lines.every((line, at) => line === b.identity.lines[at]);
+  return { before: before.sites, after: after.sites, by: isSame ? 'place' : 'functions' };
 }
 
 /** For each of the few ascending lines its place among the many, in order. Swapping the sides changes nothing. */

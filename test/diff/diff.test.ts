@@ -123,6 +123,11 @@ const cases: Record<string, [before: string, after: string, changes: string[]]> 
     'load < run = 2 x 100\n load < main2 = 1 x 200',
     ['grew load:? +100'],
   ],
+  'a line that one side alone knows does not make one of what other lines tell apart': [
+    'load:10 < run:9 = 1 x 100\n load:20 < run:9 = 1 x 200',
+    'load:10 < run = 1 x 100\n load:20 < run = 2 x 200',
+    ['grew load:20 +200'],
+  ],
   'lines that one build alone has do not make sites new': [
     'load:10 < run:9 = 1 x 100\n load:20 < run:9 = 1 x 200',
     'load < run = 2 x 150',
