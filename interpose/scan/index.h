@@ -11,15 +11,26 @@ constexpr uint32_t kNoRow = 0xffffffffu;
 
 class BlockIndex {
  public:
-  // Rows sorted by address; the columns stay the caller's. False: no memory.
-  bool build(const uint64_t* addresses, const uint64_t* sizes, uint32_t count);
+  // Rows sorted by address; the columns stay the caller's. flags: blocks of pools (MP_BLOCK_POOL) may lie wholly in
+  // other blocks, which come before them. nullptr: there are none. False: no memory.
+  bool build(const uint64_t* addresses, const uint64_t* sizes, uint32_t count,
+             const uint8_t* flags = nullptr);
 
   // The row of the block that holds the address, its first byte or one inside; kNoRow: none. A block of 0
-  // bytes has one. Where blocks overlap, the one that begins last.
+  // bytes has one. Where blocks lie in others, the innermost.
   MP_INLINE uint32_t find(uintptr_t address) const {
     if (MP_LIKELY(address - low_ >= span_)) return kNoRow;
     return look(address);
   }
+
+  // The block that a pool's block lies in; kNoRow: none.
+  uint32_t parent(uint32_t row) const { return parents_ == nullptr ? kNoRow : parents_[row]; }
+  // The outermost one, or the row itself.
+  uint32_t outermost(uint32_t row) const {
+    while (parent(row) != kNoRow) row = parent(row);
+    return row;
+  }
+  bool is_nested() const { return parents_ != nullptr; }
 
  private:
   static constexpr unsigned kGrainBits = 9;
@@ -38,6 +49,7 @@ class BlockIndex {
 
   uintptr_t* slot_of(uintptr_t address);
   bool cover(uint32_t row);
+  bool find_parents(const uint8_t* flags);
   void* take(size_t bytes);
 
   MP_INLINE uint32_t look(uintptr_t address) const {
@@ -55,11 +67,15 @@ class BlockIndex {
   }
   MP_INLINE uint32_t within(uint32_t row, uintptr_t address) const {
     uint64_t size = sizes_[row] == 0 ? 1 : sizes_[row];
-    return address - addresses_[row] < size ? row : kNoRow;
+    if (address - addresses_[row] < size) return row;
+    return MP_LIKELY(parents_ == nullptr) ? kNoRow : around(row, address);
   }
+
+  uint32_t around(uint32_t row, uintptr_t address) const;
 
   const uint64_t* addresses_ = nullptr;
   const uint64_t* sizes_ = nullptr;
+  uint32_t* parents_ = nullptr;
   uint32_t count_ = 0;
   uintptr_t low_ = 0;
   uintptr_t span_ = 0;

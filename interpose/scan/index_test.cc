@@ -2,8 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <random>
 #include <vector>
+
+#include "../wire.h"
 
 namespace mp::scan {
 namespace {
@@ -73,6 +76,56 @@ TEST(BlockIndex, SaysWhatTheDefinitionSaysOfRandomHeaps) {
       for (uint64_t address : {start - 1, start, start + blocks.sizes[row] / 2, start + blocks.sizes[row] - 1,
                                start + blocks.sizes[row], start + random() % (4u << 20)}) {
         ASSERT_EQ(blocks.index.find(address), blocks.find(address)) << std::hex << address;
+      }
+    }
+  }
+}
+
+TEST(BlockIndex, FindsTheInnermostOfPoolsBlocksAndWhatLiesAroundThem) {
+  std::mt19937_64 random(11);
+  for (int round = 0; round < 30; ++round) {
+    struct Block {
+      uint64_t address, size;
+      uint8_t flags;
+    };
+    std::vector<Block> made;
+    uint64_t at = 0x100000;
+    for (int i = 0; i < 40; ++i) {
+      at += random() % 5000;
+      const uint64_t size = random() % 8 == 0 ? (uint64_t{3} << 20) + random() % 100000 : random() % 40000;
+      made.push_back({at, size, 0});
+      // A pool in it, with a pool in each of its blocks.
+      for (uint64_t inner = random() % 3 == 0 ? at : at + size; inner + 600 <= at + size;) {
+        const uint64_t bytes = random() % 600;
+        made.push_back({inner, bytes, MP_BLOCK_POOL});
+        if (bytes > 100) made.push_back({inner + random() % 50, 1 + random() % 40, MP_BLOCK_POOL});
+        inner += bytes + random() % 300 + 1;
+      }
+      at += size + 1;
+    }
+    std::stable_sort(made.begin(), made.end(), [](const Block& a, const Block& b) {
+      return a.address != b.address ? a.address < b.address : a.size > b.size;
+    });
+    Blocks blocks;
+    std::vector<uint8_t> flags;
+    for (const Block& block : made) {
+      blocks.addresses.push_back(block.address);
+      blocks.sizes.push_back(block.size);
+      flags.push_back(block.flags);
+    }
+    const auto count = static_cast<uint32_t>(made.size());
+    ASSERT_TRUE(blocks.index.build(blocks.addresses.data(), blocks.sizes.data(), count, flags.data()));
+    for (int i = 0; i < 20000; ++i) {
+      const Block& near = made[random() % made.size()];
+      const uint64_t address = near.address + random() % (near.size + 20) - random() % 10;
+      ASSERT_EQ(blocks.index.find(address), blocks.find(address)) << std::hex << address;
+    }
+    for (uint32_t row = 0; row < count; ++row) {
+      if (flags[row] != 0) {
+        ASSERT_NE(blocks.index.parent(row), kNoRow);
+        ASSERT_EQ(flags[blocks.index.outermost(row)], 0);
+      } else {
+        ASSERT_EQ(blocks.index.parent(row), kNoRow);
       }
     }
   }

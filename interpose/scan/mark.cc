@@ -28,21 +28,32 @@ bool Marker::prepare(const Columns& columns, Pages* pages) {
   queue_ = static_cast<uint32_t*>(map_pages(bytes));
   deferred_ = static_cast<uint32_t*>(map_pages(bytes));
   return queue_ != nullptr && deferred_ != nullptr &&
-         index_.build(columns.address, columns.size, columns.count);
+         index_.build(columns.address, columns.size, columns.count, columns.flags);
 }
 
 template <typename Visit>
 void Marker::each_word(uint32_t row, Visit visit) {
   uintptr_t low = columns_.address[row];
-  uintptr_t high = low + columns_.size[row];
+  const uintptr_t high = low + columns_.size[row];
   auto read = [&](uintptr_t from, uintptr_t to) {
     scannedBytes_ += to - from;
     skippedBytes_ += read_words(from, to, visit);
   };
-  if (high - low >= kLargeBytes)
-    pages_->each_run(low, high, false, read);
-  else
-    read(low, high);
+  auto part = [&](uintptr_t from, uintptr_t to) {
+    if (to - from >= kLargeBytes)
+      pages_->each_run(from, to, false, read);
+    else
+      read(from, to);
+  };
+  // What a pool has handed out is not its container's: it speaks for itself.
+  if (MP_UNLIKELY(index_.is_nested())) {
+    for (uint32_t inner = row + 1; inner < columns_.count && columns_.address[inner] < high; ++inner) {
+      const uintptr_t begin = columns_.address[inner];
+      if (begin > low) part(low, begin);
+      if (begin + columns_.size[inner] > low) low = begin + columns_.size[inner];
+    }
+  }
+  if (low < high) part(low, high);
 }
 
 template <typename Visit>
@@ -60,6 +71,16 @@ void Marker::drain(Visit visit) {
           if (found != kNoRow && columns_.address[found] == half) visit(found, half, at + offset, holder);
         });
     });
+  }
+}
+
+void Marker::hold_around(uint32_t row) {
+  const uint64_t word = columns_.address[row] + columns_.inside[row];
+  for (uint32_t around = index_.parent(row); around != kNoRow && is_unmarked(around);
+       around = index_.parent(around)) {
+    set(around, word, columns_.reach[row], columns_.referrer[row], columns_.referrerBlock[row],
+        columns_.root[row]);
+    queue_[tail_++] = around;
   }
 }
 
@@ -98,7 +119,7 @@ void Marker::scan_root(uintptr_t low, uintptr_t high, uint32_t reach, uint32_t r
 }
 
 bool Marker::is_next_chunk(uint32_t row, uint64_t word) const {
-  uint64_t start = columns_.address[row];
+  uint64_t start = columns_.address[index_.outermost(row)];
   uint64_t size = 0;
   // The size of the whole chunk, with three flags, stands before the block; the chunk begins 16 bytes before it.
   return read_word(start - 8, &size) && word == start - 16 + (size & ~uint64_t{7});

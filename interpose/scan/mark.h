@@ -74,7 +74,12 @@ class Marker {
     columns_.root[row] = root;
   }
   bool is_next_chunk(uint32_t row, uint64_t word) const;
-  void push(uint32_t row) { queue_[tail_++] = row; }
+  void push(uint32_t row) {
+    queue_[tail_++] = row;
+    if (MP_UNLIKELY(index_.is_nested())) hold_around(row);
+  }
+  // Who points to a pool's block points into the pool's memory.
+  void hold_around(uint32_t row);
   template <typename Visit>
   void each_word(uint32_t row, Visit visit);
   template <typename Visit>

@@ -187,5 +187,59 @@ TEST(Mark, OurOwnBlocksHoldNothingOfTheProgram) {
   EXPECT_EQ(heap.reach(), "GLM");
 }
 
+// A pool of 512 bytes with three blocks: what holds the pool's memory does not hold what it has handed out.
+TEST(Mark, BlocksOfAPoolAreHeldEachForItself) {
+  guard_reads();
+  std::vector<uint64_t> memory(64 + 4);
+  const auto at = reinterpret_cast<uint64_t>(memory.data());
+  uint64_t addresses[] = {at, at, at + 128, at + 256, at + 512};
+  uint64_t sizes[] = {512, 64, 64, 64, 16};
+  uint8_t flags[] = {0, MP_BLOCK_POOL, MP_BLOCK_POOL, MP_BLOCK_POOL, 0};
+  memory[128 / 8] = at + 512;  // the second points to a block of malloc
+  memory[200 / 8] = at + 256;  // the pool's own word between its blocks to the third
+  uint8_t reach[5] = {};
+  uint64_t referrer[5] = {}, firstWord[5] = {};
+  uint32_t holder[5] = {}, inside[5] = {}, rootOf[5] = {};
+  Columns columns{5, addresses, sizes, flags, reach, referrer, holder, inside, rootOf, firstWord};
+  Pages pages;
+  Marker marker;
+  ASSERT_TRUE(marker.prepare(columns, &pages));
+  const uint64_t root = at + 70;  // into the pool's memory, between blocks
+  const auto place = reinterpret_cast<uintptr_t>(&root);
+  marker.scan_root(place, place + 8, MP_REACH_GLOBAL, 7, false);
+  marker.follow(MP_REACH_GLOBAL);
+  marker.find_lost();
+  EXPECT_EQ(reach[0], MP_REACH_GLOBAL);
+  EXPECT_EQ(reach[1], MP_REACH_LOST);
+  EXPECT_EQ(reach[2], MP_REACH_LOST);
+  EXPECT_EQ(reach[3], MP_REACH_GLOBAL) << "the pool's own list holds it";
+  EXPECT_EQ(reach[4], MP_REACH_LOST_INDIRECT);
+  EXPECT_EQ(holder[4], 2u);
+}
+
+TEST(Mark, WhoHoldsABlockOfAPoolHoldsThePoolsMemory) {
+  guard_reads();
+  std::vector<uint64_t> memory(64);
+  const auto at = reinterpret_cast<uint64_t>(memory.data());
+  uint64_t addresses[] = {at, at, at + 128};
+  uint64_t sizes[] = {512, 64, 64};
+  uint8_t flags[] = {0, MP_BLOCK_POOL, MP_BLOCK_POOL};
+  uint8_t reach[3] = {};
+  uint64_t referrer[3] = {}, firstWord[3] = {};
+  uint32_t holder[3] = {}, inside[3] = {}, rootOf[3] = {};
+  Columns columns{3, addresses, sizes, flags, reach, referrer, holder, inside, rootOf, firstWord};
+  Pages pages;
+  Marker marker;
+  ASSERT_TRUE(marker.prepare(columns, &pages));
+  const uint64_t root = at;  // the pool's memory, or its first block: both begin there
+  const auto place = reinterpret_cast<uintptr_t>(&root);
+  marker.scan_root(place, place + 8, MP_REACH_STACK, 7, false);
+  marker.follow(MP_REACH_STACK);
+  marker.find_lost();
+  EXPECT_EQ(reach[0], MP_REACH_STACK);
+  EXPECT_EQ(reach[1], MP_REACH_STACK);
+  EXPECT_EQ(reach[2], MP_REACH_LOST);
+}
+
 }  // namespace
 }  // namespace mp::scan

@@ -227,7 +227,10 @@ void Search::cut() {
 
 // Without the blocks in it: what a block holds counts once the block itself is held.
 void Search::scan_part(uintptr_t low, uintptr_t high, const Region& region, uint32_t row) {
-  if (!region.holdsBlocks) {
+  // A pool's memory may be a program's global.
+  const bool mayHoldPools =
+      region.reach == MP_REACH_GLOBAL && region.id != libcModule_ && marker_.index().is_nested();
+  if (!region.holdsBlocks && !mayHoldPools) {
     if (region.reach == MP_REACH_GLOBAL && region.id == libcModule_)
       marker_.scan_allocator_root(low, high, region.reach, row);
     else
@@ -235,13 +238,18 @@ void Search::scan_part(uintptr_t low, uintptr_t high, const Region& region, uint
     return;
   }
   const Columns& columns = sheet_.columns;
-  uint32_t first = 0;
-  for (uint32_t last = columns.count; first < last;) {
-    uint32_t middle = first + (last - first) / 2;
-    if (columns.address[middle] + columns.size[middle] <= low)
-      first = middle + 1;
-    else
-      last = middle;
+  uint32_t first = marker_.index().find(low);
+  if (first != kNoRow) {
+    first = marker_.index().outermost(first);
+  } else {
+    first = 0;
+    for (uint32_t last = columns.count; first < last;) {
+      uint32_t middle = first + (last - first) / 2;
+      if (columns.address[middle] < low)
+        first = middle + 1;
+      else
+        last = middle;
+    }
   }
   for (; first < columns.count && columns.address[first] < high; ++first) {
     if (columns.address[first] > low)

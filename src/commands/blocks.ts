@@ -1,5 +1,5 @@
 // memprof blocks: every live block, in order of allocation.
-import type { LiveSet, Moment, StackId, TraceModel } from '../model/index.js';
+import type { LiveSet, Moment, PoolMoment, StackId, TraceModel } from '../model/index.js';
 import {
   blockFilter,
   chooseMoment,
@@ -14,17 +14,21 @@ import {
   threadName,
 } from '../query/index.js';
 import {
+  containerText,
   escapeText,
   formatBytes,
   formatCount,
   formatDuration,
   frameText,
   liveStackIds,
+  momentContainers,
   ownerText,
   padText,
+  poolsAt,
   shortPlaceOf,
   siteFrame,
   truncateEnd,
+  typeAt,
 } from '../report/index.js';
 import type { NamedStack, SymbolizedStacks } from '../symbols/index.js';
 import { stackContext, type TraceCommand } from './context.js';
@@ -45,11 +49,18 @@ export async function* blocks(
   const rows = wantedRows(model, moment, symbols, options);
   const shown = rows.slice(0, options.limit);
   const { live } = moment;
+  const inPools = poolsAt(model, moment.name);
+  const poolRows =
+    inPools === null ? [] : wantedRows(model, { ...inPools, atNs: moment.atNs }, symbols, options);
   if (options.json === true) {
     const sites = new SiteNumbers(symbols);
     const numbered = shown.map((row) => ({
       row,
       site: sites.numberOf(live.stackId[row] as StackId),
+    }));
+    const numberedInPools = poolRows.slice(0, options.limit).map((row) => ({
+      row,
+      site: sites.numberOf(inPools?.live.stackId[row] as StackId),
     }));
     yield* jsonLines(
       {
@@ -58,17 +69,33 @@ export async function* blocks(
         totals: momentTotals(model),
         moment: moment.name,
         blockCount: rows.length,
+        poolBlockCount: poolRows.length,
       },
-      { sites: sites.stacks.map(stackJson), blocks: blockObjects(model, moment, numbered) },
+      {
+        sites: sites.stacks.map(stackJson),
+        blocks: blockObjects(model, moment, numbered),
+        poolBlocks:
+          inPools === null ? [] : poolBlocks(model, moment.atNs, inPools, numberedInPools),
+      },
     );
     return;
   }
   yield* blockTable(command, moment, symbols, rows, shown);
+  if (inPools === null || poolRows.length === 0) return;
+  yield '';
+  yield* blockTable(
+    command,
+    { ...inPools, atNs: moment.atNs, name: moment.name },
+    symbols,
+    poolRows,
+    poolRows.slice(0, options.limit),
+    (row) => inPools.pools[inPools.poolIndex[row]].name,
+  );
 }
 
 function wantedRows(
   model: TraceModel,
-  moment: Moment,
+  moment: Pick<Moment, 'live' | 'atNs'>,
   symbols: SymbolizedStacks,
   options: BlocksOptions,
 ): number[] {
@@ -112,18 +139,37 @@ function* blockObjects(
   rows: readonly { row: number; site: number }[],
 ): Iterable<unknown> {
   const { live } = moment;
+  const inPools = poolsAt(model, moment.name);
+  const containers = inPools === null ? null : momentContainers(live, inPools);
   for (const { row, site } of rows) {
     yield {
-      address: `0x${live.address[row].toString(16)}`,
-      sizeBytes: live.sizeBytes[row],
-      ageNs: moment.atNs - live.bornNs[row],
-      thread: threadOf(model, live, row),
+      ...blockObject(model, moment.atNs, live, row),
       entry: entryName(live.entry[row]),
-      // Not known in this version of the format.
-      type: null,
+      memoryOfPool: containers?.get(row) ?? null,
       site,
     };
   }
+}
+
+function* poolBlocks(
+  model: TraceModel,
+  atNs: number,
+  { live, pools, poolIndex }: PoolMoment,
+  rows: readonly { row: number; site: number }[],
+): Iterable<unknown> {
+  for (const { row, site } of rows)
+    yield { ...blockObject(model, atNs, live, row), pool: pools[poolIndex[row]].name, site };
+}
+
+function blockObject(model: TraceModel, atNs: number, live: LiveSet, row: number) {
+  return {
+    address: `0x${live.address[row].toString(16)}`,
+    sizeBytes: live.sizeBytes[row],
+    ageNs: atNs - live.bornNs[row],
+    thread: threadOf(model, live, row),
+    type: typeAt(live, row),
+    isIgnored: live.announced?.isIgnored[row] === 1,
+  };
 }
 
 function threadOf(model: TraceModel, live: LiveSet, row: number): string {
@@ -137,21 +183,26 @@ function* blockTable(
   symbols: SymbolizedStacks,
   rows: readonly number[],
   shown: readonly number[],
+  poolOf?: (row: number) => string,
 ): Iterable<string> {
   const { model, style, columns } = command;
   const { live } = moment;
   const context = stackContext(model);
   const bytes = rows.reduce((sum, row) => sum + live.sizeBytes[row], 0);
+  const inPools = poolOf === undefined ? '' : ' in pools, inside the memory above,';
   yield style.heading(
-    `${formatCount(rows.length)} blocks, ${formatBytes(bytes)} ${momentText(moment, model)}`,
+    `${formatCount(rows.length)} blocks, ${formatBytes(bytes)}${inPools} ${momentText(moment, model)}`,
   );
   if (rows.length === 0) return;
   yield '';
   // Fixed widths: there may be millions of rows, so none waits for the last one.
   yield style.faint(
-    `${padText('address', 14, 'left')} ${padText('size', 10, 'right')} ${padText('age', 9, 'right')}  ${padText('thread', 10, 'left')} ${padText('entry', 8, 'left')} where`,
+    `${padText('address', 14, 'left')} ${padText('size', 10, 'right')} ${padText('age', 9, 'right')}  ${padText('thread', 10, 'left')} ${padText(poolOf === undefined ? 'entry' : 'pool', 8, 'left')} where`,
   );
   const where = new Map<string, string>();
+  const room = Math.max(20, columns - 57);
+  const pools = poolOf === undefined ? poolsAt(model, moment.name) : null;
+  const containers = pools === null ? null : momentContainers(live, pools);
   for (const row of shown) {
     const stack = symbols.stack(live.stackId[row] as StackId);
     let text = where.get(stack.key);
@@ -161,17 +212,29 @@ function* blockTable(
       style.bytes(padText(formatBytes(live.sizeBytes[row]), 10, 'right')),
       `${padText(formatDuration(moment.atNs - live.bornNs[row]), 9, 'right')} `,
       padText(truncateEnd(escapeText(threadOf(model, live, row)), 10), 10, 'left'),
-      padText(truncateEnd(entryName(live.entry[row]), 8), 8, 'left'),
-      text,
+      padText(
+        truncateEnd(poolOf === undefined ? entryName(live.entry[row]) : escapeText(poolOf(row)), 8),
+        8,
+        'left',
+      ),
+      truncateEnd(`${noteOf(row)}${text}`, room),
     ];
     yield cells.join(' ').trimEnd();
   }
   if (rows.length > shown.length)
     yield style.faint(`${formatCount(rows.length - shown.length)} more: --limit all`);
 
+  /** What the program said of the block. */
+  function noteOf(row: number): string {
+    const type = typeAt(live, row);
+    const container = containers?.get(row);
+    if (container !== undefined) return `[${containerText(container)}] `;
+    const ignored = live.announced?.isIgnored[row] === 1 ? '[ignored] ' : '';
+    return type === null ? ignored : `${ignored}${escapeText(type)}: `;
+  }
+
   function whereText(stack: NamedStack): string {
     const frame = siteFrame(stack, context);
-    const room = Math.max(20, columns - 57);
     if (frame === null) return ownerText(stack.owner);
     const place = shortPlaceOf(frame, context);
     return truncateEnd(

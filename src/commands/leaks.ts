@@ -57,6 +57,10 @@ export async function* leaks(command: TraceCommand, options: LeaksOptions): Asyn
         checkpointCount: report.checkpointCount,
         totals: Object.fromEntries(report.users),
         runtimeTotals: Object.fromEntries(report.runtime),
+        pools: [...report.pools].map(([name, totals]) => ({
+          name,
+          totals: Object.fromEntries(totals),
+        })),
         privateAllocators: arenas.map(privateAllocatorJson),
         all,
       },

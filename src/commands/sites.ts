@@ -12,11 +12,14 @@ import {
   momentTotals,
   processJson,
   stackFilter,
+  stackJson,
 } from '../query/index.js';
 import {
   alikeStacks,
   type Column,
+  collectPoolSites,
   collectSites,
+  escapeText,
   formatBytes,
   formatCount,
   formatDuration,
@@ -25,7 +28,9 @@ import {
   liveStackIds,
   mergeSites,
   ownerText,
+  type PoolSite,
   placedText,
+  poolsAt,
   renderTable,
   type Site,
   stackLines,
@@ -76,6 +81,13 @@ export async function* sites(command: TraceCommand, options: SitesOptions): Asyn
     ...(filter === null ? {} : { filter }),
   }).filter((site) => passes === null || passes(site.stack));
   found.sort((a, b) => compare(a, b, options.sort));
+  const pools = poolsAt(model, moment.name);
+  const poolSites =
+    pools === null || model.pools === undefined
+      ? []
+      : collectPoolSites(model.pools, pools, symbols, filter ?? undefined).filter(
+          (site) => passes === null || passes(site.stack),
+        );
   if (options.json === true) {
     const shown = found.slice(0, options.limit);
     yield* jsonLines(
@@ -87,7 +99,14 @@ export async function* sites(command: TraceCommand, options: SitesOptions): Asyn
         sort: options.sort,
         siteCount: found.length,
       },
-      { sites: shown.map((site) => fullSiteJson(site, model, moment)) },
+      {
+        sites: shown.map((site) => fullSiteJson(site, model, moment)),
+        poolSites: poolSites.map(({ stack, live, ...site }) => ({
+          ...site,
+          ...live,
+          ...stackJson(stack),
+        })),
+      },
     );
     return;
   }
@@ -104,6 +123,7 @@ export async function* sites(command: TraceCommand, options: SitesOptions): Asyn
   );
   own.sort((a, b) => compare(a, b, options.sort));
   yield* siteTable(command, moment, own, runtime, options);
+  if (poolSites.length > 0) yield* poolSiteTable(command, poolSites, options);
 }
 
 export function runtimeText(runtime: readonly Site[]): string {
@@ -212,6 +232,47 @@ function* siteTable(
   if (found.length > shown.length)
     yield style.faint(`${formatCount(found.length - shown.length)} more: --limit all`);
   if (options.stacks !== true) yield style.faint('With whole stacks: --stacks');
+}
+
+/** Not added up with the sites above: their bytes lie in those. */
+function* poolSiteTable(
+  { model, columns, style }: TraceCommand,
+  found: readonly PoolSite[],
+  options: SitesOptions,
+): Iterable<string> {
+  const context = stackContext(model);
+  const shown = found.slice(0, options.limit);
+  yield '';
+  yield style.heading(
+    `${formatCount(found.length)} ${found.length === 1 ? 'site' : 'sites'} in pools, inside the memory above`,
+  );
+  yield '';
+  const table = renderTable(
+    [
+      { title: 'bytes', align: 'right', paint: style.bytes },
+      { title: 'blocks', align: 'right' },
+      { title: 'pool', align: 'left' },
+      { title: 'type', align: 'left' },
+      { title: 'where', align: 'left', flexible: true },
+    ],
+    shown.map(({ live, pool, type, stack }) => [
+      formatBytes(live.sizeBytes),
+      formatCount(live.blockCount),
+      shorten(escapeText(pool), 20),
+      shorten(escapeText(type ?? ''), 24),
+      whereText(stack, context),
+    ]),
+    { columns, heading: style.faint },
+  );
+  yield table[0];
+  for (const [at, { stack }] of shown.entries()) {
+    yield table[at + 1];
+    if (options.stacks !== true) continue;
+    yield* stackLines(stack, context, { columns, indent: 4, style });
+    yield '';
+  }
+  if (found.length > shown.length)
+    yield style.faint(`${formatCount(found.length - shown.length)} more: --limit all`);
 }
 
 const shorten = (text: string, width: number): string =>

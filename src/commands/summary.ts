@@ -1,5 +1,5 @@
 // memprof summary: what one process allocated and held, by package and by entry point.
-import type { TraceModel } from '../model/index.js';
+import type { PoolLedger, TraceModel } from '../model/index.js';
 import {
   checkpointJson,
   entryNames,
@@ -12,6 +12,7 @@ import {
   formatCount,
   liveStackIds,
   lossLines,
+  poolSums,
   renderSummary,
   renderTable,
 } from '../report/index.js';
@@ -65,6 +66,8 @@ const reasons = {
   'no-symbols': 'it has none',
 };
 
+const lastPools = (pools: PoolLedger) => pools.beforeTeardown ?? pools.atEnd;
+
 /** Most frequent first. */
 function entryCounts(model: TraceModel): [string, number][] {
   const counts: [string, number][] = [];
@@ -85,6 +88,7 @@ function summaryJson(model: TraceModel, symbols: SymbolizedStacks): Iterable<str
       allocated: { blockCount: totals.allocationCount, sizeBytes: totals.allocatedBytes },
       released: { blockCount: totals.releaseCount, sizeBytes: totals.releasedBytes },
       peak: { blockCount: totals.peakBlockCount, sizeBytes: totals.peakBytes, atNs: totals.peakNs },
+      pools: model.pools === undefined ? [] : poolSums(model.pools, lastPools(model.pools)),
       calls: Object.fromEntries(entryCounts(model)),
       checkpoints: (model.checkpoints ?? []).map(checkpointJson),
       losses: model.losses,

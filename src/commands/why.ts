@@ -27,7 +27,7 @@ import {
   wordsOnPath,
 } from '../report/index.js';
 import type { SymbolizedStacks } from '../symbols/index.js';
-import { BlockIndex, pathOf } from '../verdicts/index.js';
+import { BlockIndex, nest, pathOf } from '../verdicts/index.js';
 import { stackContext, type TraceCommand } from './context.js';
 import { readableLeaks } from './leaks.js';
 
@@ -98,7 +98,9 @@ function explainedBy({ model }: TraceCommand): Explained {
 function rowsAsked(explained: Explained, symbols: SymbolizedStacks, question: string): number[] {
   const { model, checkpoint, detail } = explained;
   if (/^0x[0-9a-f]{1,16}$/i.test(question)) {
-    const row = new BlockIndex(detail.live).rowAt(Number(question));
+    const { live, pools } = detail;
+    const nesting = pools && nest(live, pools.firstRow, () => true);
+    const row = new BlockIndex(live, nesting?.order, nesting?.parent).rowAt(Number(question));
     if (row >= 0) return [row];
     throw notFound(`no block was live at ${question} at checkpoint ${checkpoint.number}`);
   }

@@ -57,7 +57,8 @@ class Builder {
     const edges: Edge[] = groups.map((name, to) => ({ from: 0, to, name }));
     const nodeOfRow = new Float64Array(live.count);
     const added: number[] = [];
-    for (let row = 0; row < live.count; row++) {
+    // Blocks of pools lie in others, whose bytes are counted.
+    for (let row = 0; row < blockCountOf(this.detail); row++) {
       const store = this.storeInSnapshot(row);
       nodeOfRow[row] = store >= 0 ? store : nodeCount + blocks.length;
       if (store >= 0) continue;
@@ -92,7 +93,7 @@ class Builder {
   private holderOf(row: number, nodeOfRow: Float64Array): { from: number; name: string } {
     const { reachability, verdict, live } = this.detail;
     const referrer = reachability?.referrerBlock[row] ?? -1;
-    if (reachability !== null && referrer >= 0)
+    if (reachability !== null && referrer >= 0 && referrer < blockCountOf(this.detail))
       return {
         from: nodeOfRow[referrer]!,
         name: `+${reachability.referrer[row]! - live.address[referrer]!}`,
@@ -104,6 +105,8 @@ class Builder {
     };
   }
 }
+
+const blockCountOf = ({ live, pools }: CheckpointDetail): number => pools?.firstRow ?? live.count;
 
 function groupOf(verdict: Verdict): number {
   if (verdict === 'lost' || verdict === 'lost-indirect' || verdict === 'orphaned') return 2;

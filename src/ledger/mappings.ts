@@ -58,6 +58,18 @@ export class Mappings {
     this.map(newAddress, newBytes, { stackId, bornTick, prot, flags });
   }
 
+  /** Whether all of it is mapped. */
+  holds(address: number, sizeBytes: number): boolean {
+    const end = address + Math.max(sizeBytes, 1);
+    let at = this.firstEndingAfter(address);
+    for (let from = address; from < end; at++) {
+      const range = this.ranges[at];
+      if (range === undefined || range.address > from) return false;
+      from = range.address + range.sizeBytes;
+    }
+    return true;
+  }
+
   list(nsPerTick: number): Mapping[] {
     return this.ranges.map(({ address, sizeBytes, stackId, bornTick, prot, flags }) => ({
       address: address as Address,

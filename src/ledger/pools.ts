@@ -9,8 +9,10 @@ import type {
   PoolMoment,
   PoolSite,
   StackId,
+  StackSums,
 } from '../model/index.js';
 import { AddressRows } from './address-rows.js';
+import { grown } from './columns.js';
 import { EventType } from './events.js';
 import { type Memory, PoolRanges } from './pool-ranges.js';
 import { PoolRows } from './pool-rows.js';
@@ -164,6 +166,28 @@ export class PoolBook {
 
   ignore(row: number): void {
     this.rows.isIgnored[row] = 1;
+  }
+
+  /** Live blocks that are not ignored, put to sums by stack; null: of all threads. */
+  addTo(sums: StackSums, threadIndex: number | null): StackSums {
+    const { rows } = this;
+    const found = rows
+      .inOrder()
+      .filter(
+        (row) =>
+          rows.isIgnored[row] === 0 &&
+          (threadIndex === null || rows.threadIndex[row] === threadIndex),
+      );
+    const stackOf = (row: number) => this.sites[rows.site[row]!]!.stackId;
+    let count = sums.liveCount.length;
+    for (const row of found) count = Math.max(count, stackOf(row) + 1);
+    const liveCount = grown(sums.liveCount, new Float64Array(count));
+    const liveBytes = grown(sums.liveBytes, new Float64Array(count));
+    for (const row of found) {
+      liveCount[stackOf(row)]!++;
+      liveBytes[stackOf(row)]! += rows.sizeBytes[row]!;
+    }
+    return { liveCount, liveBytes };
   }
 
   snapshot(): PoolSnapshot {

@@ -167,17 +167,23 @@ export class Recording {
     return this.announcements.described(this.ledger.snapshot(nsPerTick), (id) => this.textOf(id));
   }
 
-  /** Live blocks by stack, but those that the program wants ignored; of one thread: a pass over the blocks. */
+  /**
+   * Live blocks by stack, those of pools too (their stacks are no other blocks'), but those that the program wants
+   * ignored; of one thread: a pass over the blocks.
+   */
   leakableSums(threadIndex: number | null): StackSums {
-    const { notes } = this.announcements;
-    if (threadIndex !== null)
-      return this.ledger.liveSumsOf(0, threadIndex, (address) => notes.isIgnored(address));
-    const sums = this.ledger.liveSums();
-    for (const [stackId, { blockCount, sizeBytes }] of notes.ignoredByStack) {
-      sums.liveCount[stackId]! -= blockCount;
-      sums.liveBytes[stackId]! -= sizeBytes;
+    const { notes, pools } = this.announcements;
+    let sums: StackSums;
+    if (threadIndex === null) {
+      sums = this.ledger.liveSums();
+      for (const [stackId, { blockCount, sizeBytes }] of notes.ignoredByStack) {
+        sums.liveCount[stackId]! -= blockCount;
+        sums.liveBytes[stackId]! -= sizeBytes;
+      }
+    } else {
+      sums = this.ledger.liveSumsOf(0, threadIndex, (address) => notes.isIgnored(address));
     }
-    return sums;
+    return pools.isEmpty ? sums : pools.addTo(sums, threadIndex);
   }
 
   /** As of now, in ticks, for a checkpoint: live blocks, and behind them those of pools. */

@@ -164,6 +164,12 @@ export interface LeakSite extends Omit<Stack, 'owner'>, Amount {
   behind: Amount;
   /** C++ class or category, where it is known. */
   type: string | null;
+  /** The program said it (memprof.h). */
+  isTypeAnnounced: boolean;
+  /** The pool that handed them out: their bytes lie in other blocks. null: they are of malloc. */
+  pool: string | null;
+  /** Where the blocks are what a pool hands out in pieces. */
+  memoryOfPool: { name: string; usedBytes: number; memoryBytes: number } | null;
   /** The JavaScript class that holds them, or held them. */
   owner: { className: string; lastSeen: number | null } | null;
   /** What holds most of their bytes, in words. */

@@ -84,7 +84,10 @@ class Explanation {
     this.input = input;
     this.memory = memory;
     this.pages = memory.pages === null ? null : new PageMap(memory.pages);
-    this.live = this.pages === null ? null : (input.checkpoint.detail?.live ?? null);
+    const { detail } = input.checkpoint;
+    // Blocks of pools come behind, and lie in these.
+    const count = detail?.pools?.firstRow ?? detail?.live.count ?? 0;
+    this.live = this.pages === null || detail === null ? null : { ...detail.live, count };
   }
 
   explain(): ExplainedMemory {

@@ -60,6 +60,9 @@ function leakJson(
     sizeBytes: site.live.sizeBytes,
     behind: site.behind,
     type: siteType(site, names),
+    isTypeAnnounced: site.announcedType !== null,
+    pool: site.pool,
+    memoryOfPool: site.container,
     owner,
     heldBy:
       root === null || detail === null

@@ -291,8 +291,10 @@ function liveAt(
       'ERR_MEMPROF_NO_CHECKPOINT',
       `the trace was cut before the blocks of checkpoint ${checkpoint.number} were in it. leaks() knows its sums by site`,
     );
-  const { live, verdict } = checkpoint.detail;
-  return { live, atNs: checkpoint.atNs, verdict };
+  const { live, verdict, pools } = checkpoint.detail;
+  // Blocks of pools lie in those before them.
+  const count = pools?.firstRow ?? live.count;
+  return { live: { ...live, count }, atNs: checkpoint.atNs, verdict };
 }
 
 /** One object a stack, however many blocks it has. */

@@ -23,7 +23,7 @@ export interface ScannedRange {
 
 export interface BlocksRequest {
   live: LiveSet;
-  /** Of `live`, lowest address first. */
+  /** Of `live`, lowest address first; of those with one address the larger first. */
   rows: Uint32Array;
   /** MP_BLOCK_*, a byte a row of `live`. */
   flags: Uint8Array;
@@ -62,7 +62,7 @@ export class BlocksFile {
       end = Math.ceil((start + count * bytes) / 8) * 8;
       return start;
     };
-    const places = columns.map(([name, bytes]) => [name, take(request.live.count, bytes)] as const);
+    const places = columns.map(([name, bytes]) => [name, take(this.rows.length, bytes)] as const);
     this.offsets = {
       ...(Object.fromEntries(places) as Record<Column, number>),
       rangeOffset: take(request.ranges.length, scanRangeBytes),
@@ -79,7 +79,7 @@ export class BlocksFile {
     view.setBigUint64(BlocksHeader.magic, Magic.blocks, true);
     view.setUint32(BlocksHeader.abi, wireAbi, true);
     view.setUint32(BlocksHeader.headerBytes, pageBytes, true);
-    view.setUint32(BlocksHeader.blockCount, request.live.count, true);
+    view.setUint32(BlocksHeader.blockCount, rows.length, true);
     view.setUint32(BlocksHeader.rangeCount, request.ranges.length, true);
     view.setUint32(BlocksHeader.regionCapacity, request.regionCapacity, true);
     view.setUint32(BlocksHeader.frameCapacity, request.frameCapacity, true);
@@ -113,13 +113,14 @@ export class BlocksFile {
     const referrerBlock = new Uint32Array(buffer, offsets.referrerBlockOffset, count);
     const inside = new Uint32Array(buffer, offsets.insideOffset, count);
     const root = new Uint32Array(buffer, offsets.rootOffset, count);
+    const liveCount = this.request.live.count;
     const answer: Reachability = {
-      reach: new Uint8Array(count),
-      referrer: new Float64Array(count),
-      referrerBlock: new Int32Array(count).fill(-1),
-      insideBytes: new Uint32Array(count),
-      root: new Uint32Array(count),
-      firstWord: new Float64Array(count),
+      reach: new Uint8Array(liveCount),
+      referrer: new Float64Array(liveCount),
+      referrerBlock: new Int32Array(liveCount).fill(-1),
+      insideBytes: new Uint32Array(liveCount),
+      root: new Uint32Array(liveCount),
+      firstWord: new Float64Array(liveCount),
       regions: this.readRegions(buffer),
       frames: this.readFrames(buffer),
     };

@@ -4,8 +4,8 @@
 // Why: in a reader that has done it for the first time a checkpoint takes 140 ms of CPU, in one that has
 // done it three times 10 ms. A test that takes ten would wait for it.
 import { setImmediate as turn } from 'node:timers/promises';
-import { Reach } from '../model/index.js';
-import { BlockIndex, flagsForScan, judge, OwnerMemory } from '../verdicts/index.js';
+import { type CheckpointPools, type LiveSet, Reach } from '../model/index.js';
+import { BlockIndex, flagsForScan, judge, nest, OwnerMemory } from '../verdicts/index.js';
 import { BlocksFile } from './checkpoint-blocks.js';
 import { noOwners } from './checkpoint-header.js';
 import type { CheckpointHost } from './checkpoints.js';
@@ -16,7 +16,7 @@ const rounds = 3;
 /** `isOver`: the recording is closed, nothing may be asked of the host any more. */
 export async function rehearseCheckpoints(
   host: CheckpointHost,
-  flagsOf: (live: ReturnType<CheckpointHost['live']>) => Uint8Array,
+  flagsOf: (live: LiveSet, pools: CheckpointPools | null) => Uint8Array,
   isOver: () => boolean,
 ): Promise<void> {
   const memory = new OwnerMemory();
@@ -24,12 +24,13 @@ export async function rehearseCheckpoints(
     // After each part the rings want to be looked at.
     await turn();
     if (isOver()) return;
-    const live = host.live();
-    const flags = flagsOf(live);
+    const { live, pools } = host.live();
+    const flags = flagsOf(live, pools);
     await turn();
     if (isOver()) return;
-    const rows = rowsByAddress(live.address);
-    const index = new BlockIndex(live, rows);
+    const nesting = pools === null ? null : nest(live, pools.firstRow, host.memory());
+    const rows = nesting?.order ?? rowsByAddress(live.address);
+    const index = new BlockIndex(live, rows, nesting?.parent);
     const resources = host.resources(live, index);
     const file = new BlocksFile({
       live,
@@ -59,6 +60,7 @@ export async function rehearseCheckpoints(
         ownersComplete: true,
         reachability,
         pendingFinalizerCount: 0,
+        ...(pools === null ? {} : { pools }),
         ...resources,
       },
       memory,

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { MemprofError } from '../errors.js';
 import type {
   Checkpoint,
+  CheckpointPools,
   LiveSet,
   Mapping,
   MemoryPicture,
@@ -12,7 +13,7 @@ import type {
   Reachability,
 } from '../model/index.js';
 import * as native from '../native/index.js';
-import { BlockIndex, flagsForScan, judge, OwnerMemory } from '../verdicts/index.js';
+import { BlockIndex, flagsForScan, judge, nest, OwnerMemory } from '../verdicts/index.js';
 import { BlocksFile, type ScannedRange } from './checkpoint-blocks.js';
 import { CheckpointFile, noOwners } from './checkpoint-header.js';
 import { rehearseCheckpoints } from './checkpoint-rehearsal.js';
@@ -42,7 +43,10 @@ export interface CheckpointHost {
   classes(): StackClasses | null;
   isNode(): boolean;
   isRunning(): boolean;
-  live(): LiveSet;
+  /** Live blocks; behind them those of pools, if there are any. */
+  live(): { live: LiveSet; pools: CheckpointPools | null };
+  /** Says whether a range lies in what the process's own code has mapped now, or in a module. */
+  memory(): (address: number, sizeBytes: number) => boolean;
   mappings(): Mapping[];
   resources(
     live: LiveSet,
@@ -60,6 +64,7 @@ interface Waiting {
   /** Of `live`, lowest address first. */
   rows: Uint32Array;
   index: BlockIndex;
+  pools: CheckpointPools | null;
   flags: Uint8Array;
   resources: ReturnType<CheckpointHost['resources']>;
   mappings: Mapping[];
@@ -123,7 +128,7 @@ export class Checkpoints {
     this.isPrepared = true;
     rehearseCheckpoints(
       this.host,
-      (live) => this.flagsOf(live),
+      (live, pools) => this.flagsOf(live, pools),
       () => this.isClosed,
     ).catch((error: unknown) => {
       this.warnings.push(`checkpoints could not be prepared: ${messageOf(error)}`);
@@ -149,9 +154,10 @@ export class Checkpoints {
       this.warnings.push(`checkpoint ${number} is not used: ${messageOf(error)}`);
       return;
     }
-    const live = host.live();
-    const rows = rowsByAddress(live.address);
-    const index = new BlockIndex(live, rows);
+    const { live, pools } = host.live();
+    const nesting = pools === null ? null : nest(live, pools.firstRow, host.memory());
+    const rows = nesting?.order ?? rowsByAddress(live.address);
+    const index = new BlockIndex(live, rows, nesting?.parent);
     const resources = host.resources(live, index);
     const waiting: Waiting = {
       number,
@@ -159,7 +165,8 @@ export class Checkpoints {
       live,
       rows,
       index,
-      flags: flagsForScan(live, this.flagsOf(live), resources.outstanding),
+      pools,
+      flags: flagsForScan(live, this.flagsOf(live, pools), resources.outstanding),
       resources,
       mappings: host.mappings(),
       header: { file, buffer },
@@ -270,7 +277,8 @@ export class Checkpoints {
   ): Checkpoint {
     const { file } = waiting.header;
     const pendingFinalizerCount = file.wide(CheckpointHeader.uncollectedCount);
-    const { tallies, classes, detail } = judge(
+    const { pools } = waiting;
+    const { tallies, poolTallies, classes, detail } = judge(
       {
         number: waiting.number,
         live: waiting.live,
@@ -281,13 +289,15 @@ export class Checkpoints {
         ownersComplete: file.ownersState === 'complete',
         reachability,
         pendingFinalizerCount,
+        ...(pools === null ? {} : { pools }),
         ...waiting.resources,
       },
       this.memory,
     );
+    const liveCount = pools?.firstRow ?? waiting.live.count;
     let liveBytes = 0;
     const { sizeBytes } = waiting.live;
-    for (let row = 0; row < sizeBytes.length; row++) liveBytes += sizeBytes[row]!;
+    for (let row = 0; row < liveCount; row++) liveBytes += sizeBytes[row]!;
     return {
       number: waiting.number,
       reason: file.reason,
@@ -305,9 +315,10 @@ export class Checkpoints {
       scanFailure: waiting.failure,
       heap: file.heap,
       pendingFinalizerCount,
-      liveCount: waiting.live.count,
+      liveCount,
       liveBytes,
       tallies,
+      ...(poolTallies === undefined ? {} : { poolTallies }),
       classes,
       detail,
     };
@@ -350,14 +361,15 @@ export class Checkpoints {
     return { file, buffer };
   }
 
-  private flagsOf(live: LiveSet): Uint8Array {
+  private flagsOf(live: LiveSet, pools: CheckpointPools | null): Uint8Array {
     const flags = new Uint8Array(live.count);
+    if (pools !== null) flags.fill(BlockFlag.pool, pools.firstRow);
     const classes = this.host.classes();
     if (classes === null) return flags;
     classes.refresh();
     for (let row = 0; row < live.count; row++) {
       const { isRuntime, isOurs } = classes.of(live.stackId[row]!);
-      flags[row] = (isRuntime ? BlockFlag.runtime : 0) | (isOurs ? BlockFlag.ours : 0);
+      flags[row] |= (isRuntime ? BlockFlag.runtime : 0) | (isOurs ? BlockFlag.ours : 0);
     }
     return flags;
   }
@@ -409,7 +421,15 @@ function inNs({ tick, checkpoint }: Taken, nsPerTick: number): Checkpoint {
 function scaled(detail: Checkpoint['detail'], nsPerTick: number): Checkpoint['detail'] {
   if (detail === null) return null;
   const { live } = detail;
-  return { ...detail, live: { ...live, bornNs: live.bornNs.map((ticks) => ticks * nsPerTick) } };
+  const pools = detail.pools && {
+    ...detail.pools,
+    pools: detail.pools.pools.map((pool) => ({ ...pool, createdNs: pool.createdNs * nsPerTick })),
+  };
+  return {
+    ...detail,
+    live: { ...live, bornNs: live.bornNs.map((ticks) => ticks * nsPerTick) },
+    ...(pools === undefined ? {} : { pools }),
+  };
 }
 
 function scaledMemory(memory: MemoryPicture, nsPerTick: number): MemoryPicture {

@@ -196,7 +196,13 @@ export class ProcessRecorder {
         return classes;
       },
       isRunning: () => this.isRunning(),
-      live: () => this.recording.live(1),
+      live: () => this.recording.liveWithPools(),
+      memory: () => {
+        const modules = this.facts.modules(1).filter((module) => module.unloadedNs === null);
+        return (address, sizeBytes) =>
+          this.recording.mappings.holds(address, sizeBytes) ||
+          modules.some(({ low, high }) => address >= low && address + sizeBytes <= high);
+      },
       mappings: () => this.recording.mappings.list(1),
       resources: (live, index) =>
         this.recording.resourcesNow(live, (address) => index.rowAt(address) >= 0),

@@ -1,6 +1,7 @@
 // Sentences about a process: how it ended, and what could not be recorded. Pure.
 import { FrameKind, Marker, type ProcessInfo, type TraceModel } from '../model/index.js';
 import { isServingLibrary } from '../symbols/index.js';
+import { misuseLines } from './pools.js';
 import { formatBytes, formatCount, formatDuration } from './units.js';
 
 export function describeEnd(process: ProcessInfo): string {
@@ -129,5 +130,6 @@ export function lossLines(model: TraceModel, detail: 'all' | 'brief' = 'all'): s
     lines.push(`recording stopped before the program's end: ${stopped[losses.stoppedEarly]}`);
   if (!model.complete)
     lines.push('the trace ends before its last part: numbers are as of the last whole part');
+  lines.push(...misuseLines(model));
   return lines;
 }

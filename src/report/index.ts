@@ -54,6 +54,18 @@ export {
 } from './napi.js';
 export { type ClassRow, classRows } from './owners.js';
 export {
+  collectPoolSites,
+  containerText,
+  momentContainers,
+  type PoolContainer,
+  type PoolSite,
+  type PoolSum,
+  poolSums,
+  poolsAt,
+  poolText,
+  typeAt,
+} from './pools.js';
+export {
   type Amount,
   addAmounts,
   type BlockFilter,

@@ -4,6 +4,7 @@ import { baseName } from '../symbols/index.js';
 import { type AllocatorUse, typeByStack } from '../types/index.js';
 import { escapeText } from './escape.js';
 import { isLeak, isToActOn, type LeakReport, type LeakSite } from './leaks.js';
+import { containerText, poolText } from './pools.js';
 import { type Amount, addAmounts, isUsers } from './sites.js';
 import { ownerText, type StackContext, stackLines } from './stack-text.js';
 import type { Style } from './style.js';
@@ -78,6 +79,7 @@ export function* renderLeaks(
   yield* checkpointLines(model, report.checkpoint, drawing);
   yield '';
   yield* sumLines(report, drawing);
+  for (const line of poolSumLines(report)) yield* wrap(line, columns, '  ', '    ');
   for (const arena of drawing.arenas)
     yield* wrap(arenaText(arena), columns, '! ', '  ').map(style.warning);
   const sites = shownSites(report, all);
@@ -212,6 +214,17 @@ function sumLines(report: LeakReport, { columns, style, all }: LeaksDrawing): st
   return renderTable(shape, rows, { columns, indent: 2, heading: style.faint });
 }
 
+/** Of pools, whose blocks are in none of the rows above. */
+function poolSumLines({ pools }: LeakReport): string[] {
+  return [...pools].map(([name, sums]) => {
+    const parts = verdictOrder.flatMap((verdict) => {
+      const amount = sums.get(verdict);
+      return amount === undefined ? [] : [`${amountText(amount)} ${verdictText[verdict]}`];
+    });
+    return `inside, ${poolText(name)}: ${parts.join(', ')}`;
+  });
+}
+
 function runtimeNote(report: LeakReport, all: boolean): string {
   const lost: Amount = { blockCount: 0, sizeBytes: 0 };
   for (const [verdict, amount] of report.runtime) if (isLeak(verdict)) addAmounts(lost, amount);
@@ -226,7 +239,7 @@ function* siteLines(
   drawing: LeaksDrawing,
 ): Iterable<string> {
   const { columns, style, context } = drawing;
-  const what = `${String(rank).padStart(3)}. ${verdictText[site.verdict]}: ${amountText(site.live)}`;
+  const what = `${String(rank).padStart(3)}. ${verdictText[site.verdict]}: ${amountText(site.live)}${site.pool === null ? '' : ` of ${poolText(site.pool)}`}`;
   yield style.strong(truncateEnd(what, columns));
   for (const remark of siteRemarks(model, report, site, drawing))
     yield* wrap(remark, columns, '     ', '       ');
@@ -242,7 +255,11 @@ export function siteRemarks(
 ): string[] {
   const found: string[] = [];
   const type = siteType(site, names);
-  if (type !== null) found.push(`type ${escapeText(shortenType(type))}`);
+  if (type !== null) {
+    const by = site.announcedType === null ? '' : ' (announced by the program)';
+    found.push(`type ${escapeText(shortenType(type))}${by}`);
+  }
+  if (site.container !== null) found.push(containerText(site.container));
   const { owner, root, behind, growth, verdict } = site;
   if (verdict === 'orphaned')
     found.push(orphanText(owner?.className ?? '', owner?.lastSeen ?? 0, checkpoint.number));
@@ -269,6 +286,7 @@ export function siteRemarks(
 
 /** Of most of its blocks; null: not known. */
 export function siteType(site: LeakSite, names: RootNames): string | null {
+  if (site.announcedType !== null) return site.announcedType;
   const named = site.firstWord === 0 ? null : names.classOf(site.firstWord);
   return named ?? typeByStack(site.stack);
 }

@@ -15,6 +15,7 @@ import {
   type PathRoot,
   pathOf,
 } from '../verdicts/index.js';
+import { checkpointContainers, joinContainers, type PoolContainer } from './pools.js';
 import { type Amount, addAmounts, isUsers } from './sites.js';
 import { verdictOrder } from './verdict-words.js';
 
@@ -27,6 +28,12 @@ export interface LeakOwner {
 export interface LeakSite {
   stack: NamedStack;
   verdict: Verdict;
+  /** Of a pool that the program announced: these bytes lie in other blocks. null: of malloc. */
+  pool: string | null;
+  /** What the program calls most of the blocks; null: nothing. */
+  announcedType: string | null;
+  /** Where the blocks are the memory of pools. */
+  container: PoolContainer | null;
   live: Amount;
   /** Lost with these blocks, behind them. They are counted under their own verdict, too. */
   behind: Amount;
@@ -52,6 +59,8 @@ export interface LeakReport {
   users: Map<Verdict, Amount>;
   /** By verdict, of Node and memprof. */
   runtime: Map<Verdict, Amount>;
+  /** By name and verdict, of blocks in pools. They are in no other sum. */
+  pools: Map<string, Map<Verdict, Amount>>;
 }
 
 /** How stacks are told apart: by what a machine or a person sees. */
@@ -68,7 +77,8 @@ export const everyStack: StackGroups = {
 /** All stacks that verdicts of these checkpoints name. */
 export function checkpointStackIds(checkpoints: readonly Checkpoint[]): StackId[] {
   const ids = new Set<StackId>();
-  for (const { tallies } of checkpoints) for (const { stackId } of tallies) ids.add(stackId);
+  for (const { tallies, poolTallies = [] } of checkpoints)
+    for (const { stackId } of [...tallies, ...poolTallies]) ids.add(stackId);
   return [...ids];
 }
 
@@ -111,7 +121,10 @@ export function collectLeaks(
   if (detail === null) {
     for (const tally of checkpoint.tallies)
       if (!isLeftOut(tally.stackId))
-        addAmounts(sites.of(tally.stackId, tally.verdict, null).live, tally);
+        addAmounts(sites.of(tally.stackId, tally.verdict, null, null).live, tally);
+    for (const tally of checkpoint.poolTallies ?? [])
+      if (!isLeftOut(tally.stackId))
+        addAmounts(sites.of(tally.stackId, tally.verdict, null, tally.poolName).live, tally);
   } else {
     addBlocks(sites, detail, options.foldIndirect);
   }
@@ -121,8 +134,16 @@ export function collectLeaks(
     const held = verdict === 'runtime' ? 'held-by-native' : verdict;
     return growthKey(groups.keyOf(symbols.stack(stackId)), held);
   });
-  for (const site of sites.all())
-    site.growth = growth.get(growthKey(groups.keyOf(site.stack), site.verdict)) ?? null;
+  const ofPools = upTo.map((one) => ({ tallies: one.poolTallies ?? [] }));
+  const poolGrowth = growthOf(ofPools, ({ stackId, verdict, poolName }) =>
+    symbols.has(stackId) && !isLeftOut(stackId) && isHeld(verdict)
+      ? growthKey(groups.keyOf(symbols.stack(stackId)), verdict, poolName)
+      : null,
+  );
+  for (const site of sites.all()) {
+    const key = growthKey(groups.keyOf(site.stack), site.verdict, site.pool ?? undefined);
+    site.growth = (site.pool === null ? growth : poolGrowth).get(key) ?? null;
+  }
   const [users, runtime] = [new Map<Verdict, Amount>(), new Map<Verdict, Amount>()];
   const addTo = (stackId: StackId, verdict: Verdict, amount: Amount) => {
     const into = isUsers(symbols.owner(stackId)) ? users : runtime;
@@ -134,7 +155,8 @@ export function collectLeaks(
     for (const tally of checkpoint.tallies) addTo(tally.stackId, tally.verdict, tally);
   } else {
     const { live } = detail;
-    for (let row = 0; row < live.count; row++) {
+    const count = detail.pools?.firstRow ?? live.count;
+    for (let row = 0; row < count; row++) {
       const amount = { blockCount: 1, sizeBytes: live.sizeBytes[row] };
       addTo(live.stackId[row] as StackId, sites.verdictOf(detail, row), amount);
     }
@@ -145,10 +167,24 @@ export function collectLeaks(
     sites: sites.all().sort(worstFirst),
     users,
     runtime,
+    pools: poolVerdicts(checkpoint),
   };
 }
 
-const growthKey = (key: string, verdict: Verdict): string => `${verdict} ${key}`;
+const growthKey = (key: string, verdict: Verdict, pool?: string): string =>
+  `${verdict} ${key}${pool === undefined ? '' : `\0${pool}`}`;
+
+function poolVerdicts({ poolTallies = [] }: Checkpoint): LeakReport['pools'] {
+  const pools: LeakReport['pools'] = new Map();
+  for (const tally of poolTallies) {
+    let sums = pools.get(tally.poolName);
+    if (sums === undefined) pools.set(tally.poolName, (sums = new Map()));
+    const sum = sums.get(tally.verdict) ?? { blockCount: 0, sizeBytes: 0 };
+    addAmounts(sum, tally);
+    sums.set(tally.verdict, sum);
+  }
+  return pools;
+}
 
 class Sites {
   private readonly symbols: SymbolizedStacks;
@@ -169,9 +205,9 @@ class Sites {
   }
 
   /** The site of blocks that are lost from there, if any are. */
-  lostAt(stackId: StackId): LeakSite | undefined {
+  lostAt(stackId: StackId, pool: string | null): LeakSite | undefined {
     if (this.isLeftOut(stackId)) return undefined;
-    return this.byKey.get(siteKey(this.keyOf(stackId), 'lost', null));
+    return this.byKey.get(siteKey(this.keyOf(stackId), 'lost', null, pool));
   }
 
   /**
@@ -195,15 +231,18 @@ class Sites {
     return key;
   }
 
-  of(stackId: StackId, verdict: Verdict, owner: LeakOwner | null): LeakSite {
+  of(stackId: StackId, verdict: Verdict, owner: LeakOwner | null, pool: string | null): LeakSite {
     const stack = this.symbols.stack(stackId);
     const key = this.keyOf(stackId);
-    const full = siteKey(key, verdict, owner);
+    const full = siteKey(key, verdict, owner, pool);
     let site = this.byKey.get(full);
     if (site === undefined) {
       site = {
         stack: this.groups.shown(key, stack),
         verdict,
+        pool,
+        announcedType: null,
+        container: null,
         live: { blockCount: 0, sizeBytes: 0 },
         behind: { blockCount: 0, sizeBytes: 0 },
         indirectCount: 0,
@@ -227,8 +266,13 @@ class Sites {
   }
 }
 
-function siteKey(key: string, verdict: Verdict, owner: LeakOwner | null): string {
-  return `${verdict}\0${owner?.className ?? '\0'}\0${owner?.lastSeen ?? ''}\0${key}`;
+function siteKey(
+  key: string,
+  verdict: Verdict,
+  owner: LeakOwner | null,
+  pool: string | null,
+): string {
+  return `${verdict}\0${owner?.className ?? '\0'}\0${owner?.lastSeen ?? ''}\0${pool ?? '\0'}\0${key}`;
 }
 
 function addBlocks(sites: Sites, detail: CheckpointDetail, foldIndirect: boolean): void {
@@ -236,8 +280,9 @@ function addBlocks(sites: Sites, detail: CheckpointDetail, foldIndirect: boolean
   const verdict = Array.from(detail.verdict, (_one, row) => sites.verdictOf(detail, row));
   const leaders = leadersOf(detail);
   const ownerOf = owners(detail);
+  const poolOf = poolNames(detail);
   const siteOf = (row: number) =>
-    sites.of(live.stackId[row] as StackId, verdict[row], ownerOf(row));
+    sites.of(live.stackId[row] as StackId, verdict[row], ownerOf(row), poolOf(row));
   if (foldIndirect) {
     for (let row = 0; row < live.count; row++)
       if (verdict[row] === 'lost' && !sites.isLeftOut(live.stackId[row] as StackId)) siteOf(row);
@@ -251,7 +296,7 @@ function addBlocks(sites: Sites, detail: CheckpointDetail, foldIndirect: boolean
     // Of blocks that one place lost, some point at others by chance: a list, or what lay there before.
     const own =
       foldIndirect && verdict[row] === 'lost-indirect'
-        ? sites.lostAt(live.stackId[row] as StackId)
+        ? sites.lostAt(live.stackId[row] as StackId, poolOf(row))
         : undefined;
     if (own !== undefined) {
       addAmounts(own.live, amount);
@@ -266,6 +311,27 @@ function addBlocks(sites: Sites, detail: CheckpointDetail, foldIndirect: boolean
     site.rows.push(row);
   }
   findHolders(sites, detail);
+  sayWhatIsAnnounced(sites, detail);
+}
+
+function poolNames({ pools }: CheckpointDetail): (row: number) => string | null {
+  if (pools === undefined) return () => null;
+  return (row) =>
+    row < pools.firstRow ? null : pools.pools[pools.poolIndex[row - pools.firstRow]].name;
+}
+
+function sayWhatIsAnnounced(sites: Sites, { live, pools }: CheckpointDetail): void {
+  const { announced } = live;
+  const containers = pools === undefined ? null : checkpointContainers(live, pools);
+  if (announced === undefined && containers === null) return;
+  for (const site of sites.all()) {
+    if (announced !== undefined) {
+      const index = usual(announced.typeIndex, site.rows);
+      site.announcedType = index === 0 ? null : announced.typeNames[index - 1];
+    }
+    if (containers !== null && site.pool === null)
+      site.container = joinContainers(site.rows.map((row) => containers.get(row)));
+  }
 }
 
 function owners(detail: CheckpointDetail): (row: number) => LeakOwner | null {
@@ -295,7 +361,7 @@ function findHolders(sites: Sites, detail: CheckpointDetail): void {
     return found;
   };
   for (const site of sites.all()) {
-    site.firstWord = usualWord(reachability.firstWord, site.rows);
+    site.firstWord = usual(reachability.firstWord, site.rows);
     // Its class is told already, and thousands of objects have it.
     if (site.verdict === 'held-by-js' && site.owner !== null) continue;
     const sums = new Map<string, { root: PathRoot; sizeBytes: number }>();
@@ -315,10 +381,11 @@ function findHolders(sites: Sites, detail: CheckpointDetail): void {
   }
 }
 
-function usualWord(firstWord: Float64Array, rows: readonly number[]): number {
+/** What most of the rows have; 0: no such thing. */
+function usual(column: ArrayLike<number>, rows: readonly number[]): number {
   const counts = new Map<number, number>();
-  for (const row of rows) counts.set(firstWord[row], (counts.get(firstWord[row]) ?? 0) + 1);
-  for (const [word, count] of counts) if (count * 2 > rows.length) return word;
+  for (const row of rows) counts.set(column[row], (counts.get(column[row]) ?? 0) + 1);
+  for (const [value, count] of counts) if (count * 2 > rows.length) return value;
   return 0;
 }
 

@@ -51,6 +51,8 @@ export function liveStackIds(model: TraceModel, all = false): StackId[] {
     const { stackId, count } = moment.live;
     for (let row = 0; row < count; row++) add(stackId[row]);
   }
+  for (const moment of [model.pools?.beforeTeardown, model.pools?.atEnd])
+    for (const id of moment?.live.stackId ?? []) add(id);
   if (all) {
     const { allocationCount } = model.stackTotals;
     for (let id = 0; id < allocationCount.length; id++) if (allocationCount[id] > 0) add(id);

@@ -6,6 +6,7 @@ import { escapeText, shellQuote } from './escape.js';
 import { describeEnd, lossLines } from './facts.js';
 import { checkpointCostLines, hasFindings, leakSummaryLines } from './leak-summary.js';
 import type { LeakReport } from './leaks.js';
+import { poolLines } from './pools.js';
 import {
   type Amount,
   addAmounts,
@@ -51,6 +52,7 @@ export function renderExitReport(
     totalLines(model, options, style),
     verdictLines(model, options, style),
     ownerLines(model, symbols, options, style),
+    poolLines(model, { columns: options.columns, style }),
     siteLines(model, symbols, options, style),
     warningLines(model, options, style),
     nextLines(options, style),
@@ -72,6 +74,7 @@ export function renderSummary(
     titleLines(model, options, style),
     totalLines(model, options, style),
     ownerLines(model, symbols, options, style),
+    poolLines(model, { columns: options.columns, style }),
     warningLines(model, options, style),
   ];
   return parts

@@ -11,6 +11,7 @@ import { typeByStack } from '../types/index.js';
 import { type BlockPath, findRoots, leadersOf, pathOf } from '../verdicts/index.js';
 import { escapeText } from './escape.js';
 import { amountText, shortenType } from './leaks-text.js';
+import { typeAt } from './pools.js';
 import type { Amount } from './sites.js';
 import {
   frameText,
@@ -196,6 +197,8 @@ export function blockType(
   symbols: SymbolizedStacks,
   names: RootNames,
 ): string | null {
+  const announced = typeAt(detail.live, row);
+  if (announced !== null) return announced;
   const word = detail.reachability?.firstWord[row] ?? 0;
   const named = word === 0 ? null : names.classOf(word);
   return named ?? typeByStack(symbols.stack(detail.live.stackId[row] as StackId));

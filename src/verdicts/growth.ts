@@ -1,5 +1,5 @@
 // How what is held grows from checkpoint to checkpoint. Pure.
-import type { Checkpoint, StackId, Verdict } from '../model/index.js';
+import type { StackId, Tally, Verdict } from '../model/index.js';
 
 /** Whose blocks are told apart: a stack's with one verdict. */
 export interface StackVerdict {
@@ -24,9 +24,9 @@ export interface BlockGrowth {
  * Growth of the blocks that `groupOf` puts together, where there is any: the last checkpoint has more than the
  * first, and none fewer than the one before. null from groupOf: not asked about.
  */
-export function growthOf(
-  checkpoints: readonly Pick<Checkpoint, 'tallies'>[],
-  groupOf: (one: StackVerdict) => string | null,
+export function growthOf<One extends Tally>(
+  checkpoints: readonly { tallies: readonly One[] }[],
+  groupOf: (one: One) => string | null,
 ): Map<string, BlockGrowth> {
   const found = new Map<string, BlockGrowth>();
   const count = checkpoints.length;

@@ -30,5 +30,6 @@ export {
   judge,
 } from './judge.js';
 export { leadersOf } from './leaders.js';
+export { type Nesting, nest } from './nesting.js';
 export { OwnerMemory } from './owner-memory.js';
 export { type BlockPath, type PathFrame, type PathHop, type PathRoot, pathOf } from './paths.js';

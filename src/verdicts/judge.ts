@@ -6,6 +6,7 @@
 import {
   type Checkpoint,
   type CheckpointDetail,
+  type CheckpointPools,
   type LiveSet,
   OwnerHold,
   type OwnerTable,
@@ -43,8 +44,10 @@ export interface JudgeInput {
   ownersComplete: boolean;
   reachability: Reachability | null;
   pendingFinalizerCount: number;
-  /** Of `live`, where there is one already. */
+  /** Of `live`, where there is one already; needed where there are `pools`. */
   index?: BlockIndex;
+  /** The last rows of `live` are of pools, and lie in other blocks. */
+  pools?: CheckpointPools;
   outstanding?: ResourceTable;
   /** Without those that the addon released itself. */
   ended?: EndedResources;
@@ -52,6 +55,7 @@ export interface JudgeInput {
 
 export interface Judgement {
   tallies: Tally[];
+  poolTallies?: NonNullable<Checkpoint['poolTallies']>;
   classes: Checkpoint['classes'];
   detail: CheckpointDetail;
 }
@@ -110,9 +114,11 @@ class Judge {
     const ownerRow = this.ownerRows();
     const orphans = this.decide(ownerRow);
     this.remember();
+    const poolsFrom = input.pools?.firstRow ?? input.live.count;
     return {
-      tallies: this.tally(),
-      classes: classesOf(input.owners, input.live, ownerRow),
+      tallies: this.tally(0, poolsFrom),
+      ...(input.pools === undefined ? {} : { poolTallies: this.poolTallies(input.pools) }),
+      classes: classesOf(input.owners, input.live, ownerRow, poolsFrom),
       detail: {
         live: { ...input.live, stackId: this.stackId },
         verdict: this.verdict,
@@ -120,6 +126,7 @@ class Judge {
         reachability: input.reachability,
         ownerRow,
         orphans,
+        ...(input.pools === undefined ? {} : { pools: input.pools }),
       },
     };
   }
@@ -150,7 +157,8 @@ class Judge {
   }
 
   private isRuntime(row: number): boolean {
-    return this.input.flags[row] !== 0 && this.isHandle[row] === 0;
+    const flag = this.input.flags[row] & ~BlockFlag.pool;
+    return flag !== 0 && this.isHandle[row] === 0;
   }
 
   private bornTick(row: number): number {
@@ -309,11 +317,27 @@ class Judge {
     }
   }
 
-  private tally(): Tally[] {
+  private poolTallies({
+    firstRow,
+    poolIndex,
+    pools,
+  }: CheckpointPools): NonNullable<Judgement['poolTallies']> {
+    const names = [...new Set(pools.map((pool) => pool.name))];
+    return names.flatMap((poolName) =>
+      this.tally(
+        firstRow,
+        this.input.live.count,
+        (row) => pools[poolIndex[row - firstRow]].name === poolName,
+      ).map((tally) => ({ ...tally, poolName })),
+    );
+  }
+
+  private tally(from: number, to: number, isMeant: (row: number) => boolean = () => true): Tally[] {
     const { live } = this.input;
     const byStack = new Map<number, Map<Verdict, Tally>>();
     const tallies: Tally[] = [];
-    for (let row = 0; row < live.count; row++) {
+    for (let row = from; row < to; row++) {
+      if (!isMeant(row)) continue;
       const stackId = this.stackId[row];
       const verdict = this.verdict[row];
       let ofStack = byStack.get(stackId);
@@ -365,7 +389,13 @@ function plainVerdict(
   }
 }
 
-function classesOf(owners: OwnerTable, live: LiveSet, ownerRow: Int32Array): Checkpoint['classes'] {
+/** `count`: of the rows of `live` that count; behind them are those of pools, whose bytes lie in other blocks. */
+function classesOf(
+  owners: OwnerTable,
+  live: LiveSet,
+  ownerRow: Int32Array,
+  count: number,
+): Checkpoint['classes'] {
   const classes = new Map<number, Checkpoint['classes'][number]>();
   const objects = new Map<number, Set<number>>();
   for (let row = 0; row < owners.count; row++) {
@@ -379,7 +409,7 @@ function classesOf(owners: OwnerTable, live: LiveSet, ownerRow: Int32Array): Che
     ofClass.add(owners.object[row]);
   }
   for (const [index, one] of classes) one.objectCount = objects.get(index)?.size ?? 0;
-  for (let row = 0; row < live.count; row++) {
+  for (let row = 0; row < count; row++) {
     if (ownerRow[row] < 0) continue;
     const one = classes.get(owners.classIndex[ownerRow[row]]);
     if (one === undefined) continue;
@@ -411,7 +441,7 @@ export function flagsForScan(
   const handles = new Set(
     outstanding.handle.filter((handle, at) => handle !== 0 && toFollow.has(outstanding.kind[at])),
   );
-  return flags.map((flag, row) => (handles.has(live.address[row]) ? 0 : flag));
+  return flags.map((flag, row) => (handles.has(live.address[row]) ? flag & BlockFlag.pool : flag));
 }
 
 /** Of what hangs from a block with this verdict; undefined: nothing follows. */
