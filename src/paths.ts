@@ -14,6 +14,8 @@ function findRoot(): string {
 }
 
 export const packageRoot: string = findRoot();
+/** Where memprof.h lies. */
+export const includePath: string = join(packageRoot, 'include');
 export const shimPath: string = join(packageRoot, 'build', 'Release', 'libmemprof.so');
 /** The agent's entry, plain CommonJS: it runs in the traced process by --require. */
 export const agentPath: string = join(packageRoot, 'src', 'agent', 'agent.cjs');

@@ -1,6 +1,7 @@
 // The command line of memprof: commands on a trace.
-import { Command, Option } from 'commander';
+import { Command, CommanderError, Option } from 'commander';
 import { ExitCode } from '../errors.js';
+import { includePath } from '../paths.js';
 import { cutText, openTraceFile } from '../query/index.js';
 import { ownVersion } from '../version.js';
 import { blocks } from './blocks.js';
@@ -48,6 +49,11 @@ export async function memprofProgram(
       'Reads a trace of memprof-run: where memory was allocated, who holds it, and what was never freed.',
     )
     .version(ownVersion(), '-V, --version', 'print the version')
+    .option('--include-dir', 'print the folder of memprof.h')
+    .on('option:include-dir', () => {
+      process.stdout.write(`${includePath}\n`);
+      throw new CommanderError(0, 'memprof.includeDir', 'printed');
+    })
     .helpOption('-h, --help', 'print help')
     .helpCommand('help [command]', 'print help for a command')
     .addHelpText(
