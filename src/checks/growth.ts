@@ -75,11 +75,8 @@ const isOfEpoch = (gains: ReadonlyMap<number, Gain>, { firstRound }: Epoch): boo
   return false;
 };
 
-/** Whose count says nothing: there is one for good, or the value is what matters. */
-const uncounted: ReadonlySet<number> = new Set([
-  ResourceKind.externalMemory,
-  ResourceKind.instanceData,
-]);
+/** There is one for good. */
+const uncounted: ReadonlySet<number> = new Set([ResourceKind.instanceData]);
 
 function addResources(
   groups: Groups,
@@ -95,9 +92,18 @@ function addResources(
     if (resource === undefined || uncounted.has(resource.kind) || !isOfEpoch(gains, epoch))
       continue;
     const { kind, stackId, className } = resource;
+    if (kind === ResourceKind.externalMemory) {
+      // What one place tells V8 of, another takes back: only all of it together says something. In bytes.
+      groups.add('resource', String(kind), false, stackId, inBytes(gains), resource);
+      continue;
+    }
     const site = `${kind} ${className}\n${keys.siteOf(stackId, false)}`;
     groups.add('resource', site, false, stackId, gains, resource);
   }
+}
+
+function inBytes(gains: ReadonlyMap<number, Gain>): Map<number, Gain> {
+  return new Map([...gains].map(([round, { bytes }]) => [round, { blocks: bytes, bytes }]));
 }
 
 const pageBytes = 4096;

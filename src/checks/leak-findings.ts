@@ -161,6 +161,8 @@ function titleOf(rule: FindingRule, leak: JoinedLeak): string {
   const owner = ownerText(stack.owner);
   if (growth.what === 'mapping')
     return `${owner}: a call keeps ${bytesText(bytes)} of mapped memory, on average`;
+  if (growth.resource?.kind === ResourceKind.externalMemory)
+    return `${owner}: a call tells V8 of ${bytesText(bytes)} of external memory that nobody takes back, on average`;
   if (growth.what === 'resource')
     return `${owner}: ${rateText(blocks, 'keeps', resourceWords(growth), null)}`;
   if (growth.isByBytes)
@@ -199,8 +201,12 @@ const roundsShown = 8;
 function remarksOf(rule: FindingRule, leak: JoinedLeak, facts: LeakFacts): string[] {
   const { growth, holding } = leak;
   const remarks: string[] = [];
-  const total = growth.isByBytes || growth.what === 'mapping' ? growth.bytes : growth.blocks;
-  const text = growth.isByBytes || growth.what === 'mapping' ? bytesText : formatCount;
+  const isInBytes =
+    growth.isByBytes ||
+    growth.what === 'mapping' ||
+    growth.resource?.kind === ResourceKind.externalMemory;
+  const total = isInBytes ? growth.bytes : growth.blocks;
+  const text = isInBytes ? bytesText : formatCount;
   const shown = total.slice(-roundsShown).map(text).join(' ');
   remarks.push(`by round of ${formatCount(facts.iterationsPerRound)} calls: ${shown}`);
   const className = mainClass(leak);

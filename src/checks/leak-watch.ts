@@ -102,6 +102,8 @@ export class LeakWatch {
   /** The series before this one. */
   #before: (Epoch & { endRound: number }) | null = null;
   #iterations = 0;
+  /** The last round should have ended with one. */
+  #wantedCheckpoint = false;
   #judgement: Judgement | null = null;
   #sources: WatchSources | null = null;
 
@@ -150,6 +152,7 @@ export class LeakWatch {
   }
 
   #more(nextCheckpoint: boolean): RoundAnswer {
+    this.#wantedCheckpoint = nextCheckpoint;
     return { decision: 'more', confidence: 0, nextIterations: this.#iterations, nextCheckpoint };
   }
 
@@ -164,7 +167,9 @@ export class LeakWatch {
     if (isLastOfSeries) return this.#more(rising.length > 0);
     const leaks = worthTelling(rising.flatMap((growth) => this.#leakOf(growth, rising)));
     const certain = leaks.filter(({ because }) => because !== 'held');
-    if (rising.length > 0 && this.#holdings === null) return this.#more(true);
+    // Where none could be taken, longer rounds must do.
+    if (rising.length > 0 && this.#holdings === null && !this.#wantedCheckpoint)
+      return this.#more(true);
     const steady = leaks.filter((leak) => leak.because !== 'held' || this.#isAsBefore(leak.growth));
     if (certain.length > 0 || steady.length > 0) return this.#end('leak', steady, []);
     const isLate = (this.#rounds.at(-1)?.totalMs ?? 0) > patienceMs;

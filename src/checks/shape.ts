@@ -3,7 +3,7 @@
 import { binomialAtMost, lumpSize, poissonAtMost, trendChance } from './statistics.js';
 
 export type Shape =
-  | 'flat' // not more at the end than in the middle, or so little that no leak worth the name explains it
+  | 'flat' // nothing for many calls, or so little that no leak worth the name explains it
   | 'rising' // steadily, round by round
   | 'fading' // ever less a round: a cache that fills up
   | 'steps' // most of it came in one round
@@ -31,9 +31,7 @@ export function shapeOf(increments: readonly number[], iterationsPerRound: numbe
   const total = sum(increments);
   const calls = increments.length * iterationsPerRound;
   if (total <= 0) return isExcluded(0, calls, promisedRate) ? 'flat' : 'unclear';
-  const half = Math.ceil(increments.length / 2);
-  const sinceHalf = sum(increments.slice(-half));
-  if (sinceHalf <= 0 && isExcluded(0, half * iterationsPerRound, promisedRate)) return 'flat';
+  if (isExcluded(0, roundsWithout(increments) * iterationsPerRound, promisedRate)) return 'flat';
   if (isRising(increments, total)) return isFading(increments) ? 'fading' : 'rising';
   // Where some is taken back, differences are noise, and no lumps.
   const isPure = !increments.some(isBelowZero);
@@ -43,6 +41,12 @@ export function shapeOf(increments: readonly number[], iterationsPerRound: numbe
   if (isNoise || (!isApart(increments) && isExcluded(events, calls, promisedRate))) return 'flat';
   if (total - Math.max(...increments) < shareOfOthers * total) return 'steps';
   return isFading(increments) ? 'fading' : 'unclear';
+}
+
+/** So many rounds at the end gained nothing, all in all. */
+function roundsWithout(increments: readonly number[]): number {
+  const from = increments.findIndex((_one, at) => sum(increments.slice(at)) <= 0);
+  return from < 0 ? 0 : increments.length - from;
 }
 
 /** So few came that there is no leak of the promised rate, whatever else it may be. */

@@ -24,6 +24,7 @@ const drawn: readonly [Shape, number, string, string][] = [
   ['flat', 60, 'noise that comes back', '9 -8 6 -7 4'],
   ['flat', 60, 'one block in three hundred calls', '0 0 1 0 0'],
   ['fading', 60, 'a cache that fills up', '60 40 20 9 3'],
+  ['flat', 15, 'made once, at first, by a slow function', '7 0 0 0 0 0 0'],
   ['flat', 60, 'made once, late', '0 0 0 0 25'],
   ['flat', 60, 'a table that grows', '0 1 0 30 0'],
   ['steps', 15, 'most of it at once', '1 2 9 1 2'],

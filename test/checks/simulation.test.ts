@@ -1,5 +1,6 @@
 // Leaks and clean functions as simulated series: what is promised of expectNoLeaks, over many seeds.
 import test from 'ava';
+import { ResourceKind } from '../../src/model/index.js';
 import { randomOf, type SimulatedSite, simulate, site } from './support/simulation.js';
 
 const seeds = Array.from({ length: 60 }, (_one, at) => at + 1);
@@ -191,4 +192,43 @@ test('it ends by itself, whatever the numbers are', (t) => {
     const { roundCount } = simulate([wild(), wild(), wild()], { seed, msPerCall: 5 * random() });
     t.true(roundCount <= 40, `seed ${seed}: ${roundCount}`);
   }
+});
+
+test('references that are never deleted are a leak, those of a bounded pool are none', (t) => {
+  const references = (rule: (count: number) => number) => ({
+    ...site(rule),
+    resource: { kind: ResourceKind.reference, value: () => 0 },
+  });
+  const { judgement } = simulate([references((count) => count + 1)]);
+  t.is(judgement.decision, 'leak');
+  t.is(judgement.leaks[0].growth.resource?.kind, ResourceKind.reference);
+  t.is(judgement.leaks[0].growth.perIteration.blocks, 1);
+  t.is(simulate([references((count) => Math.min(100, count + 1))]).judgement.decision, 'clean');
+});
+
+test('external memory counts for the whole process: what one place tells V8 of, another takes back', (t) => {
+  const told = (sign: 1 | -1): SimulatedSite => {
+    let calls = 0;
+    return {
+      call: () => {
+        calls++;
+      },
+      blocks: () => 1,
+      verdict: 'held',
+      resource: { kind: ResourceKind.externalMemory, value: () => sign * 1000 * calls },
+    };
+  };
+  t.is(simulate([told(1), told(-1)]).judgement.decision, 'clean');
+  const { judgement } = simulate([told(1)]);
+  t.is(judgement.decision, 'leak');
+  t.is(judgement.leaks[0].growth.perIteration.bytes, 1000);
+});
+
+test('without a checkpoint longer rounds decide', (t) => {
+  const { judgement, checkpointCount, elapsedMs } = simulate([site((count) => count + 1)], {
+    noCheckpoints: true,
+  });
+  t.is(judgement.decision, 'leak');
+  t.true(checkpointCount > 0);
+  t.true(elapsedMs < 6000, `${elapsedMs} ms`);
 });

@@ -31,6 +31,8 @@ export interface SimulatedSite {
   /** What a checkpoint says of its blocks. */
   verdict: 'lost' | 'orphaned' | 'held' | 'pending';
   isRuntime?: boolean;
+  /** Of a Node-API resource of that kind, and no block: its value. */
+  resource?: { kind: number; value: () => number };
 }
 
 export interface SimulationOptions {
@@ -38,6 +40,8 @@ export interface SimulationOptions {
   seed?: number;
   warmup?: number;
   watch?: Partial<LeakWatchOptions>;
+  /** There is no room for them. */
+  noCheckpoints?: boolean;
 }
 
 export interface SimulationResult {
@@ -59,7 +63,13 @@ const [settleMs, checkpointMs] = [20, 150];
 
 export function simulate(
   sites: readonly SimulatedSite[],
-  { msPerCall = 1, seed = 1, warmup = 50, watch: options = {} }: SimulationOptions = {},
+  {
+    msPerCall = 1,
+    seed = 1,
+    warmup = 50,
+    watch: options = {},
+    noCheckpoints = false,
+  }: SimulationOptions = {},
 ): SimulationResult {
   const random = randomOf(seed);
   const builder = new ModelBuilder();
@@ -82,9 +92,12 @@ export function simulate(
     elapsedMs += iterations * msPerCall + settleMs + (withCheckpoint ? checkpointMs : 0);
     const levels = levelsOf(sites, ids);
     if (baseBlocks.length === 0) baseBlocks.push(...sites.map((site) => site.blocks()));
-    const holdings = withCheckpoint
-      ? new Map(sites.map((site, at) => [ids[at], holdingOf(site, site.blocks() - baseBlocks[at])]))
-      : null;
+    const holdings =
+      withCheckpoint && !noCheckpoints
+        ? new Map(
+            sites.map((site, at) => [ids[at], holdingOf(site, site.blocks() - baseBlocks[at])]),
+          )
+        : null;
     return watch.add(
       {
         ...levels,
@@ -112,10 +125,25 @@ function levelsOf(sites: readonly SimulatedSite[], ids: readonly StackId[]): Lev
   const liveCount = new Float64Array(count);
   const liveBytes = new Float64Array(count);
   for (const [at, site] of sites.entries()) {
+    if (site.resource !== undefined) continue;
     liveCount[ids[at]] = 1000 + site.blocks();
     liveBytes[ids[at]] = 16000 + (site.bytes?.() ?? 16 * site.blocks());
   }
-  return { sums: { liveCount, liveBytes }, resources: [], mappings: new Map() };
+  const resources = sites.flatMap(({ resource, blocks }, at) =>
+    resource === undefined
+      ? []
+      : [
+          {
+            kind: resource.kind,
+            stackId: ids[at],
+            className: '',
+            createdCount: 0,
+            outstandingCount: blocks(),
+            outstandingValue: resource.value(),
+          },
+        ],
+  );
+  return { sums: { liveCount, liveBytes }, resources, mappings: new Map() };
 }
 
 function holdingOf({ verdict, isRuntime }: SimulatedSite, blocks: number): Holding {
