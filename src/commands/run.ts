@@ -61,7 +61,8 @@ export async function run(
   const command = resolveCommand(words, process.env['PATH'], process.cwd());
   assertPreloadable(command.file, command.name, inspectExecutable);
   assertBuilt();
-  if (typeof options.report === 'string') assertReplaceable(options.report, options.force === true);
+  if ((options.report ?? '') !== '')
+    assertReplaceable(options.report as string, options.force === true);
   const names = traceNames(options.output, options.force === true, process.cwd());
   const session = startSession({
     events: options.events,

@@ -134,8 +134,8 @@ export function RangeStrip() {
         {handle('to', 'End of the range')}
       </div>
       <div class="strip-labels" aria-hidden="true">
-        <span>{timeText(head.edges[range.from]!.atNs, head)}</span>
-        <span>{timeText(head.edges[range.to]!.atNs, head)}</span>
+        {timeText(head.edges[range.from]!.atNs, head)} to{' '}
+        {timeText(head.edges[range.to]!.atNs, head)} of {timeText(endNs, head)}
       </div>
     </div>
   );

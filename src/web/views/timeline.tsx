@@ -166,6 +166,8 @@ function Plot({
     const element = place.current as HTMLDivElement;
     const colour = { text: cssColour('--muted'), grid: cssColour('--line') };
     const steps = uPlot.paths.stepped?.({ align: 1 });
+    // Its value at an edge is of the bucket before.
+    const stepsBefore = uPlot.paths.stepped?.({ align: -1 });
     const axis = {
       stroke: colour.text,
       grid: { stroke: colour.grid, width: 1 },
@@ -215,7 +217,13 @@ function Plot({
               width: 1.5,
               points: { show: false },
               ...(one.fill === undefined ? {} : { fill: cssColour(one.fill) }),
-              ...(one.isDashed === true ? { dash: [4, 4], width: 1 } : {}),
+              ...(one.isDashed === true
+                ? {
+                    dash: [4, 4],
+                    width: 1,
+                    ...(stepsBefore === undefined ? {} : { paths: stepsBefore }),
+                  }
+                : {}),
               ...(one.isStepped === true && steps !== undefined ? { paths: steps } : {}),
               value: (_plot, value) => (value == null ? '' : format(value)),
             }),
