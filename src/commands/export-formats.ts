@@ -46,8 +46,6 @@ type Pieces = Iterable<string | Uint8Array>;
 
 export interface Format {
   ending: string;
-  /** For the user: where to look at it. */
-  opens: string;
   pieces(request: ExportRequest): Promise<Pieces>;
 }
 
@@ -76,7 +74,6 @@ const ofTables =
 export const formats: Record<Exclude<ExportFormat, 'heapsnapshot'>, Format> = {
   pprof: {
     ending: 'pb.gz',
-    opens: 'go tool pprof, Pyroscope, Speedscope',
     pieces: async (request) => {
       const sums = await sumsOf(request);
       // Go's heap profiles have both, and tools let the user choose.
@@ -86,27 +83,22 @@ export const formats: Record<Exclude<ExportFormat, 'heapsnapshot'>, Format> = {
   },
   speedscope: {
     ending: 'speedscope.json',
-    opens: 'Speedscope (https://www.speedscope.app)',
     pieces: ofStacks(speedscopeFile),
   },
   firefox: {
     ending: 'firefox.json',
-    opens: 'the Firefox Profiler (https://profiler.firefox.com)',
     pieces: inBytes('firefox', firefoxProfile),
   },
   collapsed: {
     ending: 'collapsed.txt',
-    opens: 'flamegraph.pl, inferno and whatever reads folded stacks',
     pieces: ofStacks(collapsedStacks),
   },
   heapprofile: {
     ending: 'heapprofile',
-    opens: 'Chrome DevTools (Memory, Load) and VS Code',
     pieces: inBytes('heapprofile', heapProfile),
   },
   heaptrack: {
     ending: 'heaptrack.zst',
-    opens: 'heaptrack_gui and heaptrack_print',
     pieces: async ({ command }) => {
       const { model, tracePath } = command;
       if (!model.hasEvents) throw noEvents(tracePath);
@@ -115,15 +107,14 @@ export const formats: Record<Exclude<ExportFormat, 'heapsnapshot'>, Format> = {
   },
   dhat: {
     ending: 'dhat.json',
-    opens: "valgrind's dh_view.html",
     pieces: async ({ command }) => {
       const { model, tracePath } = command;
       const events = model.hasEvents ? readTraceEvents(tracePath) : null;
       return dhatFile(model, await everyStack(command), events);
     },
   },
-  csv: { ending: 'csv', opens: 'DuckDB, spreadsheets, pandas', pieces: ofTables(csvFile) },
-  parquet: { ending: 'parquet', opens: 'DuckDB, pandas, Polars', pieces: ofTables(parquetFile) },
+  csv: { ending: 'csv', pieces: ofTables(csvFile) },
+  parquet: { ending: 'parquet', pieces: ofTables(parquetFile) },
 };
 
 async function sumsOf({ command, measure, moment }: ExportRequest): Promise<StackSums[]> {

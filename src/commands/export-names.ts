@@ -11,6 +11,21 @@ export const exportFormats = [
   'heapsnapshot',
 ] as const;
 export type ExportFormat = (typeof exportFormats)[number];
+
+/** What opens it. */
+export const formatTools: Readonly<Record<ExportFormat, string>> = {
+  pprof: 'go tool pprof, Pyroscope, Speedscope',
+  speedscope: 'Speedscope (https://www.speedscope.app)',
+  firefox: 'the Firefox Profiler (https://profiler.firefox.com)',
+  collapsed: 'flamegraph.pl, inferno and whatever reads folded stacks',
+  heapprofile: 'Chrome DevTools (Memory, Load) and VS Code',
+  heaptrack: 'heaptrack_gui and heaptrack_print',
+  dhat: "valgrind's dh_view.html",
+  csv: 'DuckDB, spreadsheets, pandas',
+  parquet: 'DuckDB, pandas, Polars',
+  heapsnapshot: 'Chrome DevTools (Memory, Load) and memlab; needs memprof-run --retainers',
+};
+
 export const exportMeasures = [
   'live',
   'allocated',

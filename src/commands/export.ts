@@ -8,7 +8,7 @@ import { formatBytes } from '../report/index.js';
 import type { TraceCommand } from './context.js';
 import { type ExportRequest, formats } from './export-formats.js';
 import { heapSnapshotPieces } from './export-heapsnapshot.js';
-import { type ExportFormat, stackFormats, tableFormats } from './export-names.js';
+import { type ExportFormat, formatTools, stackFormats, tableFormats } from './export-names.js';
 import { writeFile, writeStream } from './output-file.js';
 
 export interface ExportOptions {
@@ -29,14 +29,8 @@ export async function* exportTrace(
 ): AsyncGenerator<string> {
   checkOptions(options);
   const { format } = options;
-  const { ending, pieces, opens } =
-    format === 'heapsnapshot'
-      ? {
-          ending: 'heapsnapshot',
-          pieces: heapSnapshotPieces,
-          opens: 'Chrome DevTools (Memory, Load) or memlab',
-        }
-      : formats[format];
+  const { ending, pieces } =
+    format === 'heapsnapshot' ? { ending: format, pieces: heapSnapshotPieces } : formats[format];
   const request: ExportRequest = {
     command,
     measure: options.measure ?? 'live',
@@ -60,7 +54,7 @@ export async function* exportTrace(
   const bytes = await writeFile(path, options.force === true, async () =>
     packed(await pieces(request), packingOf(format, path)),
   );
-  yield `${path}: ${formatBytes(bytes)}. Opens in ${opens}.`;
+  yield `${path}: ${formatBytes(bytes)}. For ${formatTools[format]}.`;
 }
 
 function checkOptions({ format, measure, moment, rows }: ExportOptions): void {

@@ -10,7 +10,7 @@ import { parseWith, quietCommander } from './commander-errors.js';
 import type { TraceCommand } from './context.js';
 import { type DiffOptions, diff, diffMeasures, grewTooMuch } from './diff.js';
 import type { ExportOptions } from './export.js';
-import { exportFormats, exportMeasures, exportRows } from './export-names.js';
+import { exportFormats, exportMeasures, exportRows, formatTools } from './export-names.js';
 import { type FragmentationOptions, fragmentation } from './fragmentation.js';
 import { type LeaksOptions, leaks } from './leaks.js';
 import { napi } from './napi.js';
@@ -211,7 +211,7 @@ export async function memprofProgram(
     yield* (await import('./export.js')).exportTrace(...args);
   })
     .addOption(
-      new Option('--format <format>', 'docs/exports.md says what each is for')
+      new Option('--format <format>', 'one of those below')
         .choices(exportFormats)
         .makeOptionMandatory(),
     )
@@ -229,7 +229,13 @@ export async function memprofProgram(
       '-o, --output <file>',
       "the file, or - for standard output (default: the trace's name with the format's ending)",
     )
-    .option('-f, --force', 'overwrite the file if it exists');
+    .option('-f, --force', 'overwrite the file if it exists')
+    .addHelpText('after', () =>
+      [
+        '\nFormats, and what opens them (docs/exports.md has more):',
+        ...exportFormats.map((name) => `  ${name.padEnd(13)}${formatTools[name]}`),
+      ].join('\n'),
+    );
 
   await parseWith(program, argv.length === 0 ? ['--help'] : argv, ExitCode.usage);
   return exitStatus;

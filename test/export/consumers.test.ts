@@ -1,14 +1,13 @@
 // Exports of real traces, read by the programs that they are for, and compared with the trace's own totals.
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createContext, runInContext } from 'node:vm';
 import test, { type ExecutionContext } from 'ava';
 import { openTrace } from '../../src/library/index.js';
-import { cacheFolder } from '../e2e/support/build.js';
 import { nodeOfMajor } from '../e2e/support/nodes.js';
 import { buildWithNodeGyp, installed } from '../e2e/support/npm.js';
 import { memprofBin, run, runTraced, scratchFolder } from '../e2e/support/run.js';
@@ -98,7 +97,7 @@ async function exported(
     ...words,
   ]);
   t.is(outcome.code, 0, outcome.stderr);
-  t.regex(outcome.stdout, /Opens in/);
+  t.regex(outcome.stdout, /iB\. For /);
   return file;
 }
 
@@ -120,7 +119,7 @@ consumer(
       ['alloc_space', allocatedBytes],
     ]) {
       const words = ['tool', 'pprof', '-top', '-unit=b', `-sample_index=${index}`, file];
-      const outcome = await run(['go', ...words], { env: { GOCACHE: join(cacheFolder, 'go') } });
+      const outcome = await run(['go', ...words]);
       t.is(outcome.code, 0, outcome.stderr);
       t.regex(outcome.stdout, new RegExp(`of ${bytes}B total`));
     }
@@ -363,6 +362,13 @@ test.serial(
     t.regex(again.stderr, /exists and is not overwritten/);
     const forced = await exportTo(path, '--format', 'collapsed', '-f');
     t.is(forced.code, 0, forced.stderr);
+    const before = readFileSync(made);
+    const failing = ['--format', 'heapsnapshot', '-f', '-o', made];
+    t.is((await exportTo(path, ...failing)).code, 125, 'it has no heap snapshot');
+    t.deepEqual(readFileSync(made), before, 'a failed export leaves the old file');
+    t.deepEqual((await readdir(folder)).sort(), ['run.collapsed.txt', 'run.mprof']);
+    const device = await exportTo(path, '--format', 'collapsed', '-o', '/dev/null');
+    t.is(device.code, 0, device.stderr);
     const nowhere = await exportTo(path, '--format', 'csv', '-o', join(folder, 'none', 'x.csv'));
     t.is(nowhere.code, 125);
     t.regex(nowhere.stderr, /cannot be written/);
