@@ -8,6 +8,8 @@ export interface Begun {
   place: string;
   /** Node's threadId. */
   thread: number;
+  /** The recording's number of that thread. */
+  threadIndex: number;
   kind: WatchOptions['kind'];
 }
 
@@ -36,6 +38,13 @@ export class Watches {
 
   end(watch: number): void {
     this.#begun.delete(watch);
+  }
+
+  /** Of threads that ended with their watches under way: a Worker that was terminated. */
+  leftBy(hasEnded: (threadIndex: number) => boolean): number[] {
+    return [...this.#begun.values()]
+      .filter(({ threadIndex }) => hasEnded(threadIndex))
+      .map(({ watch }) => watch);
   }
 
   #exclusive(): Begun | undefined {

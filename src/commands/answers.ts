@@ -86,19 +86,19 @@ export class Answers {
   }
 }
 
-function begin(
-  view: QuestionView,
-  question: Question & { ask: 'begin' },
-  { watches, running, names }: Traced,
-): Answer {
+function begin(view: QuestionView, question: Question & { ask: 'begin' }, traced: Traced): Answer {
+  const { watches, running, names } = traced;
   const { watch, place, thread, options } = question;
-  const made = watchFor(view, question, names);
-  const refused = watches.begin({ watch, place, thread, kind: options.kind });
-  if (refused !== null) {
-    made.end(view);
-    return refused;
+  for (const left of watches.leftBy((index) => view.hasThreadEnded(index))) end(view, left, traced);
+  const { threadIndex } = view;
+  const refused = watches.begin({ watch, place, thread, threadIndex, kind: options.kind });
+  if (refused !== null) return refused;
+  try {
+    running.set(watch, watchFor(view, question, names));
+  } catch (error) {
+    watches.end(watch);
+    throw error;
   }
-  running.set(watch, made);
   return { begun: true };
 }
 

@@ -32,6 +32,7 @@ export interface QuestionView {
   readonly tracePath: string | null;
   /** How many allocations came before the mark: liveSince() of a later question takes it. */
   readonly allocationSerial: number;
+  hasThreadEnded(threadIndex: number): boolean;
   totals(): Totals;
   /** Live blocks by stack, without those that the program wants ignored; those of one thread if one is given (that costs a pass over the blocks). */
   stackSums(threadIndex?: number): StackSums;
@@ -111,6 +112,11 @@ export class OpenView implements QuestionView {
 
   close(): void {
     this.#isClosed = true;
+  }
+
+  hasThreadEnded(threadIndex: number): boolean {
+    const { threads } = this.#recording;
+    return threads[threadIndex] !== undefined && threads[threadIndex].endTick !== null;
   }
 
   totals(): Totals {

@@ -165,6 +165,21 @@ test('of two threads the second waits for the first', async (t) => {
   t.like(verdict, { skipped: false });
 });
 
+test('a Worker that is terminated in the middle of it stands in nobody’s way', async (t) => {
+  const outcome = await runScript(
+    t,
+    `const { Worker } = require('node:worker_threads');
+    const code = 'const { parentPort, workerData } = require("node:worker_threads");'
+      + 'setInterval(() => {}, 1000); require(workerData).expectMemoryBelow("1 GiB", () => new Promise(() => parentPort.postMessage("begun")));';
+    const worker = new Worker(code, { eval: true, workerData: testingPath });
+    await new Promise((resolve) => worker.on('message', resolve));
+    await worker.terminate();
+    say(await failure(expectMemoryBelow('1 GiB', () => {}, { timeoutMs: 20_000 })));`,
+  );
+  const [{ value, message }] = said(outcome) as [Failure];
+  t.truthy(value, message);
+});
+
 test('process.exit inside: the process fails and says where', async (t) => {
   const outcome = await runScript(t, `await expectMemoryBelow('1 GiB', () => process.exit(0));`);
   t.is(outcome.code, 1);

@@ -5,6 +5,7 @@ const begun = (watch: number, kind: Begun['kind'], thread = 0): Begun => ({
   watch,
   kind,
   thread,
+  threadIndex: thread,
   place: `test/a.js:${watch}`,
 });
 
@@ -40,4 +41,14 @@ test('trackers overlap with everything', (t) => {
   t.is(watches.begin(begun(2, 'leaks')), null);
   t.is(watches.begin(begun(3, 'track')), null);
   t.is(watches.begin(begun(4, 'leaks'))?.error.code, 'ERR_MEMPROF_OVERLAP');
+});
+
+test('what a thread left behind that ended stands in nobody’s way', (t) => {
+  const watches = new Watches();
+  watches.begin(begun(1, 'leaks', 1));
+  watches.begin(begun(2, 'track', 2));
+  t.deepEqual(
+    watches.leftBy((threadIndex) => threadIndex === 1),
+    [1],
+  );
 });
