@@ -1,7 +1,9 @@
 // Where the package's own files are. Must not import from the project.
-import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+
+// Not by an import: this runs in tests, too, and jest.mock('fs') would take its place.
+const { existsSync } = process.getBuiltinModule('node:fs');
 
 function findRoot(): string {
   let folder = dirname(fileURLToPath(import.meta.url));

@@ -93,12 +93,31 @@ const seconds = (ms: number): string => `${ms / 1000} s`;
 
 /** A test whose verdict never came must not pass: runners take a process that exits with 0 for a success. */
 function failWhenProcessExits(call: Call): () => void {
-  const listener = () => {
+  const say = () =>
     process.stderr.write(
       `memprof: the process ended while ${call.title} was running (its function called process.exit, or nothing was left to wait for): there is no verdict\n`,
     );
+  const listener = () => {
+    say();
     if (process.exitCode === undefined || process.exitCode === 0) process.exitCode = 1;
   };
   process.on('exit', listener);
-  return () => process.removeListener('exit', listener);
+  const restore = process.env['JEST_WORKER_ID'] === undefined ? null : replaceExit(say);
+  return () => {
+    process.removeListener('exit', listener);
+    restore?.();
+  };
+}
+
+/** jest's tests have a copy of `process`, which nobody tells of the end: only its exit() can be met. */
+function replaceExit(say: () => void): () => void {
+  const { exit } = process;
+  const replaced = (code?: number | string | null): never => {
+    say();
+    return exit(code === undefined || code === null || Number(code) === 0 ? 1 : code);
+  };
+  process.exit = replaced;
+  return () => {
+    if (process.exit === replaced) process.exit = exit;
+  };
 }

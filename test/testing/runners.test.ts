@@ -1,8 +1,11 @@
 // The examples of examples/testing with the real runners: the leaking test fails with all that is needed to repair
 // it, the repaired one passes.
-import test from 'ava';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import test, { type ExecutionContext } from 'ava';
 import { packageRoot } from '../../src/paths.js';
 import { installed } from '../e2e/support/npm.js';
+import type { Outcome } from '../e2e/support/run.js';
 import { exampleProject } from './project.js';
 
 const vitest = await installed('vitest', ['vitest@4.0.18']);
@@ -88,3 +91,41 @@ for (const { title, example, from, words, failed, passed } of cases) {
 function withoutColours(text: string): string {
   return text.replace(/\x1b\[[0-9;]*m/g, '');
 }
+
+const withJest = jest.folder === null ? test.skip : test.serial;
+const becauseOfJest = jest.reason === null ? '' : ` (skipped: ${jest.reason})`;
+
+/** The example's project with another test file in its place. */
+async function runJest(t: ExecutionContext, source: string): Promise<Outcome> {
+  const project = await exampleProject(t, 'jest', jest.folder as string);
+  await writeFile(join(project.folder, 'leaks.test.js'), source);
+  return project.run(['memprof-run', '--quiet', 'jest']);
+}
+
+withJest(`jest: neither fake timers nor a mocked fs are met${becauseOfJest}`, async (t) => {
+  const outcome = await runJest(
+    t,
+    `jest.useFakeTimers();
+    const { expectMemoryBelow, expectNoLeaks, track } = require('memprof/testing');
+    jest.mock('fs');
+    test('all', async () => {
+      await expectMemoryBelow('1 GiB', () => {});
+      await expectNoLeaks(() => JSON.stringify({ a: 1 }));
+      expect((await (await track()).stop()).allocationCount).toBeGreaterThan(0);
+    }, 60_000);`,
+  );
+  t.is(outcome.code, 0, outcome.stderr);
+});
+
+withJest(`jest: process.exit(0) in the function is no success${becauseOfJest}`, async (t) => {
+  const outcome = await runJest(
+    t,
+    `const { expectMemoryBelow } = require('memprof/testing');
+    test('exits', () => expectMemoryBelow('1 GiB', () => process.exit(0)));`,
+  );
+  t.is(outcome.code, 1);
+  t.regex(
+    outcome.stderr,
+    /memprof: the process ended while expectMemoryBelow at leaks\.test\.js:2:\d+ was running/,
+  );
+});
