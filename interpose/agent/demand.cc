@@ -41,8 +41,8 @@ Demands& demands() {
 
 constexpr int kHeld = SIGTERM;
 constexpr int kHeldIndex = 1;  // in kSignals
-// As long as memprof-run itself holds a signal back.
-constexpr long kPatienceSeconds = 3;
+// A large heap on a busy machine takes seconds; a main thread that stays in native code must die all the same.
+constexpr long kPatienceSeconds = 8;
 
 uint32_t load(const uint32_t* word) { return __atomic_load_n(word, __ATOMIC_ACQUIRE); }
 

@@ -7,6 +7,7 @@ import { installed } from '../e2e/support/npm.js';
 import { check, faults, project } from './support.js';
 
 const mocha = await installed('mocha', ['mocha@^11.7.5']);
+const jest = await installed('jest', ['jest@^30.5.2']);
 const vitest = await installed('vitest', ['vitest@^4.0.18']);
 
 const body = "const s = require('../index.cjs');";
@@ -74,22 +75,34 @@ for (const threads of [false, true]) {
   },
 );
 
-(vitest.folder === null ? test.skip : test)(
-  `vitest in Worker threads${vitest.folder === null ? ` (${vitest.reason})` : ''}`,
+for (const pool of ['forks', 'threads']) {
+  (vitest.folder === null ? test.skip : test)(
+    `vitest --pool=${pool}${vitest.folder === null ? ` (${vitest.reason})` : ''}`,
+    async (t) => {
+      const source = `import { test } from 'vitest';\nimport s from '../index.cjs';\ntest('one', () => { s.lose(20); });\n`;
+      const folder = await project(t, { 'test/a.test.mjs': source });
+      const modules = join(vitest.folder as string, 'node_modules');
+      for (const name of ['vitest', 'vite'])
+        await symlink(join(modules, name), join(folder, 'node_modules', name));
+      const bin = join(modules, 'vitest', 'vitest.mjs');
+      const command = [process.execPath, bin, 'run', `--pool=${pool}`];
+      const outcome = await check(folder, ['--check=lost'], command);
+      t.is(outcome.code, 23, outcome.stderr + outcome.stdout);
+      t.is(faults(outcome).length, 1, outcome.stderr);
+    },
+  );
+}
+
+(jest.folder === null ? test.skip : test)(
+  `jest in two processes${jest.folder === null ? ` (${jest.reason})` : ''}`,
   async (t) => {
-    const source = `import { test } from 'vitest';\nimport s from '../index.cjs';\ntest('one', () => { s.lose(20); });\n`;
-    const folder = await project(t, { 'test/a.test.mjs': source });
-    const modules = join(vitest.folder as string, 'node_modules');
-    for (const name of ['vitest', 'vite'])
-      await symlink(join(modules, name), join(folder, 'node_modules', name));
-    const command = [
-      process.execPath,
-      join(modules, 'vitest', 'vitest.mjs'),
-      'run',
-      '--pool=threads',
-    ];
-    const outcome = await check(folder, ['--check=lost'], command);
-    t.is(outcome.code, 23, outcome.stderr + outcome.stdout);
+    const source = `${body}\ntest('one', () => { s.lose(20); });\n`;
+    const folder = await project(t, { 'test/a.test.cjs': source, 'test/b.test.cjs': source });
+    const bin = join(jest.folder as string, 'node_modules', 'jest', 'bin', 'jest.js');
+    const options = ['--rootDir', folder, '--testMatch', '**/*.test.cjs', '--maxWorkers', '2'];
+    const outcome = await check(folder, ['--check=lost'], [process.execPath, bin, ...options]);
+    t.is(outcome.code, 23, outcome.stderr);
     t.is(faults(outcome).length, 1, outcome.stderr);
+    t.regex(outcome.stderr, /\n {5}in 2 processes, /);
   },
 );
