@@ -27,6 +27,7 @@ constexpr uint64_t kWorkerPatienceNs = 500'000'000;
 
 // The program is done: what is asked from now on would be taken in the middle of Node's teardown.
 std::atomic<bool> g_areOver{false};
+std::atomic<bool> g_isTaking{false};
 
 struct HeapFigures {
   uint64_t usedBytes = 0, totalBytes = 0, externalBytes = 0;
@@ -257,12 +258,13 @@ void collect_garbage(const Environment& self) {
 
 void end_checkpoints() { g_areOver.store(true); }
 
+bool is_taking_checkpoint() { return g_isTaking.load(); }
+
 uint32_t take_checkpoint(Environment* self, uint32_t reason) {
   if (g_areOver.load()) return 0;
   auto checkpoint = reinterpret_cast<CheckpointFunction>(dlsym(RTLD_DEFAULT, "memprof_checkpoint"));
   if (checkpoint == nullptr) return 0;
-  static std::atomic<bool> isTaking{false};
-  if (isTaking.exchange(true)) return 0;
+  if (g_isTaking.exchange(true)) return 0;
   char path[PATH_MAX];
   bool withSnapshot = (session_flags() & MP_SESSION_RETAINERS) != 0 && snapshot_path(path, sizeof(path));
   bool isEnd = reason == MP_CHECKPOINT_EXIT;
@@ -282,7 +284,7 @@ uint32_t take_checkpoint(Environment* self, uint32_t reason) {
     number = hand_over(checkpoint, sum, reason, state);
   }
   if (number == 0 && withSnapshot) unlink(path);
-  isTaking.store(false);
+  g_isTaking.store(false);
   return number;
 }
 

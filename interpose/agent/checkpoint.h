@@ -20,6 +20,9 @@ void collect_garbage(const Environment& self);
 // From now on none is taken.
 void end_checkpoints();
 
+// In any thread.
+bool is_taking_checkpoint();
+
 // What memprof-run asked for: MP_SESSION_*. 0 without a session.
 uint32_t session_flags();
 

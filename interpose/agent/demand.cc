@@ -29,7 +29,7 @@ struct Demands {
   ProcessHeader* header = nullptr;
   struct sigaction atStart[3];  // Node has handlers of its own, which end the process
   std::atomic<bool> isPending{false};
-  pid_t pid = 0;
+  pid_t pid = 0;                     // 0: no signal is held
   std::atomic<int> heldSignal{0};    // came, and is to end the process after a checkpoint
   std::atomic<int> servedSignal{0};  // for which the reader had one taken before it sent it
 };
@@ -43,6 +43,7 @@ constexpr int kHeld = SIGTERM;
 constexpr int kHeldIndex = 1;  // in kSignals
 // A large heap on a busy machine takes seconds; a main thread that stays in native code must die all the same.
 constexpr long kPatienceSeconds = 8;
+constexpr timespec kHoldAgain{0, 250'000'000};
 
 uint32_t load(const uint32_t* word) { return __atomic_load_n(word, __ATOMIC_ACQUIRE); }
 
@@ -76,13 +77,19 @@ void on_held_signal(int) {
 }
 
 void hold_signal() {
-  Demands& mine = demands();
-  mine.pid = getpid();
   struct sigaction held {};
   held.sa_handler = on_held_signal;
   held.sa_flags = SA_RESTART;
   sigfillset(&held.sa_mask);
   sigaction(kHeld, &held, nullptr);
+}
+
+// A program that handled the signal for a while (signal-exit does, around each file that write-file-atomic writes)
+// leaves the default behind: libuv knows of no other.
+void hold_signal_again() {
+  struct sigaction now;
+  if (demands().pid == 0 || sigaction(kHeld, nullptr, &now) != 0) return;
+  if (now.sa_handler == SIG_DFL && demands().heldSignal.load() == 0) hold_signal();
 }
 
 // Until the checkpoint is taken, at most for a while: the main thread may be in native code.
@@ -91,7 +98,9 @@ void wait_until_served(uint32_t wanted) {
   timespec now, end;
   clock_gettime(CLOCK_MONOTONIC, &end);
   end.tv_sec += kPatienceSeconds;
+  bool wasTaking = is_taking_checkpoint();
   for (uint32_t seen = load(served); static_cast<int32_t>(seen - wanted) < 0; seen = load(served)) {
+    if (wasTaking && !is_taking_checkpoint()) return;
     clock_gettime(CLOCK_MONOTONIC, &now);
     if (now.tv_sec > end.tv_sec || (now.tv_sec == end.tv_sec && now.tv_nsec >= end.tv_nsec)) return;
     timespec slice{0, 50'000'000};
@@ -119,6 +128,11 @@ void take_wanted(void* data) {
     uint32_t wanted = load(&mine.header->checkpointWanted);
     uint32_t reason = load(&mine.header->checkpointReason) & 0xff;
     if (reason < MP_CHECKPOINT_DEMAND || reason > MP_CHECKPOINT_SIGNAL) reason = MP_CHECKPOINT_DEMAND;
+    // One of its own, at its end, was interrupted for this: whoever ends the process waits for that one.
+    if (mine.heldSignal.load() != 0 && is_taking_checkpoint()) {
+      mine.isPending.store(false);
+      return;
+    }
     if (environment_of(ticket, &self)) take_checkpoint(&self, reason);
     mine.isPending.store(false);
     serve(wanted);
@@ -145,7 +159,10 @@ void* wait_for_demands(void*) {
   while (true) {
     uint32_t wanted = load(&header->checkpointWanted);
     if (wanted == known) {
-      syscall(SYS_futex, &header->checkpointWanted, FUTEX_WAIT, wanted, nullptr, nullptr, 0);
+      timespec slice = kHoldAgain;
+      syscall(SYS_futex, &header->checkpointWanted, FUTEX_WAIT, wanted, mine.pid == 0 ? nullptr : &slice,
+              nullptr, 0);
+      hold_signal_again();
       continue;
     }
     known = wanted;
@@ -202,9 +219,11 @@ void watch_for_demands() {
   sigfillset(&every);
   pthread_sigmask(SIG_SETMASK, &every, &before);
   pthread_t thread;
+  bool isHeld = (session_flags() & MP_SESSION_CHECKPOINT_EXIT) != 0;
+  if (isHeld) mine.pid = getpid();
   if (pthread_create(&thread, &attributes, wait_for_demands, nullptr) == 0) {
     pthread_setname_np(thread, "memprof");
-    if ((session_flags() & MP_SESSION_CHECKPOINT_EXIT) != 0) hold_signal();
+    if (isHeld) hold_signal();
   }
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   pthread_attr_destroy(&attributes);
