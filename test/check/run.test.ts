@@ -1,6 +1,8 @@
 // memprof-run --check on whole runs: programs, workers, and what cannot be judged.
+import { symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
+import { packageRoot } from '../../src/paths.js';
 import { check, faults, node, project, traces } from './support.js';
 
 test('a fault makes a run that succeeded fail with 23, the fixed twin passes and leaves no trace', async (t) => {
@@ -154,16 +156,19 @@ child.on('exit', (code, signal) => console.log(code, signal));
 
 test('growth: what rises over four checkpoints and more is a fault, a cache that is full is none', async (t) => {
   const folder = await project(t, {
-    'grow.cjs': `
-const s = require('./index.cjs');
-const other = require('other-shelf/index.cjs');
+    'grow.mjs': `
+import { checkpoint } from 'memprof';
+import s from './index.cjs';
+import other from 'other-shelf/index.cjs';
 other.keep(50);
-const end = Date.now() + 4000;
-const timer = setInterval(() => { s.keep(2); if (Date.now() > end) clearInterval(timer); }, 20);
+for (let round = 0; round < 5; round++) {
+  s.keep(2);
+  await checkpoint();
+}
 `,
   });
-  const command = [process.execPath, 'grow.cjs'];
-  const outcome = await check(folder, ['--check=growth', '--checkpoint', '400ms'], command);
+  await symlink(packageRoot, join(folder, 'node_modules', 'memprof'));
+  const outcome = await check(folder, ['--check=growth'], [process.execPath, 'grow.mjs']);
   t.is(outcome.code, 23, outcome.stderr);
   t.is(faults(outcome).length, 1, outcome.stderr);
   t.regex(
