@@ -85,7 +85,7 @@ export class Announcements {
     const typeIds = new Uint32Array(live.count);
     const isIgnored = new Uint8Array(live.count);
     this.notes.describe(live, typeIds, isIgnored);
-    return { ...live, announced: announcedOf(typeIds, isIgnored, textOf) };
+    return withWords(live, typeIds, isIgnored, textOf);
   }
 
   liveWithPools(live: LiveSet, textOf: TextOf): { live: LiveSet; pools: CheckpointPools | null } {
@@ -132,7 +132,13 @@ export class Announcements {
   }
 }
 
-function announcedOf(typeIds: Uint32Array, isIgnored: Uint8Array, textOf: TextOf): Announced {
+/** Nothing is added where nothing was said of any row. */
+function withWords(
+  live: LiveSet,
+  typeIds: Uint32Array,
+  isIgnored: Uint8Array,
+  textOf: TextOf,
+): LiveSet {
   const typeNames: string[] = [];
   const indexById = new Map<number, number>([[0, 0]]);
   const typeIndex = typeIds.map((id) => {
@@ -144,7 +150,8 @@ function announcedOf(typeIds: Uint32Array, isIgnored: Uint8Array, textOf: TextOf
     }
     return index;
   });
-  return { typeIndex, typeNames, isIgnored };
+  const isSilent = typeNames.length === 0 && !isIgnored.includes(1);
+  return isSilent ? live : { ...live, announced: { typeIndex, typeNames, isIgnored } };
 }
 
 function momentOf(found: PoolSnapshot, nsPerTick: number, textOf: TextOf): PoolMoment {
@@ -155,11 +162,12 @@ function momentOf(found: PoolSnapshot, nsPerTick: number, textOf: TextOf): PoolM
       name: textOf(textId),
       createdNs: createdNs * nsPerTick,
     })),
-    live: {
-      ...live,
-      bornNs: live.bornNs.map((ticks) => ticks * nsPerTick),
-      announced: announcedOf(typeIds, isIgnored, textOf),
-    },
+    live: withWords(
+      { ...live, bornNs: live.bornNs.map((ticks) => ticks * nsPerTick) },
+      typeIds,
+      isIgnored,
+      textOf,
+    ),
     poolIndex,
   };
 }
@@ -184,7 +192,9 @@ function concatenate(first: LiveSet, second: LiveSet): LiveSet {
     threadIndex: join(new Uint32Array(count), first.threadIndex, second.threadIndex),
     bornNs: join(new Float64Array(count), first.bornNs, second.bornNs),
     entry: join(new Uint8Array(count), first.entry, second.entry),
-    announced: joinAnnounced(first, second),
+    ...(first.announced === undefined && second.announced === undefined
+      ? {}
+      : { announced: joinAnnounced(first, second) }),
   };
 }
 

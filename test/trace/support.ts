@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import {
   EventBatch,
   EventType,
+  MarkKind,
   Recording,
   recordWords,
   StackTableBuilder,
@@ -21,7 +22,7 @@ export const plainCodec: Codec = {
 };
 
 export interface Step {
-  kind: 'allocate' | 'pair' | 'release' | 'release-unknown' | 'rare';
+  kind: 'allocate' | 'pair' | 'release' | 'release-unknown' | 'rare' | 'announce';
   type: number;
   thread: number;
   pick: number;
@@ -49,6 +50,7 @@ export const step: fc.Arbitrary<Step> = fc.record({
     { weight: 9, arbitrary: fc.constant('release' as const) },
     { weight: 1, arbitrary: fc.constant('release-unknown' as const) },
     { weight: 1, arbitrary: fc.constant('rare' as const) },
+    { weight: 2, arbitrary: fc.constant('announce' as const) },
   ),
   type: fc.nat({ max: 8 }),
   thread: fc.nat({ max: 3 }),
@@ -210,6 +212,8 @@ export async function writeTrace(steps: Step[], options: WriteOptions = {}): Pro
     } else if (s.kind === 'release' && index >= 0) {
       batch.pushRelease(EventType.free + (s.type % 4), s.thread, tick, live[index]!);
       live.splice(index, 1);
+    } else if (s.kind === 'announce') {
+      announce(batch, s, tick, live[index] ?? 64);
     } else if (s.kind === 'rare') {
       const type = rareTypes[s.type % rareTypes.length]!;
       const halves = Array.from({ length: 2 * recordWords(type) - 2 }, (_, i) =>
@@ -228,6 +232,30 @@ export async function writeTrace(steps: Step[], options: WriteOptions = {}): Pro
     writer.heapSnapshotPiece(options.heapSnapshot!.checkpointNumber, piece);
   await writer.end(final);
   return { bytes: Buffer.concat(parts), model: final, events: written, ticks };
+}
+
+/** What a program says by memprof.h, of few pools and addresses so that something comes of it. */
+function announce(batch: EventBatch, s: Step, tick: number, liveAddress: number): void {
+  const pool = 1 + (s.pick % 3);
+  const address = 4096 + 64 * (s.stack % 8);
+  const text = s.pick % 2;
+  const stack = 5;
+  const says: [type: number, halves: number[]][] = [
+    [EventType.poolCreate, [pool, 0, 4096, 0, 300, 0, stack, text]],
+    [EventType.poolMemory, [pool, 0, 8192, 0, s.pick, 0]],
+    [EventType.poolAlloc, [pool, 0, address, 0, s.pick, 0, stack, 0]],
+    [EventType.poolAlloc, [pool, 0, address, 0, 40, 0, 1 + (s.pick % 4), 0]],
+    [EventType.poolFree, [pool, 0, address, 0]],
+    [EventType.poolClear, [pool, 0]],
+    [EventType.poolDestroy, [pool, 0]],
+    [EventType.blockType, [address, 0, text, 0]],
+    [EventType.blockType, [liveAddress >>> 0, Math.floor(liveAddress / 2 ** 32), 1, 0]],
+    [EventType.blockIgnore, [liveAddress >>> 0, Math.floor(liveAddress / 2 ** 32)]],
+    [EventType.mark, [MarkKind.ignoreBegin, 0, 0, 0]],
+    [EventType.mark, [MarkKind.ignoreEnd, 0, 0, 0]],
+  ];
+  const [type, halves] = says[(s.size + s.type) % says.length]!;
+  batch.pushRare(type, s.thread, tick, halves);
 }
 
 function processInfo(durationNs: number): TraceModel['process'] {
