@@ -197,6 +197,7 @@ test('chunks that somebody made up, with right checksums, are refused without a 
 test('what is not a trace, and what is newer, is refused by name', async (t) => {
   const { bytes } = await writeTrace([]);
   const notATrace = { code: 'ERR_MEMPROF_NOT_A_TRACE' };
+  const cut = { code: 'ERR_MEMPROF_TRACE_TRUNCATED' };
   t.like(
     t.throws(() => opened(new Uint8Array(0))),
     { code: 'ERR_MEMPROF_TRACE_EMPTY' },
@@ -207,7 +208,7 @@ test('what is not a trace, and what is newer, is refused by name', async (t) => 
   );
   t.like(
     t.throws(() => opened(bytes.subarray(0, 15))),
-    notATrace,
+    cut,
   );
   const newer = bytes.slice();
   newer[8] = 4;
