@@ -205,7 +205,11 @@ export async function memprofProgram(
   on<HtmlReportOptions>('report', 'the trace as one HTML file to look at in a browser', htmlReport)
     .option('-o, --output <file>', "the file (default: the trace's name with .html)")
     .option('-f, --force', 'overwrite a file that is no report of memprof')
-    .option('--open', 'open it in the browser (xdg-open)');
+    .option('--open', 'open it in the browser (xdg-open)')
+    .option(
+      '--diff <earlier>',
+      'compare with this trace: what grew and shrank, in sites and flame graph',
+    );
   on<ExportOptions>('export', "the trace as another tool's file", async function* (...args) {
     // Loaded when asked for: no other command needs it.
     yield* (await import('./export.js')).exportTrace(...args);

@@ -13,7 +13,13 @@ import {
 } from '../html/index.js';
 import type { StackId, TraceModel } from '../model/index.js';
 import { reportTemplatePath } from '../paths.js';
-import { nameRoots, type OpenedTrace, packageFiles, readSourceFile } from '../query/index.js';
+import {
+  nameRoots,
+  type OpenedTrace,
+  openTraceFile,
+  packageFiles,
+  readSourceFile,
+} from '../query/index.js';
 import { readTraceEvents } from '../record/index.js';
 import {
   alikeStacks,
@@ -35,6 +41,8 @@ export interface HtmlReportOptions {
   output?: string;
   force?: boolean;
   open?: boolean;
+  /** An earlier trace to compare with. */
+  diff?: string;
 }
 
 export async function* htmlReport(
@@ -42,7 +50,8 @@ export async function* htmlReport(
   options: HtmlReportOptions,
 ): AsyncGenerator<string> {
   const path = options.output ?? `${command.tracePath.replace(/\.mprof$/, '')}.html`;
-  yield await writeReport(command, path, options.force === true);
+  const before = options.diff === undefined ? null : openTraceFile(options.diff, process.stderr);
+  yield await writeReport(command, path, options.force === true, before);
   if (options.open === true) {
     const problem = await openInBrowser(path);
     if (problem !== null) yield problem;
@@ -54,11 +63,14 @@ export async function writeReport(
   command: OpenedTrace,
   path: string,
   force: boolean,
+  before: OpenedTrace | null = null,
 ): Promise<string> {
   assertReplaceable(path, force);
   const template = readTemplate();
   const warnings: string[] = [];
-  const packed = buildReport(await reportInput(command, warnings));
+  const input = await reportInput(command, warnings);
+  if (before !== null) input.before = await comparedWith(before);
+  const packed = buildReport(input);
   const title = `${basename(command.tracePath)}: memprof`;
   const html = reportDocument(template, gzipSync(packed, { level: 9 }), title);
   try {
@@ -125,6 +137,12 @@ async function reportInput(command: OpenedTrace, warnings: string[]): Promise<Re
     readSource: readSourceFile,
     warnings,
   };
+}
+
+async function comparedWith({ model, tracePath, nameStacks }: OpenedTrace) {
+  const { live } = model.beforeTeardown ?? model.atEnd;
+  const symbols = await nameStacks(model, new Set(live.stackId) as Set<StackId>);
+  return { model, traceName: basename(tracePath), symbols };
 }
 
 function alikeGroups(model: TraceModel, symbols: SymbolizedStacks) {

@@ -1,6 +1,6 @@
 // Puts a report's data together. Pure: what needs files (events, symbols, package.json, sources) comes in.
 import type { EventBatch } from '../ledger/index.js';
-import type { Moment, TraceModel } from '../model/index.js';
+import type { Moment, StackId, TraceModel } from '../model/index.js';
 import {
   checkpointDoubts,
   classRows,
@@ -23,6 +23,7 @@ import { mostExplainedBlocks, packBlocks, type WayToHold, whyPaths } from './che
 import { findingsOf } from './findings.js';
 import { Packer } from './pack.js';
 import {
+  type ComparedFacts,
   columnTables,
   type NapiFacts,
   type NapiKind,
@@ -59,6 +60,8 @@ export interface ReportInput {
   readSource: ReadSource;
   /** Facts for the reader, from whoever made the trace or read it. */
   warnings: readonly string[];
+  /** An earlier trace to compare with. */
+  before?: { model: TraceModel; traceName: string; symbols: SymbolizedStacks };
   bucketCount?: number;
   mostCells?: number;
 }
@@ -111,6 +114,7 @@ export function buildReport(input: ReportInput): Uint8Array {
     time,
     findings.map((one) => one.group ?? 0),
   );
+  const compared = packBefore(packer, input);
   index.pack(packer);
   const moment = model.beforeTeardown ?? model.atEnd;
   const teardownEdge = time.edges.findLastIndex((edge) => edge.kind === 'teardown');
@@ -164,8 +168,54 @@ export function buildReport(input: ReportInput): Uint8Array {
     napi,
     sources,
     coarseness: time.coarseness,
+    compared,
   };
   return packer.finish(head);
+}
+
+function packBefore(packer: Packer, { before, index }: ReportInput): ComparedFacts | null {
+  const sums = new Map<number, { count: number; bytes: number }>();
+  const total = { count: 0, bytes: 0 };
+  if (before !== undefined) {
+    const { live } = before.model.beforeTeardown ?? before.model.atEnd;
+    const ids = new Set(live.stackId) as Set<StackId>;
+    const siteOf = index.addOther(before.model, before.symbols, ids);
+    for (let row = 0; row < live.count; row++) {
+      const site = siteOf[live.stackId[row]!] ?? 0;
+      const sum = sums.get(site) ?? { count: 0, bytes: 0 };
+      for (const into of [sum, total]) {
+        into.count++;
+        into.bytes += live.sizeBytes[row]!;
+      }
+      sums.set(site, sum);
+    }
+  }
+  const rows = [...sums].sort((a, b) => a[0] - b[0]);
+  const column = (pick: (row: (typeof rows)[number]) => number) => rows.map(pick);
+  packer.add(
+    'before.site',
+    'u32',
+    column(([site]) => site),
+    { isDelta: true },
+  );
+  packer.add(
+    'before.count',
+    'f64',
+    column(([, sum]) => sum.count),
+  );
+  packer.add(
+    'before.bytes',
+    'f64',
+    column(([, sum]) => sum.bytes),
+  );
+  if (before === undefined) return null;
+  const { model, traceName } = before;
+  return {
+    traceName: safeText(traceName, 300),
+    momentText: momentName(model, model.beforeTeardown ?? model.atEnd),
+    sizeBytes: total.bytes,
+    blockCount: total.count,
+  };
 }
 
 function isEndedWell(model: TraceModel): boolean {

@@ -10,6 +10,8 @@ export interface FlameTree {
   frame: Uint32Array;
   total: Float64Array;
   self: Float64Array;
+  /** Of the values to compare with, if there are any: else 0. */
+  other: Float64Array;
   /** 0: none. */
   firstChild: Uint32Array;
   /** 0: none. */
@@ -32,17 +34,21 @@ export function buildFlame(
   /** By site; negative values have no place in it. */
   values: Float64Array,
   { isInverted, isFolded }: FlameOptions,
+  /** By site: what to compare with. Where `values` has nothing there is no node for it. */
+  others: Float64Array | null = null,
 ): FlameTree {
   const { nodes, frames, sites } = data;
   const parent = [0];
   const frame = [0];
   const total = [0];
   const self = [0];
+  const other = [0];
   const children = new Map<number, number>();
   const path: number[] = [];
   for (let site = 0; site < values.length; site++) {
     const value = values[site]!;
-    if (!(value > 0)) continue;
+    const before = others === null ? 0 : others[site]!;
+    if (!(value > 0) && !(before > 0)) continue;
     path.length = 0;
     for (let node = sites.node[site]!; node > 0; node = nodes.parent[node]!) {
       const one = nodes.frame[node]!;
@@ -51,6 +57,7 @@ export function buildFlame(
     if (!isInverted) path.reverse();
     let at = 0;
     total[0]! += value;
+    other[0]! += before;
     for (const one of path) {
       const key = at * 2 ** 24 + one;
       let child = children.get(key);
@@ -61,19 +68,27 @@ export function buildFlame(
         frame.push(one);
         total.push(0);
         self.push(0);
+        other.push(0);
       }
       at = child;
       total[at]! += value;
+      other[at]! += before;
     }
     self[at]! += value;
   }
-  return layOut(parent, frame, total, self);
+  return layOut(parent, frame, total, self, other);
 }
 
 const isPlumbing = (kind: number): boolean =>
   kind === FrameLook.node || kind === FrameLook.builtin || kind === FrameLook.library;
 
-function layOut(parent: number[], frame: number[], total: number[], self: number[]): FlameTree {
+function layOut(
+  parent: number[],
+  frame: number[],
+  total: number[],
+  self: number[],
+  other: number[],
+): FlameTree {
   const count = parent.length;
   const firstChild = new Uint32Array(count);
   const nextSibling = new Uint32Array(count);
@@ -105,6 +120,7 @@ function layOut(parent: number[], frame: number[], total: number[], self: number
     frame: Uint32Array.from(frame),
     total: Float64Array.from(total),
     self: Float64Array.from(self),
+    other: Float64Array.from(other),
     firstChild,
     nextSibling,
     start,

@@ -53,6 +53,7 @@ export interface PageData {
     count: Float64Array;
     bytes: Float64Array;
   };
+  before: { site: Uint32Array; count: Float64Array; bytes: Float64Array };
   series: { maxBytes: Float64Array };
 }
 
@@ -110,6 +111,7 @@ export function pageData({ head, column }: Unpacked<ReportHead>): PageData {
       count: f64('blocks.count'),
       bytes: f64('blocks.bytes'),
     },
+    before: { site: u32('before.site'), count: f64('before.count'), bytes: f64('before.bytes') },
     series: { maxBytes: f64('series.maxBytes') },
   };
 }

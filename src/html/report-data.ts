@@ -126,6 +126,14 @@ export interface SourceFacts {
   lines: string[];
 }
 
+/** An earlier trace that this one is compared with: what was live in it at its own moment. */
+export interface ComparedFacts {
+  traceName: string;
+  momentText: string;
+  sizeBytes: number;
+  blockCount: number;
+}
+
 export interface ReportHead {
   schema: typeof reportSchema;
   memprofVersion: string;
@@ -181,6 +189,8 @@ export interface ReportHead {
   sources: SourceFacts[];
   /** What follows is so much coarser than asked for, to keep the file small: 1, 2, 4, ... */
   coarseness: number;
+  /** null: the report is of one trace; else the table `before` has rows. */
+  compared: ComparedFacts | null;
 }
 
 /**
@@ -195,6 +205,7 @@ export interface ReportHead {
  * - temporary: site, thread, bucket, count, bytes. Blocks freed by the next event of their thread.
  * - lives: site, thread, life, count, bytes. Freed blocks by the time they lived: less than 10^(life/2) ns.
  * - blocks: site, thread, birth, size, verdict, type, class, count, bytes. What was live at the checkpoint.
+ * - before: site, count, bytes. What was live in the trace that this one is compared with.
  * - series: maxBytes, of live memory, a row a bucket.
  */
 export const columnTables = {
@@ -206,5 +217,6 @@ export const columnTables = {
   temporary: ['site', 'thread', 'bucket', 'count', 'bytes'],
   lives: ['site', 'thread', 'life', 'count', 'bytes'],
   blocks: ['site', 'thread', 'birth', 'size', 'verdict', 'type', 'class', 'count', 'bytes'],
+  before: ['site', 'count', 'bytes'],
   series: ['maxBytes'],
 } as const;

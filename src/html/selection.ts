@@ -90,6 +90,20 @@ export function sumBySite(data: PageData, selection: Selection): Sums {
   return sums;
 }
 
+/** What was live before, by site, in the trace that this one is compared with. */
+export function sumBefore(data: PageData, packageRow: number): Sums {
+  const sums = emptySums(data.sites.node.length);
+  const passes = sitesOfPackage(data, packageRow);
+  const { before } = data;
+  for (let row = 0; row < before.site.length; row++) {
+    const site = before.site[row]!;
+    if (passes[site] === 0) continue;
+    sums.count[site]! += before.count[row]!;
+    sums.bytes[site]! += before.bytes[row]!;
+  }
+  return sums;
+}
+
 export function emptySums(length: number): Sums {
   return { count: new Float64Array(length), bytes: new Float64Array(length) };
 }

@@ -19,6 +19,7 @@ import {
   type StackFrame,
   type SymbolizedStacks,
 } from '../symbols/index.js';
+import { lineOf, looseKey, matchSites, siteKeys } from './match-sites.js';
 import type { Packer } from './pack.js';
 import { FrameLook, type PackageFacts } from './report-data.js';
 import { labelChars, Strings, safeText } from './texts.js';
@@ -42,6 +43,7 @@ export class StackIndex {
   readonly #packageOf: PackageLookup;
   readonly #packageByKey = new Map<string, number>();
   readonly #frames = new Map<StackFrame, number>();
+  #adopted: Map<string, number> | null = null;
   readonly #places: (FramePlace | null)[] = [null];
   readonly #columns = {
     kind: [FrameLook.marker as number],
@@ -97,6 +99,45 @@ export class StackIndex {
         this.#sites.package.push(this.#owner(stack.owner));
       }
       if (id < this.siteOf.length) this.siteOf[id] = site;
+    }
+  }
+
+  /**
+   * Of another trace: its stacks, among these. Sites are the same where their stacks look alike but for lines, which move
+   * between two builds; of several such the lines' order decides. By stack id of that trace; 0: unknown.
+   */
+  addOther(model: TraceModel, symbols: SymbolizedStacks, stackIds: Iterable<StackId>): Uint32Array {
+    const siteOf = new Uint32Array(model.stacks.count);
+    const ids = [...stackIds];
+    const others = new Map(ids.map((id) => [symbols.stack(id).key, symbols.stack(id)]));
+    const keysOf = (stack: NamedStack) => siteKeys(stack, this.#context);
+    const shown = this.#groupSite
+      .slice(1)
+      .map((site): [number, NamedStack] => [site, this.#stacks[site] as NamedStack]);
+    const matched = matchSites(shown, [...others], keysOf);
+    this.#adoptFrames();
+    for (const [key, stack] of others) {
+      if (matched.has(key)) continue;
+      const site = this.#stacks.length;
+      matched.set(key, site);
+      this.#stacks.push(stack);
+      this.#sites.node.push(this.#nodeOf(stack));
+      this.#sites.group.push(this.#groupSite.length);
+      this.#sites.package.push(this.#owner(stack.owner));
+      this.#groupSite.push(site);
+    }
+    for (const id of ids)
+      if (id < siteOf.length) siteOf[id] = matched.get(symbols.stack(id).key) ?? 0;
+    return siteOf;
+  }
+
+  /** From now on frames that are new are looked for among the known ones. */
+  #adoptFrames(): void {
+    this.#adopted = new Map();
+    for (const [frame, row] of this.#frames) {
+      const key = looseKey(frame);
+      if (!this.#adopted.has(key)) this.#adopted.set(key, row);
+      this.#adopted.set(`${key}\0${lineOf(frame)}`, row);
     }
   }
 
@@ -184,6 +225,11 @@ export class StackIndex {
 
   #frame(frame: StackFrame): number {
     let row = this.#frames.get(frame);
+    if (row === undefined && this.#adopted !== null) {
+      const key = looseKey(frame);
+      row = this.#adopted.get(`${key}\0${lineOf(frame)}`) ?? this.#adopted.get(key);
+      if (row !== undefined) this.#frames.set(frame, row);
+    }
     if (row !== undefined) return row;
     row = this.#places.length;
     this.#frames.set(frame, row);

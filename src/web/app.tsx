@@ -1,10 +1,11 @@
 // The frame around the views: who was traced, which view, which selection.
 import { useCallback, useEffect, useMemo, useState } from 'preact/hooks';
 import type { PageData } from '../html/page-data.js';
-import { sumByGroup, sumBySite } from '../html/selection.js';
+import { sumBefore, sumByGroup, sumBySite } from '../html/selection.js';
 import { SelectionBar } from './parts/selection-bar.js';
 import {
   type Change,
+  canCompare,
   hashOfState,
   type Report,
   ReportProvider,
@@ -61,7 +62,13 @@ export function App({ data }: { data: PageData }) {
     [data, from, to, thread, measure, state.package],
   );
   const byGroup = useMemo(() => sumByGroup(data, bySite), [data, bySite]);
-  const report: Report = { data, state, bySite, byGroup, change, theme };
+  const isCompared = canCompare(data, state);
+  const before = useMemo(() => {
+    if (!isCompared) return null;
+    const sums = sumBefore(data, state.package);
+    return { bySite: sums, byGroup: sumByGroup(data, sums) };
+  }, [data, isCompared, state.package]);
+  const report: Report = { data, state, bySite, byGroup, before, change, theme };
   const View = viewOf[state.view];
   const toggle = () => {
     const next = theme === 'dark' ? 'light' : 'dark';

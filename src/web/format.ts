@@ -2,7 +2,7 @@
 import type { PageData } from '../html/page-data.js';
 import type { ReportHead } from '../html/report-data.js';
 import { peakEdge, type Selection } from '../html/selection.js';
-import { formatDuration } from '../report/units.js';
+import { formatBytes, formatDuration } from '../report/units.js';
 
 export { formatBytes, formatCount, formatDuration, formatPercent } from '../report/units.js';
 
@@ -34,6 +34,9 @@ export function edgeName(head: ReportHead, edge: number): string {
       return time;
   }
 }
+
+export const changeText = (bytes: number): string =>
+  bytes === 0 ? 'same' : `${bytes > 0 ? '+' : '−'}${formatBytes(Math.abs(bytes))}`;
 
 /** What the numbers are, in words. */
 export function measureText(data: PageData, selection: Selection): string {

@@ -22,6 +22,8 @@ export interface Report {
   /** Of the selection, by site and by group. */
   bySite: Sums;
   byGroup: Sums;
+  /** What was live in the trace that is compared with, where the selection can be; else null. */
+  before: { bySite: Sums; byGroup: Sums } | null;
   change(change: Change): void;
   /** For what is drawn on canvas. */
   theme: Theme;
@@ -59,6 +61,14 @@ export function whyNot({ head }: PageData, measure: Measure): string | null {
     return head.hasVerdicts ? null : 'No checkpoint says what is lost in this trace.';
   if (measure === 'live' || head.hasEvents) return null;
   return 'The trace has no events: only what was live is known.';
+}
+
+/** What was live before is known as a whole: not by thread, nor for a range. */
+export function canCompare(data: PageData, state: State): boolean {
+  const { measure, thread } = state;
+  return (
+    data.head.compared !== null && measure === 'live' && thread < 0 && isWholeRange(data, state)
+  );
 }
 
 export function firstState(data: PageData): State {

@@ -15,6 +15,7 @@ import {
   liveAtEdges,
   peakEdge,
   type Selection,
+  sumBefore,
   sumByGroup,
   sumBySite,
   totalOf,
@@ -275,4 +276,48 @@ test('source lines come from files that are older than the run, around the calls
   const image = head.sources.find((one) => one.file.endsWith('image.cc'));
   t.is(image?.firstLine, 8);
   t.is(image?.lines[4], 'line 12  <b>');
+});
+
+test('an earlier trace is compared site by site, though lines moved and a site is new', async (t) => {
+  const earlier = new ModelBuilder();
+  const addon = '/app/node_modules/shop/shop.node';
+  const at = (name: string, line: number) =>
+    earlier.stack(`${addon} ${name}@/app/node_modules/shop/image.cc:${line} ${below}`);
+  const cache = earlier.stack(
+    `${addon} cache::put(Image*)@/app/node_modules/shop/cache.cc:70 ${below}`,
+  );
+  const gone = at('Old::gone()', 5);
+  earlier
+    .live('both', at('Image::Image()', 2), 30, 1)
+    .live('both', cache, 40, 2)
+    .live('both', gone, 9, 1);
+  const model = earlier.build();
+  const ids = liveStackIds(model);
+  const symbols = await symbolize(model, ids, earlier.resolver(), { packageOf: lookup });
+  const { data, head } = await reportOf(played(drawn(), run), {
+    before: { model, traceName: 'old.mprof', symbols },
+  });
+  t.like(head.compared, { traceName: 'old.mprof', sizeBytes: 119, blockCount: 4 });
+  const now = sumByGroup(data, sumBySite(data, select(data)));
+  const before = sumByGroup(data, sumBefore(data, allPackages));
+  const rows = [...now.bytes.keys()]
+    .filter((group) => now.bytes[group] > 0 || before.bytes[group] > 0)
+    .map((group) => [now.bytes[group], before.bytes[group]]);
+  t.deepEqual(
+    rows.sort((a, b) => b[0] - a[0]),
+    [
+      [1000, 0],
+      [200, 30],
+      [7, 80],
+      [0, 9],
+    ],
+  );
+  const tree = buildFlame(
+    data,
+    sumBySite(data, select(data)).bytes,
+    { isInverted: false, isFolded: true },
+    sumBefore(data, allPackages).bytes,
+  );
+  t.is(tree.total[0], 1207);
+  t.is(tree.other[0], 119);
 });

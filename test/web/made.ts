@@ -32,9 +32,9 @@ export class MadeReports {
   }
 
   /** By memprof report. */
-  async report(trace: string): Promise<string> {
-    const path = trace.replace(/\.mprof$/, '.html');
-    const made = await run([process.execPath, memprofBin, 'report', trace, '-o', path]);
+  async report(trace: string, options: string[] = []): Promise<string> {
+    const path = trace.replace(/\.mprof$/, options.length === 0 ? '.html' : '-more.html');
+    const made = await run([process.execPath, memprofBin, 'report', trace, '-o', path, ...options]);
     if (made.code !== 0) throw new Error(made.stderr);
     return path;
   }

@@ -374,3 +374,33 @@ inBrowser('a trace that was cut makes a report that says so', async (t, browser)
   assertNoComplaints(t, open);
   await open.close();
 });
+
+inBrowser(
+  'compared with an earlier trace, what it has more is first, and the rest is the same',
+  async (t, browser) => {
+    const addon = await buildAddonPackage('leak-kinds');
+    const kept = await made.trace('kept', [process.execPath, '--expose-gc', app, addon, 'kept']);
+    const path = await made.report(kept, ['--diff', trace]);
+    for (const look of [desktop, phone]) {
+      const open = await openReport(browser, path, look, { hash: '#view=sites&package=-2' });
+      const { page } = open;
+      t.regex(await sentence(page), /\+[\d.]+ [KM]iB compared with/);
+      const first = (await page.locator('.tr').first().textContent()) ?? '';
+      t.regex(first, /\+[\d.]+ KiB.*[Cc]lean/s, first);
+      t.deepEqual(await layoutFaults(page), []);
+      await page.getByPlaceholder(/Filter/).fill('settle');
+      await settle(page);
+      t.true((await page.locator('.td.change').allTextContents()).slice(1).includes('same'));
+      await page.getByPlaceholder(/Filter/).fill('');
+      await showView(page, 'Flame graph');
+      t.regex((await page.locator('#flame-told').textContent()) ?? '', /before/);
+      t.regex((await page.locator('.legend').textContent()) ?? '', /twice or more, or new/);
+      t.deepEqual(await layoutFaults(page), []);
+      await page.getByRole('radio', { name: 'Total' }).check();
+      await settle(page);
+      t.regex(await sentence(page), /compared with the earlier trace is Live/);
+      assertNoComplaints(t, open);
+      await open.close();
+    }
+  },
+);

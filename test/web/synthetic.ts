@@ -118,7 +118,7 @@ export function syntheticData(
     'f64',
     own.map(() => 1 + Math.floor(1e6 * random() ** 6)),
   );
-  for (const table of ['temporary', 'lives', 'blocks'] as const)
+  for (const table of ['temporary', 'lives', 'blocks', 'before'] as const)
     for (const name of columnTables[table]) packer.add(`${table}.${name}`, 'f64', []);
   packer.add(
     'series.maxBytes',
@@ -250,6 +250,7 @@ function headOf(strings: string[], buckets: number): ReportHead {
     napi: [],
     sources: [],
     coarseness: 1,
+    compared: null,
   };
 }
 

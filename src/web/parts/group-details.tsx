@@ -18,7 +18,7 @@ export function leadingFrameOfGroup(data: PageData, group: number): number {
 }
 
 export function GroupDetails({ group, onClose }: { group: number; onClose: () => void }) {
-  const { data, state } = useReport();
+  const { data, state, before } = useReport();
   const sums = useMemo(
     () =>
       measures
@@ -63,6 +63,15 @@ export function GroupDetails({ group, onClose }: { group: number; onClose: () =>
             </dd>
           </div>
         ))}
+        {before !== null && (
+          <div>
+            <dt>Before</dt>
+            <dd>
+              {formatBytes(before.byGroup.bytes[group]!)}
+              <span>{formatCount(before.byGroup.count[group]!)}</span>
+            </dd>
+          </div>
+        )}
       </dl>
       <h3>Allocated by</h3>
       <Stack key={group} data={data} node={groupNode(data, group)} />

@@ -2,12 +2,12 @@
 import type { Selection } from '../../html/selection.js';
 import { allPackages, totalOf, usersPackages } from '../../html/selection.js';
 import { formatBytes, formatCount } from '../../report/units.js';
-import { edgeName, measureText, timeText } from '../format.js';
+import { changeText, edgeName, measureText, timeText } from '../format.js';
 import { firstState, isWholeRange, measures, useReport, whyNot } from '../state.js';
 import { RangeStrip } from './range-strip.js';
 
 export function SelectionBar() {
-  const { data, state, bySite, change } = useReport();
+  const { data, state, bySite, before, change } = useReport();
   const { head } = data;
   const total = totalOf(bySite);
   const withSites = packagesWithSites(data.sites.package);
@@ -86,6 +86,16 @@ export function SelectionBar() {
         {isWholeRange(data, state)
           ? ''
           : ` (${timeText(head.edges[state.from]!.atNs, head)} to ${edgeName(head, state.to)})`}
+        {before !== null && head.compared !== null && (
+          <>
+            {'; '}
+            <strong>{changeText(total.bytes - totalOf(before.bySite).bytes)}</strong> compared with{' '}
+            {head.compared.traceName}, {head.compared.momentText}
+          </>
+        )}
+        {before === null &&
+          head.compared !== null &&
+          '; compared with the earlier trace is Live, of all threads and the whole range'}
       </p>
     </section>
   );

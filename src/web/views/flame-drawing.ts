@@ -27,8 +27,7 @@ export interface FlameDrawing {
   isMatch: Uint8Array | null;
   focused: number;
   hovered: number;
-  /** Of the node -1 where there is nothing to compare with. */
-  colourOf: (frame: number) => string;
+  colourOf: (frame: number, node: number) => string;
 }
 
 export interface FlameColours {
@@ -80,6 +79,26 @@ export function packageColour(label: string, isRuntime: boolean, isDark: boolean
   return isDark ? `hsl(${hue} 38% 40%)` : `hsl(${hue} 55% 78%)`;
 }
 
+export const changeNames = [
+  'less by half or more',
+  'less',
+  'about the same',
+  'more',
+  'twice or more, or new',
+] as const;
+
+export function changeColours(): string[] {
+  return ['fell', 'less', 'same', 'more', 'grew'].map((name) => cssColour(`--change-${name}`));
+}
+
+/** Row of changeNames; within a twentieth it is the same. */
+export function changeStep(now: number, before: number): number {
+  if (now <= before / 2 && now !== before) return 0;
+  if (now >= before * 2 && now !== before) return 4;
+  if (Math.abs(now - before) <= before / 20) return 2;
+  return now < before ? 1 : 3;
+}
+
 export const rowTop = ({ isFlame, fullHeight, scrollTop }: FlameDrawing, depth: number): number =>
   (isFlame ? fullHeight - (depth + 1) * rowHeight : depth * rowHeight) - scrollTop;
 
@@ -102,7 +121,7 @@ export function drawFlame(context: CanvasRenderingContext2D, drawing: FlameDrawi
     if (isSliver) context.fillStyle = colours.sliver;
     else if (node === 0) context.fillStyle = colours.root;
     else if (isMatch !== null && isMatch[node] === 0) context.fillStyle = colours.dim;
-    else context.fillStyle = drawing.colourOf(tree.frame[node]!);
+    else context.fillStyle = drawing.colourOf(tree.frame[node]!, node);
     context.fillRect(left, y, boxWidth, rowHeight - 1);
     drawn++;
     if (isSliver || right - left < 26) return;

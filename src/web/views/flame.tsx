@@ -6,6 +6,9 @@ import { canvasContext, hasCanvas, noCanvasText } from '../canvas.js';
 import { formatBytes, formatCount, formatPercent } from '../format.js';
 import { useReport } from '../state.js';
 import {
+  changeColours,
+  changeNames,
+  changeStep,
   drawFlame,
   type FlameDrawing,
   type FlameWindow,
@@ -20,17 +23,30 @@ import {
 
 const zoomMs = 160;
 
+type ColourBy = 'kind' | 'package' | 'change';
+
 export function FlameView() {
-  const { data, state, bySite, theme, change } = useReport();
+  const { data, state, bySite, before, theme, change } = useReport();
   const [isInverted, setInverted] = useState(false);
   const [isFolded, setFolded] = useState(true);
   const [isFlame, setFlame] = useState(false);
   const [byCount, setByCount] = useState(false);
-  const [colourBy, setColourBy] = useState<'kind' | 'package'>('kind');
-  const values = byCount ? bySite.count : bySite.bytes;
+  const [colourBy, setColourBy] = useState<ColourBy>('kind');
+  const [isOld, setOld] = useState(false);
+  const isCompared = before !== null;
+  useEffect(() => {
+    setColourBy(isCompared ? 'change' : 'kind');
+    setOld(false);
+  }, [isCompared]);
+  const now = byCount ? bySite.count : bySite.bytes;
+  const old = before === null ? null : byCount ? before.bySite.count : before.bySite.bytes;
+  const isOldShown = isOld && old !== null;
   const tree = useMemo(
-    () => buildFlame(data, values, { isInverted, isFolded }),
-    [data, values, isInverted, isFolded],
+    () =>
+      isOldShown
+        ? buildFlame(data, old, { isInverted, isFolded }, now)
+        : buildFlame(data, now, { isInverted, isFolded }, old),
+    [data, now, old, isOldShown, isInverted, isFolded],
   );
   const search = useMemo(() => {
     const words = state.query.toLowerCase().trim();
@@ -50,10 +66,18 @@ export function FlameView() {
     );
     return { kinds, packages, flame: flameColours() };
   }, [data, theme]);
-  const colourOf = (frame: number) =>
-    colourBy === 'kind'
+  const changes = useMemo(() => changeColours(), [theme]);
+  const colourOf = (frame: number, node: number) => {
+    if (colourBy === 'change') {
+      const [after, earlier] = isOldShown
+        ? [tree.other[node]!, tree.total[node]!]
+        : [tree.total[node]!, tree.other[node]!];
+      return changes[changeStep(after, earlier)]!;
+    }
+    return colourBy === 'kind'
       ? colours.kinds[data.frames.kind[frame]!]!
       : colours.packages[data.frames.package[frame]!]!;
+  };
   const isDrawn = useMemo(hasCanvas, []);
   const amount = (value: number) => (byCount ? `${formatCount(value)} blocks` : formatBytes(value));
   return (
@@ -108,9 +132,21 @@ export function FlameView() {
           options={[
             ['kind', 'By kind'],
             ['package', 'By package'],
+            ...(before === null ? [] : [['change', 'By change'] as const]),
           ]}
-          onChange={(value) => setColourBy(value as 'kind' | 'package')}
+          onChange={(value) => setColourBy(value as ColourBy)}
         />
+        {before !== null && (
+          <Choice
+            label="Widths"
+            value={isOld ? 'before' : 'now'}
+            options={[
+              ['now', 'Of now'],
+              ['before', 'Of before'],
+            ]}
+            onChange={(value) => setOld(value === 'before')}
+          />
+        )}
         <label class="check">
           <input
             type="checkbox"
@@ -124,7 +160,7 @@ export function FlameView() {
         <p class="empty" role="alert">
           {noCanvasText}
         </p>
-      ) : tree.count === 1 && tree.total[0] === 0 ? (
+      ) : tree.total[0] === 0 ? (
         <p class="empty">Nothing in this selection.</p>
       ) : (
         <FlameCanvas
@@ -135,7 +171,18 @@ export function FlameView() {
           colourKey={`${theme} ${colourBy}`}
           colours={colours.flame}
           amount={amount}
+          compared={before === null ? null : isOldShown ? 'now' : 'before'}
         />
+      )}
+      {colourBy === 'change' && (
+        <ul class="legend" aria-label="Colours">
+          {changeNames.map((name, at) => (
+            <li key={name}>
+              <i style={{ background: changes[at] }} />
+              {name}
+            </li>
+          ))}
+        </ul>
       )}
       {colourBy === 'kind' && (
         <ul class="legend" aria-label="Colours">
@@ -182,14 +229,16 @@ interface FlameCanvasProps {
   tree: FlameTree;
   isFlame: boolean;
   isMatch: Uint8Array | null;
-  colourOf: (frame: number) => string;
+  colourOf: (frame: number, node: number) => string;
   colourKey: string;
   colours: FlameDrawing['colours'];
   amount: (value: number) => string;
+  /** What the tree's other values are; null: it has none. */
+  compared: 'now' | 'before' | null;
 }
 
 function FlameCanvas(props: FlameCanvasProps) {
-  const { tree, isFlame, isMatch, colourOf, colourKey, colours, amount } = props;
+  const { tree, isFlame, isMatch, colourOf, colourKey, colours, amount, compared } = props;
   const { data } = useReport();
   const box = useRef<HTMLDivElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
@@ -348,7 +397,7 @@ function FlameCanvas(props: FlameCanvasProps) {
         <div class="flame-space" style={{ height: `${Math.max(0, fullHeight - size.height)}px` }} />
       </div>
       <div class="flame-told" id="flame-told" role="status">
-        <Told tree={tree} node={told < tree.count ? told : 0} amount={amount} />
+        <Told tree={tree} node={told < tree.count ? told : 0} amount={amount} compared={compared} />
         {zoomed !== 0 && (
           <button type="button" class="quiet" onClick={() => setZoomed(0)}>
             Zoom out
@@ -363,10 +412,12 @@ function Told({
   tree,
   node,
   amount,
+  compared,
 }: {
   tree: FlameTree;
   node: number;
   amount: (value: number) => string;
+  compared: 'now' | 'before' | null;
 }) {
   const { data } = useReport();
   const { strings, packages } = data.head;
@@ -383,6 +434,7 @@ function Told({
       <p class="faint">
         <b>{amount(total)}</b>, {formatPercent(total, tree.total[0]!)}
         {self > 0 && node !== 0 ? `, ${amount(self)} of it by itself` : ''}
+        {compared === null ? '' : `; ${amount(tree.other[node]!)} ${compared}`}
         {place === '' ? '' : `; ${place}`}
         {node === 0 || owner === undefined || owner.kind === 'unknown' ? '' : `; ${owner.label}`}
       </p>

@@ -2,13 +2,13 @@
 import { useMemo, useState } from 'preact/hooks';
 import type { PageData } from '../../html/page-data.js';
 import { totalOf } from '../../html/selection.js';
-import { formatBytes, formatCount, formatPercent } from '../format.js';
+import { changeText, formatBytes, formatCount, formatPercent } from '../format.js';
 import { GroupDetails, leadingFrameOfGroup } from '../parts/group-details.js';
 import { callerOf } from '../parts/leading.js';
 import { VirtualTable } from '../parts/virtual-table.js';
 import { useReport } from '../state.js';
 
-type Sort = 'bytes' | 'count' | 'package' | 'where';
+type Sort = 'bytes' | 'change' | 'count' | 'package' | 'where';
 
 interface SiteTexts {
   where: string[];
@@ -55,27 +55,34 @@ function readTexts(data: PageData): SiteTexts {
 
 const columns: readonly { name: Sort; title: string; class: string }[] = [
   { name: 'bytes', title: 'Bytes', class: 'bytes' },
+  { name: 'change', title: 'Change', class: 'change' },
   { name: 'count', title: 'Blocks', class: 'count' },
   { name: 'package', title: 'Package', class: 'package' },
   { name: 'where', title: 'Allocated by', class: 'where' },
 ];
 
 export function SitesView() {
-  const { data, state, byGroup, change } = useReport();
-  const [sort, setSort] = useState<{ by: Sort; isUp: boolean }>({ by: 'bytes', isUp: false });
+  const { data, state, byGroup, before, change } = useReport();
+  const [sort, setSort] = useState<{ by: Sort; isUp: boolean }>({
+    by: before === null ? 'bytes' : 'change',
+    isUp: false,
+  });
   const texts = textsOf(data);
   const rows = useMemo(() => {
     const words = state.query.toLowerCase().split(/\s+/).filter(Boolean);
     const found: number[] = [];
     for (let group = 0; group < byGroup.count.length; group++) {
-      if (byGroup.count[group] === 0) continue;
+      if (byGroup.count[group] === 0 && (before === null || before.byGroup.count[group] === 0))
+        continue;
       const hay = texts.haystack[group]!;
       if (words.every((word) => hay.includes(word))) found.push(group);
     }
     const sign = sort.isUp ? 1 : -1;
     const text = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
+    const changed = (group: number) => byGroup.bytes[group]! - (before?.byGroup.bytes[group] ?? 0);
     const compare: Record<Sort, (a: number, b: number) => number> = {
       bytes: (a, b) => byGroup.bytes[a]! - byGroup.bytes[b]!,
+      change: (a, b) => changed(a) - changed(b),
       count: (a, b) => byGroup.count[a]! - byGroup.count[b]!,
       package: (a, b) => text(texts.owner[a]!, texts.owner[b]!),
       where: (a, b) => text(texts.where[a]!, texts.where[b]!),
@@ -83,7 +90,8 @@ export function SitesView() {
     return found.sort(
       (a, b) => sign * compare[sort.by](a, b) || byGroup.bytes[b]! - byGroup.bytes[a]! || a - b,
     );
-  }, [byGroup, state.query, sort, texts]);
+  }, [byGroup, before, state.query, sort, texts]);
+  const shownColumns = columns.filter((one) => one.name !== 'change' || before !== null);
   const total = totalOf(byGroup);
   const isCalls = state.measure === 'total' || state.measure === 'temporary';
   const choose = (by: Sort) =>
@@ -91,7 +99,9 @@ export function SitesView() {
       sort.by === by ? { by, isUp: !sort.isUp } : { by, isUp: by === 'package' || by === 'where' },
     );
   return (
-    <div class={`sites ${state.group > 0 ? 'with-details' : ''}`}>
+    <div
+      class={`sites ${state.group > 0 ? 'with-details' : ''} ${before === null ? '' : 'compared'}`}
+    >
       <div class="list">
         <div class="tools">
           <label class="find">
@@ -118,7 +128,7 @@ export function SitesView() {
             rowHeight={48}
             chosen={rows.indexOf(state.group)}
             onChoose={(at) => change({ group: rows[at] === state.group ? 0 : rows[at]! })}
-            header={columns.map((column) => (
+            header={shownColumns.map((column) => (
               <div
                 key={column.name}
                 role="columnheader"
@@ -145,6 +155,11 @@ export function SitesView() {
                     <b>{formatBytes(bytes)}</b>
                     <span>{formatPercent(bytes, total.bytes)}</span>
                   </div>
+                  {before !== null && (
+                    <div role="gridcell" class="td change">
+                      <Change bytes={bytes - before.byGroup.bytes[group]!} />
+                    </div>
+                  )}
                   <div role="gridcell" class="td count">
                     {formatCount(byGroup.count[group]!)}
                   </div>
@@ -164,4 +179,8 @@ export function SitesView() {
       {state.group > 0 && <GroupDetails group={state.group} onClose={() => change({ group: 0 })} />}
     </div>
   );
+}
+
+function Change({ bytes }: { bytes: number }) {
+  return <span class={bytes > 0 ? 'more' : bytes < 0 ? 'less' : 'same'}>{changeText(bytes)}</span>;
 }
