@@ -3,7 +3,7 @@
 // could replace it (fake timers).
 import { performance } from 'node:perf_hooks';
 import { clearTimeout, setImmediate, setTimeout } from 'node:timers';
-import type { ErrorAnswer, Question } from '../checks/index.js';
+import type { ErrorAnswer, Question } from '../checks/protocol.js';
 import { MemprofError } from '../errors.js';
 import { agentAddonPath } from '../paths.js';
 

@@ -1,5 +1,6 @@
 // expectNoLeaks: runs a function in rounds until memprof-run is sure whether native memory grows with them.
-import type { CheckFinding, RoundAnswer, WatchOptions } from '../checks/index.js';
+import type { CheckFinding } from '../checks/finding.js';
+import type { RoundAnswer, WatchOptions } from '../checks/protocol.js';
 import { MemprofError } from '../errors.js';
 import { type Agent, ask, nextTurn, nowMs } from './agent.js';
 import { withAgent } from './missing.js';

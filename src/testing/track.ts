@@ -1,5 +1,5 @@
 // track: figures of native memory since a moment, for tests that judge by themselves. Trackers may overlap.
-import type { TrackSite, TrackStats } from '../checks/index.js';
+import type { TrackSite, TrackStats } from '../checks/protocol.js';
 import { type Agent, agent, ask } from './agent.js';
 import { modeOf, notLoaded, withAgent } from './missing.js';
 import { assertOptions, isText, usage, type WhenMissing } from './options.js';

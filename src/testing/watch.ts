@@ -2,7 +2,7 @@
 // settle, or end the process.
 import { randomInt } from 'node:crypto';
 import { threadId } from 'node:worker_threads';
-import type { FinishAnswer, WaitCode, WatchOptions } from '../checks/index.js';
+import type { FinishAnswer, WaitCode, WatchOptions } from '../checks/protocol.js';
 import { MemprofError } from '../errors.js';
 import { type Agent, ask, nextTurn, nowMs, startTimer, stopTimer } from './agent.js';
 import type { Call } from './missing.js';
