@@ -70,7 +70,7 @@ test('SARIF, JUnit, the summary and annotations are written, in a workflow of Gi
   t.is(sarif.version, '2.1.0');
   t.is(sarif.runs[0].results.length, 1);
   t.regex(await read('a.xml'), /<failure /);
-  t.regex(await read('a.md'), /^### ❌ memprof: 1 finding to fix in 1 process/);
+  t.regex(await read('a.md'), /^### ❌ memprof: 1 fault in 1 process/);
   t.is(await read('step.md'), `before\n${await read('a.md')}\n`);
   const plain = await check(
     folder,
