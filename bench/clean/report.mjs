@@ -11,7 +11,7 @@ export function writeReport(path, { results, runCount, build, hasLoad }) {
   const lines = [
     '# Clean functions under expectNoLeaks',
     '',
-    `${results.length} verdicts of ${wanted} (${runCount} runs of each function): ${failed.length} failed, ${undecided.length} undecided.`,
+    `${results.length} verdicts of ${wanted} (${runCount} runs of each of ${wanted / runCount} functions): ${failed.length} failed, ${undecided.length} undecided.`,
     '',
     `Written by \`scripts/clean-runs\`, which goes on where it was stopped; build ${build}, Node ${process.version}, ${cpus().length} cores (${cpus()[0]?.model ?? 'unknown'}), ${hasLoad ? 'a load generator on each core' : 'no load generator'}. Load average: ${at(loads, 0)} to ${at(loads, 1)}, median ${at(loads, 0.5)}.`,
     '',
@@ -19,19 +19,29 @@ export function writeReport(path, { results, runCount, build, hasLoad }) {
     '| --- | ---: | ---: | ---: | ---: | ---: | ---: |',
     ...Object.keys(functions).map((name) => packageRow(name, results)),
   ];
-  if (failed.length + undecided.length > 0) lines.push('', '## Not clean', '');
+  if (failed.length > 0) lines.push('', '## Failed', '');
   for (const { packageName, name, run, message } of failed)
     lines.push(`${packageName}: ${name}, run ${run}:`, '', '```', message.trimEnd(), '```', '');
-  for (const { packageName, name, run, verdict } of undecided)
+  if (undecided.length > 0)
     lines.push(
-      `${packageName}: ${name}, run ${run} (undecided):`,
       '',
-      '```',
-      verdict.text.trimEnd(),
-      '```',
+      '## Undecided',
       '',
+      'Something came and went without rising; such a verdict passes.',
+      '',
+      '| function | verdicts | undecided |',
+      '| --- | ---: | ---: |',
+      ...undecidedRows(undecided, results),
     );
   writeFileSync(path, `${lines.join('\n').trimEnd()}\n`);
+}
+
+function undecidedRows(undecided, results) {
+  const nameOf = ({ packageName, name }) => `${packageName}: ${name}`;
+  const countOf = (rows, name) => rows.filter((one) => nameOf(one) === name).length;
+  return [...new Set(undecided.map(nameOf))].map(
+    (name) => `| ${name} | ${countOf(results, name)} | ${countOf(undecided, name)} |`,
+  );
 }
 
 function packageRow(packageName, results) {
