@@ -11,7 +11,7 @@ export class MadeReports {
     return new MadeReports(await mkdtemp(join(tmpdir(), 'memprof-web-')));
   }
 
-  private constructor(folder: string) {
+  constructor(folder: string) {
     this.folder = folder;
   }
 

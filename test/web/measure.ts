@@ -1,10 +1,12 @@
 // Measures a report in Chromium: node dist/test/web/measure.js [REPORT.html...]; without one a synthetic report of
-// 100,000 frames. Not a test: figures depend on the machine.
+// 100,000 frames, and the report of a run of ten million events. Not a test: figures depend on the machine.
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { reportTemplatePath } from '../../src/paths.js';
+import { buildProgram } from '../e2e/support/build.js';
+import { MadeReports } from './made.js';
 import { launch, openReport, settle, showView } from './support.js';
 import { documentOf, syntheticData } from './synthetic.js';
 
@@ -51,6 +53,9 @@ try {
     const packed = syntheticData({ siteCount: 10_000, nodeCount: 100_000 });
     writeFileSync(path, documentOf(readFileSync(reportTemplatePath, 'utf8'), gzipSync(packed)));
     files.push(path);
+    const flood = [await buildProgram('flood.c'), '10000000'];
+    const made = new MadeReports(folder);
+    files.push(await made.report(await made.trace('ten-million', flood)));
   }
   for (const path of files) {
     const look = { width: 1280, height: 800, theme: 'light', isMoving: true } as const;

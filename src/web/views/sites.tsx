@@ -14,8 +14,6 @@ interface SiteTexts {
   where: string[];
   place: string[];
   owner: string[];
-  /** Lower case: what the filter looks through. */
-  haystack: string[];
 }
 
 /** Once a page: the texts of all groups. */
@@ -29,8 +27,7 @@ const textsOf = (() => {
 
 function readTexts(data: PageData): SiteTexts {
   const { strings, packages } = data.head;
-  const texts: SiteTexts = { where: [], place: [], owner: [], haystack: [] };
-  const lower = strings.map((text) => text.toLowerCase());
+  const texts: SiteTexts = { where: [], place: [], owner: [] };
   for (let group = 0; group < data.groups.site.length; group++) {
     const frame = leadingFrameOfGroup(data, group);
     const site = data.groups.site[group]!;
@@ -43,14 +40,29 @@ function readTexts(data: PageData): SiteTexts {
     if (caller !== 0) words.push(`for ${strings[data.frames.name[caller]!]}`);
     texts.place.push(words.filter((one) => one !== '').join(', '));
     texts.owner.push(owner);
-    const hay = [owner.toLowerCase()];
-    for (let node = data.sites.node[site]!; node > 0; node = data.nodes.parent[node]!) {
-      const one = data.nodes.frame[node]!;
-      hay.push(lower[data.frames.name[one]!]!, lower[data.frames.place[one]!]!);
-    }
-    texts.haystack.push(hay.join('\n'));
   }
   return texts;
+}
+
+/** A group passes where each word is in a function, a file or the package of it. */
+function queryFilter(data: PageData, texts: SiteTexts, query: string): (group: number) => boolean {
+  const words = query.toLowerCase().split(/\s+/).filter(Boolean);
+  const tests = words.map((word) => {
+    const isIn = data.head.strings.map((text) => text.toLowerCase().includes(word));
+    const { name, place } = data.frames;
+    const { parent, frame } = data.nodes;
+    // Of each node whether it or one above it matches: parents come before their children.
+    const matches = new Uint8Array(parent.length);
+    for (let node = 1; node < parent.length; node++) {
+      const one = frame[node]!;
+      const is = isIn[name[one]!] || isIn[place[one]!];
+      matches[node] = is ? 1 : matches[parent[node]!]!;
+    }
+    return (group: number) =>
+      matches[data.sites.node[data.groups.site[group]!]!] === 1 ||
+      texts.owner[group]!.toLowerCase().includes(word);
+  });
+  return (group) => tests.every((passes) => passes(group));
 }
 
 const columns: readonly { name: Sort; title: string; class: string }[] = [
@@ -69,13 +81,12 @@ export function SitesView() {
   });
   const texts = textsOf(data);
   const rows = useMemo(() => {
-    const words = state.query.toLowerCase().split(/\s+/).filter(Boolean);
+    const passes = queryFilter(data, texts, state.query);
     const found: number[] = [];
     for (let group = 0; group < byGroup.count.length; group++) {
       if (byGroup.count[group] === 0 && (before === null || before.byGroup.count[group] === 0))
         continue;
-      const hay = texts.haystack[group]!;
-      if (words.every((word) => hay.includes(word))) found.push(group);
+      if (passes(group)) found.push(group);
     }
     const sign = sort.isUp ? 1 : -1;
     const text = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
