@@ -39,6 +39,7 @@ const parts = [
   ['commands', ['commands/program.ts']],
   ['questions', ['reading/open-trace.ts']],
   ['answers', ['commands/answers.ts']],
+  ['live', ['commands/run-live.ts', 'commands/live-watchers.ts', 'commands/live.ts']],
   ['check', ['commands/run-check.ts']],
   ['exports', ['commands/export.ts']],
   ['own-stack', ['bin/own-stack.ts']],

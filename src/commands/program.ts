@@ -79,6 +79,15 @@ export async function memprofProgram(
     .action((pid: number, { timeout }: { timeout: number }) =>
       writeLines(process.stdout, checkpoint(pid, timeout)),
     );
+  quietCommander(program.command('live'))
+    .description('watch a running program: what is live, what grows, how fast, by package and site')
+    .argument('<pid>', 'a process that memprof-run started', parseCount)
+    .helpOption('-h, --help', 'print this help')
+    .action(async (pid: number) => {
+      // Loaded when asked for: no other command needs it.
+      const { live } = await import('./live.js');
+      await writeLines(process.stdout, await live(pid));
+    });
   on('summary', 'totals, packages, calls and losses of one process', summary).option(
     '--json',
     'as JSON (memprof.summary/1)',

@@ -67,6 +67,10 @@ export async function memprofRunProgram(argv: readonly string[]): Promise<number
       '--report [file]',
       'write an HTML report, too: of the program that was started\n(default: the name of its trace with .html)',
     )
+    .option(
+      '--live',
+      'watch the program in this terminal while it runs; its own output goes to a file\n(memprof-output.<pid>.log) as far as it would have gone to the terminal',
+    )
     .option('-q, --quiet', 'no report at the end')
     .version(ownVersion(), '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
@@ -94,6 +98,7 @@ The program's own exit status is passed on. Statuses of memprof-run itself:
           retainers?: boolean;
           quiet?: boolean;
           report?: string;
+          live?: boolean;
         } & CheckWords,
       ) => {
         const check = await checkOf(options, {

@@ -7,6 +7,7 @@ import { agentPath, shimPath } from '../paths.js';
 // Past the door of record/ on purpose: what is imported here is loaded before the program starts.
 import {
   assertPreloadable,
+  type InheritedDescriptors,
   inheritedDescriptors,
   type ProgramEnd,
   resolveCommand,
@@ -14,9 +15,10 @@ import {
   tracedEnvironment,
 } from '../record/launch.js';
 import type { QuestionHandler } from '../record/questions.js';
-import { startSession } from '../record/session.js';
+import { type Session, startSession } from '../record/session.js';
 import { BlockClassifier } from '../symbols/block-classifier.js';
 import type { Check } from './check-setup.js';
+import type { LiveServer } from './live-server.js';
 import type { CheckpointTimes } from './parse-options.js';
 import { assertReplaceable } from './replaceable.js';
 import { giveRootItsName } from './root-name.js';
@@ -27,6 +29,7 @@ import {
   checkpointFlags,
   growthIntervalMs,
 } from './run-checkpoints.js';
+import type { LiveRun } from './run-live.js';
 import type { ExitReport } from './run-report.js';
 import { traceNames } from './trace-names.js';
 
@@ -39,6 +42,8 @@ export interface RunOptions {
   exactLines?: boolean;
   checkpoint: CheckpointTimes;
   retainers?: boolean;
+  /** A view of the program in the terminal while it runs. */
+  live?: boolean;
   /** An HTML report as well; '': beside the trace. */
   report?: string;
   /** null: the run is not judged. */
@@ -64,6 +69,8 @@ export async function run(
   if ((options.report ?? '') !== '')
     assertReplaceable(options.report as string, options.force === true);
   const names = traceNames(options.output, options.force === true, process.cwd());
+  let live: LiveRun | null = null;
+  const watchers = new Watchers();
   const session = startSession({
     events: options.events,
     maxFrames: options.depth,
@@ -71,6 +78,7 @@ export async function run(
     sessionFlags: checkpointFlags(options.checkpoint, options.retainers === true),
     tracePathFor: (traced) => names.pathFor(traced),
     onQuestion: lateAnswers(),
+    onWatcher: (socketPath) => watchers.serve(socketPath, session),
     classesFor: ({ stacks, modules, isNode }) =>
       new BlockClassifier(stacks, modules, isNode, exportedRanges),
   });
@@ -87,11 +95,13 @@ export async function run(
         ...(options.exactLines === true ? exactLinesEnvironment : {}),
       },
     });
-    const program = spawnProgram(command, environment, descriptors, (signal) =>
+    if (options.live === true) live = await liveRun(descriptors, stderr);
+    const program = spawnProgram(command, environment, live?.stdio ?? descriptors, (signal) =>
       checkpointBefore(signal, session, options.checkpoint),
     );
     session.rootPid = program.pid ?? null;
     await program.started;
+    live?.begin(session);
     // Loaded while the program runs.
     if (options.check !== null) {
       const { CheckReport } = await import('./run-check.js');
@@ -103,15 +113,19 @@ export async function run(
     const stopAsking = askEvery(intervalOf(options), session);
     end = await program.ended;
     stopAsking();
+    live?.end();
     // From here on a signal is for us: the program is gone, and a second Ctrl-C ends the report.
     program.stopForwarding();
   } catch (error) {
+    live?.end();
+    watchers.close();
     await session.abort();
     throw error;
   }
   // Not while the program runs: it may need all cores. Now one of them is free.
   (judge ?? report)?.warm(command.file);
   const recorded = await session.finish(end);
+  watchers.close();
   giveRootItsName(recorded, end.pid, options.output);
   await report?.print(recorded, end.pid);
   if (options.report !== undefined) {
@@ -128,6 +142,35 @@ export async function run(
     isQuiet: options.quiet === true,
   });
   return { end, checkStatus: checkStatus ?? 0 };
+}
+
+async function liveRun(
+  descriptors: InheritedDescriptors,
+  stderr: NodeJS.WriteStream,
+): Promise<LiveRun> {
+  const { LiveRun } = await import('./run-live.js');
+  return new LiveRun(descriptors, stderr);
+}
+
+/** Those who watch from other terminals. What serves them is loaded with the first. */
+class Watchers {
+  #server: Promise<LiveServer> | null = null;
+  #isClosed = false;
+
+  serve(socketPath: string, session: Session): void {
+    this.#server ??= import('./live-watchers.js').then(({ liveServer }) => liveServer(session));
+    this.#server
+      .then((server) => {
+        if (!this.#isClosed) server.serve(socketPath);
+      })
+      // The program is not to suffer from it; the watcher hears that nobody answers.
+      .catch(() => undefined);
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#server?.then((server) => server.close()).catch(() => undefined);
+  }
 }
 
 function intervalOf({ checkpoint, check }: RunOptions): number | null {

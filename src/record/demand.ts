@@ -66,7 +66,7 @@ export async function demandCheckpoint(
 
 /** The header of the newest image of a process, found by the process's own environment. */
 export function headerOfProcess(pid: number): string {
-  const folder = sessionOf(pid);
+  const folder = sessionFolderOf(pid);
   const generations = filesOf(folder, pid)
     .map((name) => new RegExp(`^p${pid}\\.(\\d+)$`).exec(name)?.[1])
     .filter((generation) => generation !== undefined)
@@ -75,7 +75,8 @@ export function headerOfProcess(pid: number): string {
   return join(folder, `p${pid}.${Math.max(...generations)}`);
 }
 
-function sessionOf(pid: number): string {
+/** By the process's own environment. */
+export function sessionFolderOf(pid: number): string {
   let environment: string;
   try {
     environment = readFileSync(`/proc/${pid}/environ`, 'utf8');

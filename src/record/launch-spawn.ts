@@ -162,7 +162,8 @@ const stateOf = (pid: number | undefined): string | null =>
   pid === undefined ? null : (statFields(pid)?.[0] ?? null);
 const terminalOf = (): number => Number(statFields('self')?.[4] ?? 0);
 
-function inForeground(): boolean {
+/** Of our terminal; false without one. */
+export function inForeground(): boolean {
   const fields = statFields('self');
   return fields !== null && Number(fields[4]) !== 0 && fields[2] === fields[5];
 }

@@ -14,7 +14,7 @@ import { MetaParser } from './meta.js';
 import { ProcessFacts } from './process-facts.js';
 import { ProcessMemory } from './process-memory.js';
 import { QuestionFiles } from './question-files.js';
-import type { ViewSources } from './question-view.js';
+import { OpenView, type QuestionView, type ViewSources } from './question-view.js';
 import { Questions } from './questions.js';
 import {
   type EndOfRecording,
@@ -145,6 +145,24 @@ export class ProcessRecorder {
     return this.questions.lastAskedMs;
   }
 
+  /** What process it is, is known. */
+  get isStarted(): boolean {
+    return this.hasStarted;
+  }
+
+  /** Shows what is recorded so far: a question that nobody in the program asked. */
+  look<Seen>(use: (view: QuestionView) => Seen): Seen {
+    this.readStacks(false);
+    const { nsPerTick, durationNs } = this.memory.clock();
+    const asked = { number: 0, tick: durationNs / nsPerTick, threadIndex: 0 };
+    const view = new OpenView(asked, this.viewSources());
+    try {
+      return use(view);
+    } finally {
+      view.close();
+    }
+  }
+
   /** Takes scanners' answers, and resolves when the trace's compression has caught up. */
   async catchUp(): Promise<void> {
     await this.checkpoints.poll();
@@ -226,6 +244,7 @@ export class ProcessRecorder {
         isNode: this.facts.nodeVersion !== null,
       }),
       model: () => this.model(null),
+      namingModel: () => this.namingModel(),
       prepareCheckpoints: () => this.checkpoints.prepare(),
       checkpoint: (number) => this.checkpoints.whenJudged(number, this.memory.clock().nsPerTick),
     };
@@ -323,6 +342,23 @@ export class ProcessRecorder {
       losses: lossesOf(this.memory, this.recording.ledger),
       hasEvents: this.options.events === 'full',
       complete: end !== null,
+    };
+  }
+
+  /** Without a look at the blocks. */
+  private namingModel(): TraceModel {
+    const { nsPerTick, durationNs } = this.memory.clock();
+    return {
+      formatVersion,
+      process: this.processInfo(null, durationNs),
+      modules: this.facts.modules(nsPerTick),
+      codes: [...this.facts.codes],
+      codeLines: [...this.facts.codeLines],
+      stacks: this.stacks.table(),
+      ...new Recording(2).parts(nsPerTick, 0),
+      losses: lossesOf(this.memory, this.recording.ledger),
+      hasEvents: this.options.events === 'full',
+      complete: false,
     };
   }
 

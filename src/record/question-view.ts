@@ -46,6 +46,8 @@ export interface QuestionView {
   mappings(): Mapping[];
   /** The whole trace as of the mark, live blocks included: tens of milliseconds. */
   model(): TraceModel;
+  /** What names stacks, and nothing of what the events said: no blocks, no totals. Cheap. */
+  namingModel(): TraceModel;
   /**
    * Resolves when checkpoint `number` of this process is judged; at once if it was. Rejects with
    * ERR_MEMPROF_NO_CHECKPOINT where there is none of that number.
@@ -84,6 +86,7 @@ export interface ViewSources {
   stackCount(): number;
   stackParts(): StackParts;
   model(): TraceModel;
+  namingModel(): TraceModel;
   prepareCheckpoints(): void;
   checkpoint(number: number): Promise<Checkpoint>;
 }
@@ -151,6 +154,11 @@ export class OpenView implements QuestionView {
   model(): TraceModel {
     this.#assertOpen();
     return this.#sources.model();
+  }
+
+  namingModel(): TraceModel {
+    this.#assertOpen();
+    return this.#sources.namingModel();
   }
 
   prepareCheckpoints(): void {

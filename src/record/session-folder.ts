@@ -87,6 +87,9 @@ function mountedTmpfs(): string[] {
     .map(([, folder]) => folder ?? '');
 }
 
+/** Sockets of those who watch from another terminal: watcher-socket.ts. */
+export const watcherPrefix = 'live.';
+
 export function makeSessionFolder(
   wanted: Partial<RingSizes> & { maxFrames?: number; sessionFlags?: number },
   candidates = candidateFolders(),

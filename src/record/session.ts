@@ -7,16 +7,20 @@ import * as util from 'node:util';
 import type { RootStatus } from './ended.js';
 import { FolderWatch } from './folder-watch.js';
 import type { ProcessRecorder } from './process-recorder.js';
+import type { QuestionView } from './question-view.js';
 import type { RecordedProcess, RecorderOptions } from './recorded.js';
 import {
   makeSessionFolder,
   removeSessionFolder,
   type SessionFolder,
   sweepDeadSessions,
+  watcherPrefix,
 } from './session-folder.js';
 import { SessionHeader, Untraced } from './wire.js';
 
 export interface SessionOptions extends RecorderOptions {
+  /** Somebody in another terminal wants to watch and listens on this socket: see watcher-socket.ts. */
+  onWatcher?(socketPath: string): void;
   firstRingBytes?: number;
   ringBytes?: number;
   metaBytes?: number;
@@ -88,6 +92,13 @@ export class Session {
   /** Sentences about processes that could not be recorded; whole after finish(). */
   get unrecorded(): readonly string[] {
     return this.warnings;
+  }
+
+  /** What is recorded of a process as of now (null: of the program itself); null where there is none such. */
+  look<Seen>(pid: number | null, use: (view: QuestionView) => Seen): Seen | null {
+    const wanted = pid ?? this.rootPid;
+    const recorder = this.recorders.findLast((each) => each.pid === wanted && !each.wasReplaced);
+    return recorder?.isStarted === true ? recorder.look(use) : null;
   }
 
   /** Leaves the rings alone for a while: what a busy machine does to a reader. */
@@ -211,7 +222,12 @@ export class Session {
     const Recorder = this.recorderClass;
     if (Recorder === null) return;
     for (const name of readdirSync(this.folder)) {
-      if (this.seen.has(name) || !/^p\d+\.\d+$/.test(name)) continue;
+      if (this.seen.has(name)) continue;
+      if (name.startsWith(watcherPrefix)) {
+        this.seen.add(name);
+        this.options.onWatcher?.(join(this.folder, name));
+      }
+      if (!/^p\d+\.\d+$/.test(name)) continue;
       this.seen.add(name);
       try {
         const recorder = new Recorder(this.folder, name, this.options);

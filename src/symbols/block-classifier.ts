@@ -3,7 +3,8 @@
 // it needs one thing (owners.ts says why): which code of node is the C++ library's that node exports.
 // Pure but for the injected look-up.
 import type { ModuleInfo, StackId, StackTable } from '../model/index.js';
-import { baseName, OwnerFinder } from './owners.js';
+import { baseName, type Owner, OwnerFinder } from './owners.js';
+import type { PackageLookup } from './packages.js';
 import { StackCursor } from './stack-cursor.js';
 
 export interface StackClass {
@@ -32,6 +33,7 @@ const cppRuntimePrefixes = [
 ];
 
 const nobody: StackClass = { isRuntime: false, isOurs: false, isAllocator: false };
+const unknownOwner: Owner = { kind: 'unknown', package: null, module: null, key: 'unknown' };
 const allocatorName = /(?:jemalloc|mimalloc|tcmalloc)/;
 
 /** Answers for stacks of one process while it is recorded: `stacks` and `modules` may grow between two calls. */
@@ -48,12 +50,13 @@ export class BlockClassifier {
     modules: () => readonly ModuleInfo[],
     isNode: boolean,
     exportedRanges: ExportedRanges,
+    // For of() it does not matter whose package it is; that it is one does.
+    packageOf: PackageLookup = () => ({ name: '', version: null }),
   ) {
     this.#stacks = stacks;
     this.#modules = modules;
     this.#cppRuntime = new CppRuntime(exportedRanges);
-    // Whose package it is does not matter here; that it is one does.
-    this.#finder = new OwnerFinder(isNode, () => ({ name: '', version: null }));
+    this.#finder = new OwnerFinder(isNode, packageOf);
   }
 
   /** Before the first of many questions: sees what is new. */
@@ -70,10 +73,21 @@ export class BlockClassifier {
     return found;
   }
 
-  #find(stackId: number): StackClass {
-    const frames = new StackCursor(this.#stacks(), this.#byId, (module, address) =>
+  /** Its packages are those of the constructor's packageOf. Not remembered. */
+  ownerOf(stackId: number): Owner {
+    const frames = this.#cursor();
+    frames.start(stackId as StackId);
+    return this.#finder.find(frames) ?? unknownOwner;
+  }
+
+  #cursor(): StackCursor {
+    return new StackCursor(this.#stacks(), this.#byId, (module, address) =>
       this.#cppRuntime.holds(module.path, address),
     );
+  }
+
+  #find(stackId: number): StackClass {
+    const frames = this.#cursor();
     frames.start(stackId as StackId);
     const owner = this.#finder.find(frames);
     if (owner === null) return nobody;

@@ -33,6 +33,7 @@ const sources: ViewSources = {
   stackCount: () => 0,
   stackParts: () => ({}) as StackParts,
   model: () => ({}) as TraceModel,
+  namingModel: () => ({}) as TraceModel,
   prepareCheckpoints: () => undefined,
   checkpoint: () => Promise.reject(new Error('none')),
 };
