@@ -3,6 +3,7 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { ReadStream, WriteStream } from 'node:tty';
 import { MemprofError } from '../errors.js';
+import type { ScreenSize } from '../live/index.js';
 import { inForeground } from '../record/launch-spawn.js';
 import type { Style } from '../report/index.js';
 import { terminalOf } from './output.js';
@@ -26,6 +27,15 @@ export class LiveTerminal {
   #isShown = false;
   #isClosed = false;
   #events: TerminalEvents | null = null;
+  #size: ScreenSize;
+  readonly #resize = () => {
+    try {
+      this.#size = terminalSize();
+    } catch {
+      // A hang-up comes with a SIGCONT: there is no terminal any more, and the input says so as well.
+    }
+    this.#events?.onResize();
+  };
   readonly #restore = () => this.hide();
   readonly #show = () => this.show();
 
@@ -61,11 +71,12 @@ export class LiveTerminal {
     this.#input = new ReadStream(input);
     this.#output = new WriteStream(output);
     this.#outputDescriptor = output;
+    this.#size = terminalSize();
     this.style = terminalOf(this.#output, environment).style;
   }
 
-  get size(): { columns: number; rows: number } {
-    return { columns: this.#output.columns || 80, rows: this.#output.rows || 24 };
+  get size(): ScreenSize {
+    return this.#size;
   }
 
   begin(events: TerminalEvents): void {
@@ -76,11 +87,11 @@ export class LiveTerminal {
     this.#output.on('error', gone);
     this.#input.setEncoding('utf8');
     this.#input.on('data', (text) => this.#events?.onKeys(String(text)));
-    this.#output.on('resize', () => this.#events?.onResize());
     process.on('exit', this.#restore);
     // Before whoever stops us for it.
     process.prependListener('SIGTSTP', this.#restore);
     process.on('SIGCONT', this.#show);
+    process.on('SIGWINCH', this.#resize);
     this.show();
   }
 
@@ -90,7 +101,7 @@ export class LiveTerminal {
     this.#write(enterText);
     this.#input.setRawMode(true);
     this.#input.resume();
-    this.#events?.onResize();
+    this.#resize();
   }
 
   /** Everything as it was; show() comes back. */
@@ -104,7 +115,8 @@ export class LiveTerminal {
 
   draw(lines: readonly string[]): void {
     if (!this.#isShown) return;
-    this.#output.write(`\x1b[H${lines.map((line) => `${line}\x1b[0m\x1b[K`).join('\r\n')}`);
+    // Erased first: behind a line that fills the width the cursor is still on its last character.
+    this.#output.write(`\x1b[H${lines.map((line) => `\x1b[K${line}\x1b[0m`).join('\r\n')}`);
   }
 
   /** After a picture that something else has drawn over. */
@@ -120,6 +132,7 @@ export class LiveTerminal {
     process.off('exit', this.#restore);
     process.off('SIGTSTP', this.#restore);
     process.off('SIGCONT', this.#show);
+    process.off('SIGWINCH', this.#resize);
     this.#input.destroy();
     this.#output.destroy();
   }
@@ -132,4 +145,12 @@ export class LiveTerminal {
       // EIO, EAGAIN: the terminal hung up or is stopped; there is nobody to restore it for.
     }
   }
+}
+
+/** Node keeps the size of standard streams up to date alone, of others it knows the first. */
+function terminalSize(): ScreenSize {
+  const probe = new WriteStream(openSync('/dev/tty', 'w'));
+  const { columns, rows } = probe;
+  probe.destroy();
+  return { columns: columns || 80, rows: rows || 24 };
 }

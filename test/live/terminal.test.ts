@@ -52,6 +52,10 @@ class Terminal {
     this.#tmux('send-keys', '-t', 'one', ...keys);
   }
 
+  resize(columns: number, rows: number): void {
+    this.#tmux('resize-window', '-t', 'one', '-x', `${columns}`, '-y', `${rows}`);
+  }
+
   screen(): string {
     return this.#tmux('capture-pane', '-p', '-t', 'one');
   }
@@ -86,6 +90,11 @@ ifTmux(
       `${runLine}; echo status $?; stty -a | tr ' ;' '\\n' | grep -x -e -icanon -e icanon`,
     );
     await terminal.until(/keepBuffers keep\.cjs:3/);
+    // The last column is drawn.
+    t.regex(terminal.screen().split('\n')[0] as string, /^(?=.{90}$).*\d m?s$/);
+    terminal.resize(50, 16);
+    t.is((await terminal.until(/^(?=.{50}$).*\d m?s$/m)).trimEnd().split('\n').length, 16);
+    terminal.resize(90, 24);
     terminal.keys('/', 'k', 'e', 'e', 'p', 'B', 'Enter');
     await terminal.until(/filter: keepB/);
     terminal.keys('g', 'Enter');
