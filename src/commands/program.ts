@@ -141,7 +141,8 @@ export async function memprofProgram(
   on<RssOptions>('rss', 'what resident memory consists of at a checkpoint, as a sum', rss)
     .option('--at <checkpoint>', 'at this checkpoint (default: the last)', parseNumber)
     .option('--limit <count>', 'packages and files shown of each part, or all', parseCount, 6)
-    .option('--json', 'as JSON with all rows (memprof.rss/1)');
+    .option('--timeline', 'over time instead: resident, live, and what it consists of')
+    .option('--json', 'as JSON with all rows (memprof.rss/1, memprof.rss-timeline/1)');
   on<ReplayOptions>(
     'replay',
     "what if: the program's allocations again, with other settings and allocators",

@@ -3,18 +3,31 @@ import { ExitCode, MemprofError } from '../errors.js';
 import { type ExplainedMemory, explainMemory } from '../memory/index.js';
 import type { Checkpoint, StackId } from '../model/index.js';
 import { checkpointJson, chooseCheckpoint, jsonLines, processJson } from '../query/index.js';
-import { formatBytes, formatDuration, inOrder, ownerText, renderMemory } from '../report/index.js';
+import {
+  formatBytes,
+  formatDuration,
+  inOrder,
+  ownerText,
+  peakText,
+  renderMemory,
+} from '../report/index.js';
 import { isNodeProcess, type StackOwners } from '../symbols/index.js';
 import type { TraceCommand } from './context.js';
+import { rssTimeline } from './rss-timeline.js';
 
 export interface RssOptions {
   at?: number;
   limit: number;
+  timeline?: boolean;
   json?: boolean;
 }
 
 export async function* rss(command: TraceCommand, options: RssOptions): AsyncGenerator<string> {
   const { model, style, columns } = command;
+  if (options.timeline === true) {
+    yield* rssTimeline(command, options.json === true);
+    return;
+  }
   const checkpoint = chooseCheckpoint(model, options.at);
   const { explained } = await explain(command, checkpoint);
   if (options.json === true) {
@@ -25,6 +38,7 @@ export async function* rss(command: TraceCommand, options: RssOptions): AsyncGen
         checkpoint: checkpointJson(checkpoint),
         residentBytes: explained.residentBytes,
         swappedBytes: explained.swappedBytes,
+        peak: model.timeline?.peak ?? null,
         note: explained.note,
       },
       { parts: inOrder(explained.parts) },
@@ -35,6 +49,8 @@ export async function* rss(command: TraceCommand, options: RssOptions): AsyncGen
   yield style.heading(
     `Checkpoint ${number}, after ${formatDuration(atNs)}: ${formatBytes(explained.residentBytes)} resident`,
   );
+  if (model.timeline !== undefined)
+    yield `${peakText(model.timeline)} ${style.faint('Over time: --timeline')}`;
   yield '';
   yield* renderMemory(explained, { columns, style, limit: options.limit });
   yield '';

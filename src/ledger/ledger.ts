@@ -92,6 +92,11 @@ export class Ledger {
     return this.liveCount;
   }
 
+  /** Sum of what the program asked for and has not released. */
+  get blockBytes(): number {
+    return this.liveBytes;
+  }
+
   /** One above the highest stack id that allocated. */
   get stackIdLimit(): number {
     return this.stackLimit;

@@ -3,6 +3,7 @@
 //
 // Must not import anything but its own parts: not from this project, not from Node.
 import type { Checkpoint, ResourceLedger } from './checkpoint.js';
+import type { MemoryTimeline } from './memory.js';
 import type { Announced, PoolLedger } from './pools.js';
 
 export * from './checkpoint.js';
@@ -248,6 +249,8 @@ export interface TraceModel {
   resources?: ResourceLedger;
   /** Absent where the program announced none (memprof.h). */
   pools?: PoolLedger;
+  /** Absent in older traces, and of processes that were gone before anybody looked. */
+  timeline?: MemoryTimeline;
   hasEvents: boolean;
   /** False when the file ended before its last chunk: everything is as of the last whole chunk. */
   complete: boolean;

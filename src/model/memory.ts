@@ -81,4 +81,52 @@ export interface MemoryPicture {
   pages: PageRange[] | null;
 }
 
+/** What resident memory is sorted into while the program runs: areas of the kernel's list, not pages. */
+export const timelineParts = [
+  'heapBytes',
+  'v8Bytes',
+  'mappedBytes',
+  'fileBytes',
+  'stackBytes',
+  'memprofBytes',
+  'restBytes',
+] as const;
+export type TimelinePart = (typeof timelineParts)[number];
+
+/** One column a field, in order of time. */
+export interface TimelineSamples {
+  count: number;
+  /** Nanoseconds since the process's start. */
+  atNs: Float64Array;
+  residentBytes: Float64Array;
+  liveBytes: Float64Array;
+  liveCount: Float64Array;
+  /** How far the recording lagged behind: what is live is as of so long before `atNs`. */
+  lagNs: Float64Array;
+}
+
+/** Memory over time, as the recorder looked at the process from outside. */
+export interface MemoryTimeline {
+  samples: TimelineSamples;
+  /** Rarer: what resident memory consisted of. The parts add up to `residentBytes` of the same row. */
+  parts: TimelineSamples & Record<TimelinePart, Float64Array>;
+  peak: {
+    residentBytes: number;
+    /** The kernel's own high-water mark, or the largest sample where the kernel could not be asked. */
+    source: 'kernel' | 'samples';
+    /** As of when the source was last asked: what came later it does not know. */
+    askedNs: number;
+    /** Of the largest sample, those that were dropped since included. */
+    sampledBytes: number;
+    sampledNs: number;
+  };
+  /** All that were taken, also those that were dropped since, and the recorder's time for them. */
+  cost: {
+    sampleCount: number;
+    sampleNs: number;
+    partsCount: number;
+    partsNs: number;
+  };
+}
+
 export const pageBytes = 4096;

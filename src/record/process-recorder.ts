@@ -25,6 +25,7 @@ import {
 } from './recorded.js';
 import { RingDrain } from './ring-drain.js';
 import { StackReader } from './stack-reader.js';
+import { type LiveNow, Timeline } from './timeline.js';
 import { TraceFile } from './trace-file.js';
 import { ProcessHeader, ReaderState } from './wire.js';
 
@@ -58,6 +59,7 @@ export class ProcessRecorder {
   private readonly recording = new Recording(undefined, hugeMemory);
   private readonly checkpoints: Checkpoints;
   private readonly questions: Questions;
+  private readonly timeline: Timeline;
   private readonly facts = new ProcessFacts();
   private readonly warnings: string[] = [];
   private trace: TraceFile | null = null;
@@ -69,10 +71,17 @@ export class ProcessRecorder {
   constructor(folder: string, name: string, options: RecorderOptions) {
     this.options = options;
     this.memory = new ProcessMemory(folder, name);
-    this.checkpoints = new Checkpoints(this.checkpointHost(folder, name));
+    const host = this.checkpointHost(folder, name);
+    this.checkpoints = new Checkpoints(host);
+    this.timeline = new Timeline({
+      ...host,
+      pid: this.memory.pid,
+      modules: () => this.facts.modules(1),
+    });
     this.recording.onCheckpoint = (tick, number) => {
       this.readStacks(false);
       this.checkpoints.begin(tick, number);
+      this.timeline.lastWords(this.memory.clock().durationNs);
     };
     this.questions = new Questions(
       new QuestionFiles(folder, name),
@@ -123,15 +132,25 @@ export class ProcessRecorder {
     const deadline = performance.now() + budgetMs;
     let drainedWords = 0;
     let hasMore = true;
+    let drainedTick = 0;
     while (hasMore && performance.now() < deadline) {
       const { words, now } = this.drain(isFinal);
       drainedWords += words;
+      drainedTick = now;
       if (!this.mayStart(isFinal)) return { drainedWords, hasMore: false };
       hasMore =
         this.mergeUntil(Math.min(deadline, performance.now() + mergeMsPerDrain), now) ||
         (isFinal && words > 0);
     }
-    if (drainedWords > 0) this.trace?.flushIfDue(() => this.model(null));
+    if (!isFinal && !this.wasReplaced)
+      this.timeline.look(performance.now(), () =>
+        this.liveNow(hasMore ? this.recording.lastTick : drainedTick, hasMore),
+      );
+    if (drainedWords > 0)
+      this.trace?.flushIfDue(
+        () => this.model(null),
+        () => this.timeline.timeline(),
+      );
     return { drainedWords, hasMore };
   }
 
@@ -178,6 +197,7 @@ export class ProcessRecorder {
     this.checkpoints.giveUp();
     await this.checkpoints.poll();
     await this.questions.settle();
+    this.timeline.close(this.wasReplaced ? this.recording.lastTick * this.nsPerTick : null);
     const model = this.model({ status, isStillRunning });
     const tracePath = this.trace?.path ?? null;
     const traceBytes = (await this.trace?.finish(model)) ?? 0;
@@ -192,8 +212,23 @@ export class ProcessRecorder {
   async abort(): Promise<void> {
     this.detach();
     this.checkpoints.abandon();
+    this.timeline.close(null);
     await this.trace?.abandon();
     this.memory.unmap();
+  }
+
+  /** Everything before `tick` is in the ledger. */
+  private liveNow(tick: number, isBehind: boolean): LiveNow {
+    const { nsPerTick, durationNs } = this.memory.clock();
+    const { blockBytes, blockCount } = this.recording.ledger;
+    const lagNs = this.memory.hasSteadyClock ? durationNs - tick * nsPerTick : 0;
+    return {
+      atNs: Math.round(durationNs),
+      lagNs: Math.max(0, Math.round(lagNs)),
+      liveBytes: blockBytes,
+      liveCount: blockCount,
+      isBehind,
+    };
   }
 
   private checkpointHost(folder: string, name: string): CheckpointHost {
@@ -328,6 +363,7 @@ export class ProcessRecorder {
     const { nsPerTick, durationNs } = this.memory.clock();
     const parts = this.recording.parts(nsPerTick, this.stacks.count);
     const checkpoints = this.checkpoints.list(nsPerTick);
+    const timeline = this.timeline.timeline();
     // Of the last event, not of now: the process may be gone for a while.
     const lastNs = this.memory.hasSteadyClock ? parts.atEnd.atNs : durationNs;
     return {
@@ -339,6 +375,7 @@ export class ProcessRecorder {
       stacks: this.stacks.table(),
       ...parts,
       ...(checkpoints.length === 0 ? {} : { checkpoints }),
+      ...(timeline === null ? {} : { timeline }),
       losses: lossesOf(this.memory, this.recording.ledger),
       hasEvents: this.options.events === 'full',
       complete: end !== null,

@@ -3,7 +3,7 @@
 import { closeSync, openSync, readSync, writeSync } from 'node:fs';
 import { MemprofError } from '../errors.js';
 import type { EventBatch } from '../ledger/index.js';
-import type { TraceModel } from '../model/index.js';
+import type { MemoryTimeline, TraceModel } from '../model/index.js';
 import * as native from '../native/index.js';
 import { type TraceSources, TraceWriter } from '../trace/index.js';
 import { nativeCodec, zstdLevel } from './codec.js';
@@ -11,6 +11,8 @@ import { nativeCodec, zstdLevel } from './codec.js';
 const flushIntervalMs = 1000;
 /** A checkpoint may take one part in this many of the time. */
 const checkpointShare = 30;
+/** A timeline is written again when the run is longer by one part in this many: a few dozen times in hours. */
+const timelineGrowth = 4;
 const heapSnapshotPieceBytes = 4 << 20;
 
 export class TraceFile {
@@ -21,6 +23,8 @@ export class TraceFile {
   private readonly writer: TraceWriter;
   private readonly events: 'full' | 'none';
   private nextFlushMs = performance.now() + flushIntervalMs;
+  private readonly startMs = performance.now();
+  private nextTimelineMs = 0;
 
   static create(
     path: string,
@@ -59,7 +63,7 @@ export class TraceFile {
   }
 
   /** Once in a while, so that a killed memprof-run leaves a trace that is nearly up to date. */
-  flushIfDue(model: () => TraceModel): void {
+  flushIfDue(model: () => TraceModel, timeline: () => MemoryTimeline | null): void {
     const startMs = performance.now();
     if (startMs < this.nextFlushMs || this.failure !== null) return;
     if (this.events === 'full') {
@@ -70,8 +74,16 @@ export class TraceFile {
         this.writer.teardown(now.beforeTeardown.atNs, now.beforeTeardown.live);
       this.writer.checkpoint(now);
     }
+    this.flushTimeline(startMs, timeline);
     const costMs = performance.now() - startMs;
     this.nextFlushMs = startMs + Math.max(flushIntervalMs, costMs * checkpointShare);
+  }
+
+  private flushTimeline(nowMs: number, timeline: () => MemoryTimeline | null): void {
+    if (nowMs < this.nextTimelineMs) return;
+    this.nextTimelineMs = nowMs + (nowMs - this.startMs) / timelineGrowth;
+    const now = timeline();
+    if (now !== null) this.writer.timeline(now);
   }
 
   /** Resolves when everything so far is in the file, or the file has failed. */

@@ -104,6 +104,7 @@ export {
   truncateStart,
 } from './table.js';
 export { type ReportOptions, renderExitReport, renderSummary } from './terminal.js';
+export { peakText, renderTimeline, type TimelineRow, timelineRows } from './timeline.js';
 export { buildTree, renderTree, type TreeNode } from './tree.js';
 export { formatBytes, formatCount, formatDuration, formatPercent } from './units.js';
 export {

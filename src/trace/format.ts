@@ -34,6 +34,8 @@ export const ChunkKind = {
   memory: 13,
   /** Which pages were resident at the last checkpoint. */
   pages: 14,
+  /** Memory over time: each replaces the one before. */
+  timeline: 15,
 } as const;
 
 /** Compressing and checking are done by the caller's libraries, so that this folder stays pure. */

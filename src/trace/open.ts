@@ -7,6 +7,7 @@ import type {
   CodeLines,
   LiveSet,
   Losses,
+  MemoryTimeline,
   ModuleInfo,
   Moment,
   ProcessInfo,
@@ -24,6 +25,7 @@ import { TraceDamage } from './damage.js';
 import { EventDecoder } from './event-decoder.js';
 import { ChunkKind, type Codec, checkFileHeader, fileHeaderBytes } from './format.js';
 import { decodeLiveSet, decodeStacks } from './tables.js';
+import { decodeTimeline } from './timeline.js';
 import type { MetaContent } from './writer.js';
 
 /** Where the bytes come from: a file, or memory. */
@@ -119,6 +121,7 @@ class OpenState {
   private process: ProcessInfo | null = null;
   private beforeTeardown: Moment | null = null;
   private checkpoint: Checkpoint | null = null;
+  private timeline: MemoryTimeline | null = null;
   /** Of the live set of the next chunk. */
   private announced: ((live: LiveSet) => LiveSet) | null = null;
   private readonly checkpoints = new CheckpointsRead();
@@ -156,6 +159,9 @@ class OpenState {
       case ChunkKind.announced:
         this.announced = decodeAnnounced(reader);
         break;
+      case ChunkKind.timeline:
+        this.timeline = decodeTimeline(reader);
+        break;
       case ChunkKind.end:
         this.isEnded = this.checkpoint !== null;
         break;
@@ -173,6 +179,7 @@ class OpenState {
       codes: this.codes,
       codeLines: this.codeLines,
       ...this.checkpoints.parts(this.stacks.count, stackNotTaken as StackId),
+      ...(this.timeline === null ? {} : { timeline: this.timeline }),
       hasEvents: this.hasEvents,
       complete: this.isEnded,
     };

@@ -5,6 +5,7 @@ import type {
   CodeInfo,
   CodeLines,
   LiveSet,
+  MemoryTimeline,
   ModuleInfo,
   ProcessInfo,
   TraceModel,
@@ -27,6 +28,7 @@ import { encodeMemory, encodePages } from './memory.js';
 import { encodePools } from './pools.js';
 import { encodeResources } from './resources.js';
 import { encodeLiveSet, encodeStacks } from './tables.js';
+import { encodeTimeline } from './timeline.js';
 
 export interface TraceWriterOptions {
   /** Gets the file's bytes in order. Not called again once it threw. */
@@ -133,6 +135,10 @@ export class TraceWriter {
     });
   }
 
+  timeline(timeline: MemoryTimeline): void {
+    this.writeEncoded(ChunkKind.timeline, (out) => encodeTimeline(timeline, out));
+  }
+
   checkpoint(model: TraceModel): void {
     this.flushEvents();
     const { pools } = model;
@@ -148,6 +154,7 @@ export class TraceWriter {
     if (model.beforeTeardown !== null)
       this.teardown(model.beforeTeardown.atNs, model.beforeTeardown.live);
     this.checkpoints(model);
+    if (model.timeline !== undefined) this.timeline(model.timeline);
     this.checkpoint(model);
     const out = new ByteWriter(16);
     out.varint(this.eventCount);
