@@ -49,8 +49,7 @@ export async function* rss(command: TraceCommand, options: RssOptions): AsyncGen
   yield style.heading(
     `Checkpoint ${number}, after ${formatDuration(atNs)}: ${formatBytes(explained.residentBytes)} resident`,
   );
-  if (model.timeline !== undefined)
-    yield `${peakText(model.timeline)} ${style.faint('Over time: --timeline')}`;
+  if (model.timeline !== undefined) yield peakText(model.timeline);
   yield '';
   yield* renderMemory(explained, { columns, style, limit: options.limit });
   yield '';
@@ -60,6 +59,7 @@ export async function* rss(command: TraceCommand, options: RssOptions): AsyncGen
     );
   if (explained.swappedBytes > 0)
     yield `${formatBytes(explained.swappedBytes)} more are swapped out.`;
+  if (model.timeline !== undefined) yield style.faint('Over time: --timeline');
   if (explained.note !== null) yield style.faint(`Note: ${explained.note}.`);
 }
 

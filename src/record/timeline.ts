@@ -115,7 +115,8 @@ export class Timeline {
   timeline(): MemoryTimeline | null {
     if (this.samples.count === 0) return null;
     const { peakBytes, sampledBytes, sampledNs } = this;
-    const isKernels = peakBytes > 0;
+    // What came after the kernel was last asked may be more.
+    const isKernels = peakBytes >= sampledBytes;
     return {
       samples: this.samples.table(),
       parts: this.parts.table(),
@@ -180,6 +181,9 @@ export class Timeline {
   }
 
   private sampleParts(nowMs: number, live: LiveNow): void {
+    // The classifier reads node's symbols once: that says nothing of what the next look takes.
+    if (this.cost.partsCount === 0) this.known();
+    const readMs = performance.now();
     let text: string;
     try {
       text = readFileSync(`/proc/${this.host.pid}/smaps`, 'latin1');
@@ -193,9 +197,9 @@ export class Timeline {
     if (residentBytes > 0 && this.host.isRunning()) {
       const { atNs, lagNs, liveBytes, liveCount } = live;
       const sums = sumParts(areas, this.known());
-      const tookMs = performance.now() - nowMs;
+      const tookMs = performance.now() - readMs;
       this.parts.add(
-        nowMs + tookMs,
+        readMs + tookMs,
         { atNs, residentBytes, liveBytes, liveCount, lagNs, ...sums },
         tookMs * partsShare,
       );

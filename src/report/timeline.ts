@@ -61,12 +61,15 @@ export function timelineRows({ samples, parts }: MemoryTimeline, rowCount: numbe
   return [...rows.values()].sort((a, b) => a.atNs - b.atNs);
 }
 
-/** The recording lags behind: which sample's live blocks are as of that moment, or the last one before it. */
+/** The recording lags behind: the sample whose live blocks are as of nearly that moment; -1: there is none. */
 function liveRows(samples: TimelineSamples): (atNs: number) => number {
-  const knownNs = samples.atNs.map((atNs, row) => atNs - samples.lagNs[row]!);
+  const distance = (row: number, atNs: number) =>
+    Math.abs(samples.atNs[row]! - samples.lagNs[row]! - atNs);
   return (atNs) => {
-    const at = knownNs.findIndex((known) => known >= atNs);
-    return at < 0 ? samples.count - 1 : at;
+    let nearest = samples.count - 1;
+    for (let row = nearest - 1; row >= 0; row--)
+      if (distance(row, atNs) < distance(nearest, atNs)) nearest = row;
+    return nearest;
   };
 }
 

@@ -192,7 +192,7 @@ test('live blocks stand at the moment that they were counted for, not at the one
     count: 3,
     atNs: Float64Array.of(100, 200, 300),
     residentBytes: Float64Array.of(10, 20, 30),
-    // At 300 the ledger is as of 100.
+    // Known as of 10, 50 and 100.
     liveBytes: Float64Array.of(1, 2, 7),
     liveCount: Float64Array.of(1, 1, 3),
     lagNs: Float64Array.of(90, 150, 200),
