@@ -27,9 +27,12 @@ struct LiveBlocks {
   const BlockIndex* index;
   const uint64_t* addresses;
   const uint64_t* sizes;
-  // The row of the block that begins at the address; kNoRow: none does.
+  const uint8_t* flags;  // MP_BLOCK_*; nullptr: none has any
+  bool is_pools(uint32_t row) const { return flags != nullptr && (flags[row] & MP_BLOCK_POOL) != 0; }
+  // The row of malloc's block that begins at the address; kNoRow: none does. A pool's may begin there, too: behind it.
   uint32_t at(uintptr_t address) const {
     uint32_t row = index->find(address);
+    while (row != kNoRow && addresses[row] == address && is_pools(row)) row = row == 0 ? kNoRow : row - 1;
     return row != kNoRow && addresses[row] == address ? row : kNoRow;
   }
 };

@@ -14,7 +14,7 @@ namespace mp::scan {
 namespace {
 
 // A heap drawn as text: one letter a chunk. U used and live, K kept by tcache, O used by nobody known, F free,
-// T top, | fence, ? a broken header. Each chunk has 64 bytes but those followed by a digit: that many times 64.
+// P used, with a pool's block in it, T top, | fence, ? a broken header. Each chunk has 64 bytes but those followed by a digit: that many times 64.
 class Drawn {
  public:
   explicit Drawn(const std::string& text) {
@@ -43,6 +43,15 @@ class Drawn {
         addresses_.push_back(at + 16);
         sizes_.push_back(40);
       }
+      if (kind == 'P') {
+        // A block with a pool's at its very beginning.
+        for (uint64_t bytes : {40, 16}) {
+          addresses_.push_back(at + 16);
+          sizes_.push_back(bytes);
+          flags_.resize(addresses_.size());
+        }
+        flags_.back() = MP_BLOCK_POOL;
+      }
       if (kind == 'K') word(at + 24) = kKey;
       at += size;
     }
@@ -56,7 +65,8 @@ class Drawn {
     TcacheKeys keys{};
     keys.key = kKey;
     HeapRow row;
-    walk_heap(heap_, LiveBlocks{&index_, addresses_.data(), sizes_.data()},
+    walk_heap(heap_,
+              LiveBlocks{&index_, addresses_.data(), sizes_.data(), flags_.empty() ? nullptr : flags_.data()},
               PageBits{heap_.low, heap_.low + kBytes, pages_.data()}, keys, 36, &row);
     return row;
   }
@@ -70,6 +80,7 @@ class Drawn {
   static constexpr size_t kBytes = 1u << 20;
   char* memory_;
   std::vector<uint64_t> addresses_, sizes_;
+  std::vector<uint8_t> flags_;
   BlockIndex index_;
 };
 
@@ -114,6 +125,12 @@ TEST(HeapWalk, SaysHowFarItCameWhereAHeaderMakesNoSense) {
   EXPECT_EQ(row.flags & MP_WALK_WHOLE, 0u);
   EXPECT_EQ(row.count[MP_PART_LIVE], 2u);
   EXPECT_EQ(sum(row.bytes), row.high - row.low);
+}
+
+TEST(HeapWalk, TakesMallocsBlockWhereAPoolsBeginsAtTheSamePlace) {
+  HeapRow row = Drawn("PFT").walk();
+  EXPECT_EQ(row.count[MP_PART_LIVE], 1u);
+  EXPECT_EQ(row.liveAskedBytes, 40u);
 }
 
 TEST(HeapWalk, CountsPagesThatAreThere) {
@@ -173,7 +190,8 @@ TEST(HeapWalk, AgreesWithTheAllocatorsOwnFigures) {
   TcacheKeys keys{};
   learn_tcache(heap, &keys);
   HeapRow row;
-  walk_heap(heap, LiveBlocks{&none, nullptr, nullptr}, PageBits{low, top, bits.data()}, keys, 0, &row);
+  walk_heap(heap, LiveBlocks{&none, nullptr, nullptr, nullptr}, PageBits{low, top, bits.data()}, keys, 0,
+            &row);
   EXPECT_NE(row.flags & MP_WALK_WHOLE, 0u);
   EXPECT_NEAR(static_cast<double>(row.bytes[MP_PART_FREE] + row.bytes[MP_PART_TOP]),
               static_cast<double>(truth.fordblks - truth.fsmblks), 8192);

@@ -108,7 +108,7 @@ void Picture::take_rest(PictureHeader* header, const LiveBlocks& live, uint32_t 
   constexpr uint64_t kIsMapped = 2;
   for (uint32_t row = 0; row < liveCount; ++row) {
     uintptr_t address = live.addresses[row];
-    if (is_in_heap(address)) continue;
+    if (is_in_heap(address) || live.is_pools(row)) continue;
     uint64_t asked = live.sizes[row];
     uint64_t head = 0;
     uint64_t before = 0;

@@ -347,8 +347,9 @@ int Search::run() {
   read_first_words();
   name_frames();
   if (picture != nullptr) {
-    LiveBlocks live{&marker_.index(), sheet_.columns.address, sheet_.columns.size};
-    picture->write(mappings_, mappingCount_, live, sheet_.columns.count, header.number);
+    const Columns& columns = sheet_.columns;
+    LiveBlocks live{&marker_.index(), columns.address, columns.size, columns.flags};
+    picture->write(mappings_, mappingCount_, live, columns.count, header.number);
   }
   moment_.header->scannedBytes = marker_.scanned_bytes();
   moment_.header->skippedBytes = marker_.skipped_bytes();

@@ -13,6 +13,7 @@ import {
 } from '../model/index.js';
 import type { Owner } from '../symbols/index.js';
 import { Layers, type Span } from './layers.js';
+import { mallocBlocks } from './malloc-blocks.js';
 import { PageMap } from './page-map.js';
 
 export type PartKind =
@@ -85,9 +86,7 @@ class Explanation {
     this.memory = memory;
     this.pages = memory.pages === null ? null : new PageMap(memory.pages);
     const { detail } = input.checkpoint;
-    // Blocks of pools come behind, and lie in these.
-    const count = detail?.pools?.firstRow ?? detail?.live.count ?? 0;
-    this.live = this.pages === null || detail === null ? null : { ...detail.live, count };
+    this.live = this.pages === null || detail === null ? null : mallocBlocks(detail);
   }
 
   explain(): ExplainedMemory {

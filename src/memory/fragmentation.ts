@@ -8,6 +8,7 @@ import {
   pageBytes,
   type StackId,
 } from '../model/index.js';
+import { mallocBlocks } from './malloc-blocks.js';
 import { PageMap } from './page-map.js';
 
 export interface ArenaUse {
@@ -83,9 +84,10 @@ const keptRows = 8;
 
 export function fragmentationOf(checkpoint: Checkpoint, memory: MemoryPicture): Fragmentation {
   const arenas = arenasOf(memory.heaps);
-  const live = checkpoint.detail?.live;
-  if (live === undefined || memory.pages === null)
+  const { detail } = checkpoint;
+  if (detail === null || memory.pages === null)
     return { arenas, pages: null, sizes: null, pinning: null, maps: null };
+  const live = mallocBlocks(detail);
   const pageMap = new PageMap(memory.pages);
   const heaps = [...memory.heaps]
     .sort((a, b) => a.low - b.low)

@@ -26,4 +26,5 @@ export {
   type PinningStack,
   type SizeClass,
 } from './fragmentation.js';
+export { mallocBlocks } from './malloc-blocks.js';
 export { PageMap } from './page-map.js';

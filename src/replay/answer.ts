@@ -1,7 +1,7 @@
 // What a replay answered, beside what was recorded.
 import { MemprofError } from '../errors.js';
 import { EventType } from '../ledger/index.js';
-import { PageMap } from '../memory/index.js';
+import { mallocBlocks, PageMap } from '../memory/index.js';
 import { type Checkpoint, HeapPart } from '../model/index.js';
 import { otherSamples } from './operations.js';
 
@@ -87,11 +87,12 @@ const largeBytes = 64 << 10;
  * others. The replay touches that much of every large block: an estimate, for writes are not recorded.
  */
 export function touchShares(checkpoint: Checkpoint | undefined): [others: number, calloc: number] {
-  const live = checkpoint?.detail?.live;
+  const detail = checkpoint?.detail ?? null;
   const pages = checkpoint?.memory?.pages;
   const bytes = [0, 0];
   const resident = [0, 0];
-  if (live !== undefined && pages !== undefined && pages !== null) {
+  if (detail !== null && pages !== undefined && pages !== null) {
+    const live = mallocBlocks(detail);
     const map = new PageMap(pages);
     for (let row = 0; row < live.count; row++) {
       const sizeBytes = live.sizeBytes[row]!;
