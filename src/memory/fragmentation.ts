@@ -29,8 +29,8 @@ export interface ArenaUse {
 
 /** Resident pages of heaps by how much of them live blocks fill. */
 export interface PageClass {
-  /** From this share on, up to the next class: 0 (nothing lives there), above 0, 0.25, 0.5, 0.75. */
-  from: number;
+  /** From this share on, up to the next class: 0, 0.25, 0.5, 0.75; null: nothing lives there. */
+  from: number | null;
   pageCount: number;
   liveBytes: number;
 }
@@ -266,7 +266,7 @@ class HeapPages {
 }
 
 function classesOf(heaps: readonly HeapPages[]): PageClass[] {
-  const classes: PageClass[] = [0, Number.MIN_VALUE, 0.25, 0.5, 0.75].map((from) => ({
+  const classes: PageClass[] = [null, 0, 0.25, 0.5, 0.75].map((from) => ({
     from,
     pageCount: 0,
     liveBytes: 0,
