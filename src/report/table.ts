@@ -9,12 +9,20 @@ export interface Column {
   paint?: (text: string) => string;
 }
 
-/** Characters, with wide ones (CJK, emoji) counted as two. */
+/** Characters, with wide ones (CJK, emoji) counted as two, and marks on the one before as none. */
 export function textWidth(text: string): number {
   let width = 0;
-  for (const char of text) width += isWide(char.codePointAt(0) as number) ? 2 : 1;
+  for (const char of text) {
+    const code = char.codePointAt(0) as number;
+    // Most are ASCII.
+    if (code < 0x300) width++;
+    else if (!isMark(char)) width += isWide(code) ? 2 : 1;
+  }
   return width;
 }
+
+/** Combining, variation selectors, and what joins emoji. */
+const isMark = (char: string): boolean => /^[\p{Mn}\p{Me}\u200b-\u200d]$/u.test(char);
 
 function isWide(code: number): boolean {
   return (
@@ -24,7 +32,8 @@ function isWide(code: number): boolean {
     (code >= 0xf900 && code <= 0xfaff) ||
     (code >= 0xfe30 && code <= 0xfe6f) ||
     (code >= 0xff00 && code <= 0xff60) ||
-    (code >= 0x1f300 && code <= 0x1faff)
+    (code >= 0x1f300 && code <= 0x1faff) ||
+    (code >= 0x20000 && code <= 0x3fffd)
   );
 }
 

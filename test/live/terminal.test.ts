@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { memprofBin, run, runBin, scratchFolder } from '../e2e/support/run.js';
@@ -182,4 +182,11 @@ test('without a terminal, and on a dumb one, both say what to do', async (t) => 
     }
   }
   t.deepEqual(readdirSync(folder), ['keep.cjs']);
+});
+
+test('what records a program holds nothing of views: they are loaded with the first', (t) => {
+  const part = (name: string) => readFileSync(join(dirname(runBin), `${name}.cjs`), 'utf8');
+  for (const name of ['start', 'reader'])
+    t.notRegex(part(name), /node:net|node:tty|drawScreen|LiveSource\b.*class/, name);
+  t.regex(part('live'), /node:net/);
 });
