@@ -75,6 +75,11 @@ async function strippedOfDebug(folder: string, addon: string, name: string): Pro
   return stripped;
 }
 
+const sqlite = await installed('better-sqlite3', ['better-sqlite3@12.9.0'], {
+  prepare: (folder) => buildWithNodeGyp(join(folder, 'node_modules', 'better-sqlite3')),
+});
+const withSqlite = sqlite.folder === null ? test.skip : test;
+
 test('of a rebuilt addon exactly the new leak is named, though all lines and two functions changed', async (t) => {
   const folder = await scratchFolder(t);
   const first = await buildAddon('rebuilt.cc');
@@ -247,11 +252,6 @@ test('without events marks cannot be compared, checkpoints can', async (t) => {
     /what was live at the mark 'quiet': the trace has no events .* It knows start, #1, #2/,
   );
 });
-
-const sqlite = await installed('better-sqlite3', ['better-sqlite3@12.9.0'], {
-  prepare: (folder) => buildWithNodeGyp(join(folder, 'node_modules', 'better-sqlite3')),
-});
-const withSqlite = sqlite.folder === null ? test.skip : test;
 
 withSqlite(
   `what better-sqlite3 takes between two marks is given back by the third${sqlite.reason === null ? '' : ` (skipped: ${sqlite.reason})`}`,
