@@ -97,7 +97,7 @@ async function exported(
     ...words,
   ]);
   t.is(outcome.code, 0, outcome.stderr);
-  t.regex(outcome.stdout, /iB\. For /);
+  t.regex(outcome.stdout, / (?:B|[KMG]iB)\. For /);
   return file;
 }
 
