@@ -49,7 +49,7 @@ function assertOwner(t: ExecutionContext, site: LeakSite, { owner }: Expected): 
 }
 
 /** Of 20 blocks so many may be held by old words in memory that nobody wrote wholly: a scan must believe these. */
-const oldWords = 4;
+const oldWords = 6;
 
 /** Blocks that are lost behind each other may change places: which of them leads, an old word may decide. */
 function groupOf(verdict: Verdict, isKeptByNode: boolean): string {
