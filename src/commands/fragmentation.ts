@@ -82,7 +82,7 @@ export async function* fragmentation(
   yield '';
   yield* verdictLines(
     findings,
-    `${command.memprofCommand} fragmentation ${shellQuote(command.tracePath)}`,
+    `${command.memprofCommand} leaks ${shellQuote(command.tracePath)}`,
     style,
   );
   if (memory.heaps.length === 0) {

@@ -148,12 +148,11 @@ async function outcomeOf(
   shares: readonly number[],
 ): Promise<Outcome> {
   const environment: Record<string, string> = { ...setting.environment };
-  if (setting.library !== null) {
-    const path = libraryFolders
-      .map((folder) => join(folder, setting.library as string))
-      .find(existsSync);
+  const { preload, debianPackage } = setting;
+  if (preload !== null) {
+    const path = allocatorFolders.map((folder) => join(folder, preload)).find(existsSync);
     if (path === undefined) {
-      const missing = `${setting.library} is not on this machine (Debian package ${setting.debianPackage})`;
+      const missing = `${preload} is not on this machine (Debian package ${debianPackage})`;
       return { setting, answer: null, missing };
     }
     environment['LD_PRELOAD'] = path;
@@ -161,7 +160,7 @@ async function outcomeOf(
   return { setting, answer: await replayOnce(tracePath, environment, shares), missing: null };
 }
 
-const libraryFolders = [
+const allocatorFolders = [
   '/usr/lib/x86_64-linux-gnu',
   '/lib/x86_64-linux-gnu',
   '/usr/lib64',

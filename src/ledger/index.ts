@@ -1,7 +1,7 @@
 // The ledger: what is live, what was allocated where, and everything else that a process's events
 // say. Pure: it is fed batches and answers with the model's columns.
 //
-// Must not import: fs, process, clocks, console; of this project only model/.
+// Must not import: fs, process, clocks, console; of this project only model/ and ranges.
 export {
   EventBatch,
   EventType,

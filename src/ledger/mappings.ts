@@ -1,6 +1,7 @@
 // Ranges that the process mapped: kept apart from blocks, because they are split, trimmed and mapped
 // over page by page. A program has few of them, so plain objects in a sorted list do.
 import type { Address, Mapping, StackId } from '../model/index.js';
+import { firstEndingAfter } from '../ranges.js';
 
 interface Range {
   address: number;
@@ -10,6 +11,8 @@ interface Range {
   prot: number;
   flags: number;
 }
+
+const endOf = ({ address, sizeBytes }: Range): number => address + sizeBytes;
 
 export class Mappings {
   /** Sorted by address, never overlapping. */
@@ -23,14 +26,18 @@ export class Mappings {
   ): void {
     if (!(sizeBytes > 0)) return;
     this.unmap(address, sizeBytes);
-    this.ranges.splice(this.firstEndingAfter(address), 0, { address, sizeBytes, ...facts });
+    this.ranges.splice(firstEndingAfter(this.ranges, address, endOf), 0, {
+      address,
+      sizeBytes,
+      ...facts,
+    });
   }
 
   /** Takes the range out, splitting what it cuts. */
   unmap(address: number, sizeBytes: number): void {
     if (!(sizeBytes > 0)) return;
     const end = address + sizeBytes;
-    const first = this.firstEndingAfter(address);
+    const first = firstEndingAfter(this.ranges, address, endOf);
     let last = first;
     const rest: Range[] = [];
     for (; last < this.ranges.length && this.ranges[last]!.address < end; last++) {
@@ -51,7 +58,7 @@ export class Mappings {
     stackId: number,
     bornTick: number,
   ): void {
-    const old = this.ranges[this.firstEndingAfter(oldAddress)];
+    const old = this.ranges[firstEndingAfter(this.ranges, oldAddress, endOf)];
     const known = old !== undefined && old.address <= oldAddress ? old : { prot: 0, flags: 0 };
     const { prot, flags } = known;
     this.unmap(oldAddress, oldBytes);
@@ -61,7 +68,7 @@ export class Mappings {
   /** Whether all of it is mapped. */
   holds(address: number, sizeBytes: number): boolean {
     const end = address + Math.max(sizeBytes, 1);
-    let at = this.firstEndingAfter(address);
+    let at = firstEndingAfter(this.ranges, address, endOf);
     for (let from = address; from < end; at++) {
       const range = this.ranges[at];
       if (range === undefined || range.address > from) return false;
@@ -79,17 +86,5 @@ export class Mappings {
       prot,
       flags,
     }));
-  }
-
-  private firstEndingAfter(address: number): number {
-    let low = 0;
-    let high = this.ranges.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      const range = this.ranges[middle]!;
-      if (range.address + range.sizeBytes <= address) low = middle + 1;
-      else high = middle;
-    }
-    return low;
   }
 }

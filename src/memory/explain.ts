@@ -2,6 +2,7 @@
 import {
   type Checkpoint,
   HeapPart,
+  isMemprofFile,
   type LiveSet,
   type MemoryArea,
   type MemoryPicture,
@@ -11,6 +12,7 @@ import {
   Reach,
   type StackId,
 } from '../model/index.js';
+import { apart, rangeAt } from '../ranges.js';
 import type { Owner } from '../symbols/index.js';
 import { Layers, type Span } from './layers.js';
 import { mallocBlocks } from './malloc-blocks.js';
@@ -65,10 +67,6 @@ type Use = { kind: PartKind; name: string };
 
 const executable = 4;
 const mapAnonymous = 0x20;
-const ownFile = /\/(?:libmemprof\.so|memprof_agent\.node)$/;
-/** Files of a session: rings, the stack table, checkpoints. */
-const sessionFile = /\/memprof-[^/]+\/[^/]+(?: \(deleted\))?$/;
-
 export function explainMemory(input: ExplainInput): ExplainedMemory | null {
   const { memory } = input.checkpoint;
   return memory === undefined ? null : new Explanation(input, memory).explain();
@@ -230,11 +228,10 @@ class Explanation {
     }));
     if (this.live !== null) {
       const { live } = this;
-      const isInHeap = (address: number) =>
-        heaps.some(({ low, high }) => low <= address && address < high);
+      const sorted = apart(heaps);
       for (let row = 0; row < live.count; row++) {
         const low = live.address[row]!;
-        if (isInHeap(low)) continue;
+        if (rangeAt(sorted, low) !== null) continue;
         // glibc's mappings of single blocks begin with their header; that and the rounding are overhead.
         const isMapped = low % pageBytes === 16 && live.sizeBytes[row]! > 0;
         const start = isMapped ? low - 16 : low;
@@ -279,7 +276,7 @@ class Explanation {
     const ends = new Map<MemoryArea, number>();
     for (const { high, low, reach } of regions) {
       if (reach !== Reach.stack && reach !== Reach.tls) continue;
-      const area = this.areaOf(low);
+      const area = rangeAt(this.memory.areas, low);
       if (area !== null) ends.set(area, Math.max(ends.get(area) ?? 0, high));
     }
     for (const [area, high] of ends) {
@@ -287,19 +284,6 @@ class Explanation {
       spans.push({ low: area.low, high, use: { kind: 'stacks', name: '' } });
     }
     return spans;
-  }
-
-  private areaOf(address: number): MemoryArea | null {
-    const { areas } = this.memory;
-    let low = 0;
-    let high = areas.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (areas[middle]!.high <= address) low = middle + 1;
-      else high = middle;
-    }
-    const found = areas[low];
-    return found !== undefined && found.low <= address ? found : null;
   }
 
   private addArea(area: MemoryArea, layers: Layers<Use | 'counted'>): void {
@@ -341,7 +325,7 @@ class Explanation {
 }
 
 function fileUse(path: string): Use {
-  if (ownFile.test(path) || sessionFile.test(path)) return { kind: 'memprof', name: '' };
+  if (isMemprofFile(path)) return { kind: 'memprof', name: '' };
   return { kind: 'files', name: path };
 }
 

@@ -8,6 +8,7 @@ import {
   pageBytes,
   type StackId,
 } from '../model/index.js';
+import { rangeAt } from '../ranges.js';
 import { mallocBlocks } from './malloc-blocks.js';
 import { PageMap } from './page-map.js';
 
@@ -92,7 +93,7 @@ export function fragmentationOf(checkpoint: Checkpoint, memory: MemoryPicture): 
   const heaps = [...memory.heaps]
     .sort((a, b) => a.low - b.low)
     .map((heap) => new HeapPages(heap, pageMap));
-  const heapOf = finder(heaps);
+  const heapOf = (address: number) => rangeAt(heaps, address);
   for (let row = 0; row < live.count; row++)
     heapOf(live.address[row]!)?.add(live.address[row]!, live.sizeBytes[row]!);
   const pages = classesOf(heaps);
@@ -280,18 +281,4 @@ function classesOf(heaps: readonly HeapPages[]): PageClass[] {
     });
   }
   return classes;
-}
-
-function finder(heaps: readonly HeapPages[]): (address: number) => HeapPages | null {
-  return (address) => {
-    let low = 0;
-    let high = heaps.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (heaps[middle]!.high <= address) low = middle + 1;
-      else high = middle;
-    }
-    const found = heaps[low];
-    return found !== undefined && found.low <= address ? found : null;
-  };
 }

@@ -1,8 +1,8 @@
 // The address space cut into who uses it: what is known best stands above the rest. Pure.
 
-export interface Span<Use> {
-  low: number;
-  high: number;
+import { type AddressRange, apart, firstEndingAfter, highOf } from '../ranges.js';
+
+export interface Span<Use> extends AddressRange {
   use: Use;
 }
 
@@ -14,7 +14,7 @@ export class Layers<Use> {
   readonly #layers: readonly (readonly Span<Use>[])[];
 
   constructor(layers: readonly (readonly Span<Use>[])[]) {
-    this.#layers = layers.map((spans) => tidy(spans));
+    this.#layers = layers.map((spans) => apart(spans));
   }
 
   visit(
@@ -22,7 +22,7 @@ export class Layers<Use> {
     high: number,
     visit: (low: number, high: number, use: Use | null) => void,
   ): void {
-    const at = this.#layers.map((spans) => firstEndingAfter(spans, low));
+    const at = this.#layers.map((spans) => firstEndingAfter(spans, low, highOf));
     let from = low;
     while (from < high) {
       let to = high;
@@ -43,28 +43,4 @@ export class Layers<Use> {
       from = to;
     }
   }
-}
-
-/** In order; where two overlap, the first one keeps its whole length. */
-function tidy<Use>(spans: readonly Span<Use>[]): Span<Use>[] {
-  const kept: Span<Use>[] = [];
-  let end = 0;
-  for (const span of [...spans].sort((a, b) => a.low - b.low)) {
-    const low = Math.max(span.low, end);
-    if (low >= span.high) continue;
-    kept.push({ ...span, low });
-    end = span.high;
-  }
-  return kept;
-}
-
-function firstEndingAfter<Use>(spans: readonly Span<Use>[], address: number): number {
-  let low = 0;
-  let high = spans.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (spans[middle]!.high <= address) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }

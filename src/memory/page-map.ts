@@ -1,5 +1,6 @@
 // Which pages are resident, by address. Pure.
 import { type PageRange, pageBytes } from '../model/index.js';
+import { firstEndingAfter, highOf, rangeAt } from '../ranges.js';
 
 const bitCounts = Uint8Array.from({ length: 256 }, (_, byte) => {
   let count = 0;
@@ -18,7 +19,7 @@ export class PageMap {
   /** Bytes of [low, high) on resident pages. What no range covers is not known to be resident: 0. */
   residentBytes(low: number, high: number): number {
     let total = 0;
-    for (let at = this.#firstEndingAfter(low); at < this.#ranges.length; at++) {
+    for (let at = firstEndingAfter(this.#ranges, low, highOf); at < this.#ranges.length; at++) {
       const range = this.#ranges[at]!;
       if (range.low >= high) break;
       total += residentIn(range, Math.max(low, range.low), Math.min(high, range.high));
@@ -27,21 +28,10 @@ export class PageMap {
   }
 
   isResident(address: number): boolean {
-    const range = this.#ranges[this.#firstEndingAfter(address)];
-    if (range === undefined || range.low > address) return false;
+    const range = rangeAt(this.#ranges, address);
+    if (range === null) return false;
     const page = Math.floor((address - range.low) / pageBytes);
     return ((range.bits[page >>> 3]! >>> (page & 7)) & 1) !== 0;
-  }
-
-  #firstEndingAfter(address: number): number {
-    let low = 0;
-    let high = this.#ranges.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.#ranges[middle]!.high <= address) low = middle + 1;
-      else high = middle;
-    }
-    return low;
   }
 }
 

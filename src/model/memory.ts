@@ -130,3 +130,11 @@ export interface MemoryTimeline {
 }
 
 export const pageBytes = 4096;
+
+const ownFile = /\/(?:libmemprof\.so|memprof_agent\.node)$/;
+/** Files of a session: rings, the stack table, checkpoints. */
+const sessionFile = /\/memprof-[^/]+\/[^/]+(?: \(deleted\))?$/;
+
+/** Whether an area's path is one of memprof's own. */
+export const isMemprofFile = (path: string): boolean =>
+  ownFile.test(path) || sessionFile.test(path);

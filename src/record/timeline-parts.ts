@@ -1,6 +1,11 @@
 // What resident memory consists of, by the kernel's list of areas and what the recording knows of mappings: cheap
 // enough to be asked while the program runs, coarser than a checkpoint. Pure: text and spans in, sums out.
-import { type MemoryArea, type TimelinePart, timelineParts } from '../model/index.js';
+import {
+  isMemprofFile,
+  type MemoryArea,
+  type TimelinePart,
+  timelineParts,
+} from '../model/index.js';
 
 /** Known to be somebody's; by address, apart from each other. */
 export interface KnownSpan {
@@ -17,11 +22,6 @@ const heapSpacing = 64 << 20;
 const largestStack = 10 << 20;
 const smallestStack = 64 << 10;
 const largestGuard = 64 << 10;
-const ownFile = /\/(?:libmemprof\.so|memprof_agent\.node)$/;
-/** Files of a session: rings, the stack table, checkpoints. */
-const sessionFile = /\/memprof-[^/]+\/[^/]+(?: \(deleted\))?$/;
-
-export const isOwnFile = (path: string): boolean => ownFile.test(path) || sessionFile.test(path);
 
 /** Every resident byte is in exactly one part. */
 export function sumParts(areas: readonly MemoryArea[], known: readonly KnownSpan[]): PartSums {
@@ -40,7 +40,7 @@ export function sumParts(areas: readonly MemoryArea[], known: readonly KnownSpan
 function partOfName({ path }: MemoryArea): TimelinePart | null {
   if (path === '[heap]') return 'heapBytes';
   if (path.startsWith('[stack')) return 'stackBytes';
-  if (path.startsWith('/')) return isOwnFile(path) ? 'memprofBytes' : 'fileBytes';
+  if (path.startsWith('/')) return isMemprofFile(path) ? 'memprofBytes' : 'fileBytes';
   return null;
 }
 
@@ -87,17 +87,4 @@ function share(
     left -= bytes;
   }
   sums[rest] += left;
-}
-
-/** In order, cut where they overlap: the earlier one of two keeps its whole length. */
-export function apart(spans: readonly KnownSpan[]): KnownSpan[] {
-  const kept: KnownSpan[] = [];
-  let end = 0;
-  for (const span of [...spans].sort((a, b) => a.low - b.low)) {
-    const low = Math.max(span.low, end);
-    if (low >= span.high) continue;
-    kept.push({ ...span, low });
-    end = span.high;
-  }
-  return kept;
 }

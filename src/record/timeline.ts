@@ -2,16 +2,18 @@
 // files alone are read, so the program itself does nothing for it.
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 import {
+  isMemprofFile,
   type Mapping,
   type MemoryTimeline,
   type ModuleInfo,
   type TimelinePart,
   timelineParts,
 } from '../model/index.js';
+import { apart } from '../ranges.js';
 import type { StackClasses } from './checkpoints.js';
 import { parseAreas } from './memory-picture.js';
 import { SampleColumns } from './sample-columns.js';
-import { apart, isOwnFile, type KnownSpan, sumParts } from './timeline-parts.js';
+import { type KnownSpan, sumParts } from './timeline-parts.js';
 
 export interface TimelineHost {
   pid: number;
@@ -225,7 +227,7 @@ export class Timeline {
     }
     for (const { low, high, path, unloadedNs } of this.host.modules()) {
       if (unloadedNs !== null) continue;
-      spans.push({ low, high, part: isOwnFile(path) ? 'memprofBytes' : 'fileBytes' });
+      spans.push({ low, high, part: isMemprofFile(path) ? 'memprofBytes' : 'fileBytes' });
     }
     return apart(spans);
   }

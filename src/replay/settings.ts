@@ -5,8 +5,8 @@ export interface Setting {
   /** In words. */
   what: string;
   environment: Readonly<Record<string, string>>;
-  /** A library to be preloaded: by its file's name; null: glibc's own allocator. */
-  library: string | null;
+  /** File name of the allocator to be preloaded; null: glibc's own. */
+  preload: string | null;
   /** The Debian package that has it. */
   debianPackage: string | null;
 }
@@ -15,7 +15,7 @@ const glibc = (name: string, what: string, tunables: string): Setting => ({
   name,
   what,
   environment: tunables === '' ? {} : { GLIBC_TUNABLES: tunables },
-  library: null,
+  preload: null,
   debianPackage: null,
 });
 
@@ -31,14 +31,14 @@ export const settings: readonly Setting[] = [
     name: 'jemalloc',
     what: 'LD_PRELOAD=libjemalloc.so.2',
     environment: {},
-    library: 'libjemalloc.so.2',
+    preload: 'libjemalloc.so.2',
     debianPackage: 'libjemalloc2',
   },
   {
     name: 'mimalloc',
     what: 'LD_PRELOAD=libmimalloc.so.2',
     environment: {},
-    library: 'libmimalloc.so.2',
+    preload: 'libmimalloc.so.2',
     debianPackage: 'libmimalloc2.0',
   },
 ];

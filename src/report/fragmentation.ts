@@ -1,15 +1,15 @@
 // Fragmentation as text: the verdict in words, arenas, pages, sites that keep pages. Pure: values in, lines out.
+
 import type { Fragmentation, MemoryFinding, PageClass, Remedy } from '../memory/index.js';
+import { pageBytes } from '../model/index.js';
 import type { Style } from './style.js';
 import { type Column, renderTable } from './table.js';
 import { formatBytes, formatCount, formatDuration, formatPercent } from './units.js';
 
-const pageBytes = 4096;
-
-/** What was found, a paragraph each. `trace`: as the next commands name it. */
+/** What was found, a paragraph each. `leaksCommand`: what to type to see where. */
 export function* verdictLines(
   findings: readonly MemoryFinding[],
-  command: string,
+  leaksCommand: string,
   style: Style,
 ): Iterable<string> {
   if (findings.length === 0)
@@ -17,9 +17,9 @@ export function* verdictLines(
   for (const [at, finding] of findings.entries()) {
     if (at > 0) yield '';
     const [title, ...facts] = sentences(finding);
-    yield style.strong(`${title}`);
+    yield style.strong(title as string);
     for (const fact of facts) yield `  ${fact}`;
-    for (const remedy of finding.remedies) yield `  ${remedyText(remedy, command)}`;
+    for (const remedy of finding.remedies) yield `  ${remedyText(remedy, leaksCommand)}`;
   }
 }
 
@@ -69,12 +69,12 @@ function sentences({ verdict, bytes, ofBytes, figures }: MemoryFinding): string[
   }
 }
 
-export function remedyText(remedy: Remedy, command: string): string {
+function remedyText(remedy: Remedy, leaksCommand: string): string {
   switch (remedy) {
     case 'find-leak':
-      return `See where: ${command.replace('fragmentation', 'leaks')}`;
+      return `See where: ${leaksCommand}`;
     case 'find-growth':
-      return `See what grows and who holds it: ${command.replace('fragmentation', 'leaks')}`;
+      return `See what grows and who holds it: ${leaksCommand}`;
     case 'arena-max':
       return 'Several arenas keep memory of their own: MALLOC_ARENA_MAX=2 in the environment makes them share.';
     case 'trim':

@@ -1,9 +1,10 @@
 // The address space of the allocator's heaps, drawn: a cell is some pages, its shade how much of them live blocks
 // fill. Two cells a character where the terminal has colours. Pure: values in, lines out.
+
 import { type HeapMap, notResident } from '../memory/index.js';
+import { pageBytes } from '../model/index.js';
 import { formatBytes } from './units.js';
 
-const pageBytes = 4096;
 /** Without colours: from nothing lives there to full. */
 const shades = '░▁▂▃▄▅▆▇█';
 const absent = ' ';

@@ -11,7 +11,6 @@ export {
   type PinningSite,
   pageTable,
   pinningText,
-  remedyText,
   sizeTable,
   verdictLines,
 } from './fragmentation.js';
@@ -38,7 +37,7 @@ export {
   siteRemarks,
   siteType,
 } from './leaks-text.js';
-export { inOrder, partText, renderMemory } from './memory.js';
+export { inOrder, renderMemory } from './memory.js';
 export {
   collectNapi,
   type Finding,

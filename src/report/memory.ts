@@ -23,7 +23,7 @@ const kinds: readonly (readonly [PartKind, string])[] = [
   ['unexplained', 'not explained'],
 ];
 
-export function partText(kind: PartKind): string {
+function partText(kind: PartKind): string {
   return kinds.find(([one]) => one === kind)?.[1] ?? kind;
 }
 
