@@ -36,14 +36,15 @@ struct Region {
   bool holdsBlocks;  // live blocks may lie in it: their bytes are no roots by themselves
 };
 
-// What a mapping is where no layer says anything: a root of which kind, or kNoRoot.
+// What a mapping is from an address on where no layer says anything: a root of which kind, or kNoRoot.
 struct Default {
   uint32_t reach;
   uint32_t id;
   bool holdsBlocks;
+  uintptr_t end;  // what comes behind is asked about again; beyond the mapping: it is all of one kind
 };
 
-// Calls `emit` for each region, in order of address.
+// Calls `emit` for each region, in order of address. default_of(mapping, address).
 template <typename DefaultOf, typename Emit>
 void cut_regions(const Mapping* mappings, size_t mappingCount, const Layer* layers, size_t layerCount,
                  DefaultOf default_of, Emit emit) {
@@ -54,10 +55,11 @@ void cut_regions(const Mapping* mappings, size_t mappingCount, const Layer* laye
     if (!mapping.canRead || mapping.backing == Backing::kSpecial || mapping.backing == Backing::kSession)
       continue;
     if (mapping.isShared && mapping.backing == Backing::kFile && !mapping.canWrite) continue;
-    const Default fallback = default_of(mapping);
     uintptr_t low = mapping.low;
+    Default fallback = default_of(mapping, low);
     while (low < mapping.high) {
-      uintptr_t high = mapping.high;
+      if (fallback.end <= low) fallback = default_of(mapping, low);
+      uintptr_t high = fallback.end > low && fallback.end < mapping.high ? fallback.end : mapping.high;
       const Span* covering = nullptr;
       for (size_t i = 0; i < layerCount && covering == nullptr; ++i) {
         const Layer& layer = layers[i];

@@ -62,16 +62,25 @@ TEST(Maps, StaysInBoundsAndInOrderWhateverTheTextIs) {
   }
 }
 
+struct Image {
+  uintptr_t low, high;
+};
+
 // Each page of the space as a letter: G, T, S, M, V for what it is a root of, . for none.
-std::string draw(const std::vector<Mapping>& mappings, std::vector<std::vector<Span>> layers, size_t pages) {
+std::string draw(const std::vector<Mapping>& mappings, std::vector<std::vector<Span>> layers, size_t pages,
+                 const std::vector<Image>& images = {}) {
   std::vector<Layer> tidied;
   for (auto& spans : layers) tidied.push_back(Layer{spans.data(), tidy(spans.data(), spans.size())});
   std::string drawn(pages, '.');
   uintptr_t end = 0;
   cut_regions(
       mappings.data(), mappings.size(), tidied.data(), tidied.size(),
-      [](const Mapping&) {
-        return Default{MP_REACH_MAPPING, 0, true};
+      [&](const Mapping&, uintptr_t address) {
+        for (const Image& image : images) {
+          if (address >= image.low && address < image.high)
+            return Default{MP_REACH_GLOBAL, 0, false, image.high};
+        }
+        return Default{MP_REACH_MAPPING, 0, true, UINTPTR_MAX};
       },
       [&](const Region& region) {
         EXPECT_GE(region.low, end) << "regions come in order and apart";
@@ -90,6 +99,14 @@ TEST(Regions, EarlierLayersStandAboveLaterOnes) {
   EXPECT_EQ(draw(mappings, {}, 16), "..MMMMMMMMMM.MM.");
   EXPECT_EQ(draw(mappings, {stacks, dead, known}, 16), "..MM.SSTMV....M.");
   EXPECT_EQ(draw(mappings, {known, dead}, 16), "..MM..MMMVV...M.");
+}
+
+TEST(Regions, WhatTheKernelJoinedToAnImagesDataIsNotTheImages) {
+  std::vector<Mapping> mappings = parsed("2000-9000 rw-p 0 0:0 0 \n9000-c000 rw-p 0 0:0 0 \n");
+  std::vector<Span> dead = {{0x3000, 0x4000, kNoRoot, 0}, {0x6000, 0x7000, kNoRoot, 0}};
+  EXPECT_EQ(draw(mappings, {}, 13, {{0x1000, 0x5000}, {0x9000, 0xa000}}), "..GGGMMMMGMM.");
+  EXPECT_EQ(draw(mappings, {dead}, 13, {{0x1000, 0x5000}, {0x9000, 0xa000}}), "..G.GM.MMGMM.");
+  EXPECT_EQ(draw(mappings, {dead}, 13, {{0x1000, 0x3000}, {0x3000, 0xd000}}), "..G.GG.GGGGG.");
 }
 
 TEST(Regions, OverlapsOfOneLayerGoToTheFirst) {

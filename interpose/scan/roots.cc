@@ -205,14 +205,16 @@ void Search::cut() {
       {live_.spans, live_.count}, {dead_.spans, dead_.count}, {known_.spans, known_.count}};
   cut_regions(
       mappings_, mappingCount_, layers, 3,
-      [&](const Mapping& mapping) {
+      [&](const Mapping& mapping, uintptr_t address) {
         // What is left of the first thread's stack lies below its sp, or belongs to the kernel's start block.
-        if (mapping.backing == Backing::kStack) return Default{kNoRoot, 0, false};
-        const modules::Module* module = mapping.isShared ? nullptr : modules::find(mapping.low);
-        // A part that became read-only after relocation is read where it was written.
-        if (module != nullptr) return Default{MP_REACH_GLOBAL, module->id, false};
-        if (mapping.backing == Backing::kFile && !mapping.canWrite) return Default{kNoRoot, 0, false};
-        return Default{MP_REACH_MAPPING, 0, true};
+        if (mapping.backing == Backing::kStack) return Default{kNoRoot, 0, false, UINTPTR_MAX};
+        const modules::Module* module = mapping.isShared ? nullptr : modules::find(address);
+        // A part that became read-only after relocation is read where it was written. Behind an image's zeroed
+        // data the kernel may have put a mapping of anybody's, and made one of the two.
+        if (module != nullptr) return Default{MP_REACH_GLOBAL, module->id, false, module->high};
+        if (mapping.backing == Backing::kFile && !mapping.canWrite)
+          return Default{kNoRoot, 0, false, UINTPTR_MAX};
+        return Default{MP_REACH_MAPPING, 0, true, UINTPTR_MAX};
       },
       [&](const Region& region) {
         if (regionCount_ < kMaxRegions) regions_[regionCount_++] = region;

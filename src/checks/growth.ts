@@ -18,8 +18,10 @@ export interface Epoch {
 }
 
 export interface Growth {
-  /** 'leaf': of one allocating call, whoever called it. */
-  what: 'site' | 'leaf' | 'resource' | 'mapping';
+  what: 'site' | 'resource' | 'mapping';
+  /** Of one allocating or creating call, whoever called it. */
+  isLeaf: boolean;
+  /** Of all growths of its kind another one. */
   key: string;
   isRuntime: boolean;
   /** Those that gained most first; then those that did so before the epoch, whose lines V8 may know better. */
@@ -59,13 +61,17 @@ export function seriesOf(increments: Increments, epoch: Epoch, options: GrowthOp
   const groups = new Groups(increments.roundCount, epoch.firstRound);
   for (const [stackId, gains] of increments.stacks) {
     const isRuntime = options.isRuntime(stackId);
-    groups.add('site', keys.siteOf(stackId, isRuntime), isRuntime, stackId, gains);
-    groups.add('leaf', keys.leafOf(stackId, isRuntime), isRuntime, stackId, gains);
+    const add = (isLeaf: boolean, key: string) =>
+      groups.add({ what: 'site', isLeaf, key, isRuntime, resource: null }, stackId, gains);
+    add(false, keys.siteOf(stackId, isRuntime));
+    add(true, keys.leafOf(stackId, isRuntime));
   }
   addResources(groups, increments, epoch, keys);
   for (const [stackId, gains] of increments.mappings) {
-    if (isOfEpoch(gains, epoch) && !options.isRuntime(stackId))
-      groups.add('mapping', keys.leafOf(stackId, false), false, stackId, inPages(gains));
+    if (!isOfEpoch(gains, epoch) || options.isRuntime(stackId)) continue;
+    const key = keys.leafOf(stackId, false);
+    const made = { what: 'mapping', isLeaf: false, key, isRuntime: false, resource: null } as const;
+    groups.add(made, stackId, inPages(gains));
   }
   return groups.all().map((group) => judged(group, epoch, options.tolerance));
 }
@@ -92,13 +98,17 @@ function addResources(
     if (resource === undefined || uncounted.has(resource.kind) || !isOfEpoch(gains, epoch))
       continue;
     const { kind, stackId, className } = resource;
+    const add = (isLeaf: boolean, what: string, of: ReadonlyMap<number, Gain>) => {
+      const key = `${kind} ${what}`;
+      groups.add({ what: 'resource', isLeaf, key, isRuntime: false, resource }, stackId, of);
+    };
     if (kind === ResourceKind.externalMemory) {
       // What one place tells V8 of, another takes back: only all of it together says something. In bytes.
-      groups.add('resource', String(kind), false, stackId, inBytes(gains), resource);
+      add(false, '', inBytes(gains));
       continue;
     }
-    const site = `${kind} ${className}\n${keys.siteOf(stackId, false)}`;
-    groups.add('resource', site, false, stackId, gains, resource);
+    add(false, `${className}\n${keys.siteOf(stackId, false)}`, gains);
+    add(true, `${className}\n${keys.leafOf(stackId, false)}`, gains);
   }
 }
 
@@ -114,10 +124,8 @@ function inPages(gains: ReadonlyMap<number, Gain>): Map<number, Gain> {
   );
 }
 
-type Group = Pick<
-  Growth,
-  'what' | 'key' | 'isRuntime' | 'stackIds' | 'resource' | 'blocks' | 'bytes'
->;
+type GroupKind = Pick<Growth, 'what' | 'isLeaf' | 'key' | 'isRuntime' | 'resource'>;
+type Group = GroupKind & Pick<Growth, 'stackIds' | 'blocks' | 'bytes'>;
 
 class Groups {
   readonly #roundCount: number;
@@ -129,29 +137,13 @@ class Groups {
     this.#firstRound = firstRound;
   }
 
-  add(
-    what: Growth['what'],
-    key: string,
-    isRuntime: boolean,
-    stackId: number,
-    gains: ReadonlyMap<number, Gain>,
-    resource: ResourceKey | null = null,
-  ): void {
+  add(of: GroupKind, stackId: number, gains: ReadonlyMap<number, Gain>): void {
     const length = this.#roundCount - this.#firstRound;
-    const full = `${what} ${isRuntime} ${key}`;
+    const full = `${of.what} ${of.isLeaf} ${of.isRuntime} ${of.key}`;
     let group = this.#groups.get(full);
     if (group === undefined) {
       const zeros = () => new Array<number>(length).fill(0);
-      group = {
-        what,
-        key,
-        isRuntime,
-        stackIds: [],
-        resource,
-        blocks: zeros(),
-        bytes: zeros(),
-        gained: new Map(),
-      };
+      group = { ...of, stackIds: [], blocks: zeros(), bytes: zeros(), gained: new Map() };
       this.#groups.set(full, group);
     }
     for (const [round, { blocks, bytes }] of gains) {
@@ -213,12 +205,18 @@ const isAbove = (rate: number, limit: number | null): boolean => limit !== null 
  */
 function withoutCovered(growths: readonly Growth[]): Growth[] {
   const isRising = ({ shape }: Growth) => shape === 'rising';
-  const sites = growths.filter(({ what }) => what === 'site');
   const dropped = new Set<Growth>();
   for (const leaf of growths) {
-    if (leaf.what !== 'leaf') continue;
+    if (!leaf.isLeaf) continue;
     const ids = new Set(leaf.stackIds);
-    const callers = sites.filter(({ stackIds }) => ids.has(stackIds[0]));
+    const callers = growths.filter(
+      ({ isLeaf, what, resource, stackIds }) =>
+        !isLeaf &&
+        what === leaf.what &&
+        resource?.kind === leaf.resource?.kind &&
+        resource?.className === leaf.resource?.className &&
+        ids.has(stackIds[0]),
+    );
     if (!isRising(leaf) || callers.filter(isRising).length > 1) dropped.add(leaf);
     else for (const caller of callers) dropped.add(caller);
   }

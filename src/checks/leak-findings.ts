@@ -72,13 +72,7 @@ function joined({ leaks, symbols, context }: LeakFacts): JoinedLeak[] {
   for (const leak of leaks) {
     const { growth, because } = leak;
     const key = alike.keyOf(stackOf(leak));
-    const look = [
-      growth.what === 'leaf' ? 'site' : growth.what,
-      because,
-      growth.isRuntime,
-      growth.resource?.kind,
-      key,
-    ].join(' ');
+    const look = [growth.what, because, growth.isRuntime, growth.resource?.kind, key].join(' ');
     const known = byLook.get(look);
     byLook.set(
       look,

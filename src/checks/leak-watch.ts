@@ -291,7 +291,8 @@ export class LeakWatch {
     if (this.#before === null) return false;
     const { firstRound, endRound, iterations } = this.#before;
     const old = this.#series(this.#before).find(
-      ({ what, key }) => what === growth.what && key === growth.key,
+      ({ what, isLeaf, key }) =>
+        what === growth.what && isLeaf === growth.isLeaf && key === growth.key,
     );
     const series = old === undefined ? [] : growth.isByBytes ? old.bytes : old.blocks;
     const [before, callsBefore] = [
@@ -318,9 +319,9 @@ export class LeakWatch {
   }
 
   /** Of all rounds since the warm-up: what leaks did so from the beginning. */
-  #chanceOf({ what, key, chance }: Growth): number {
+  #chanceOf({ what, isLeaf, key, chance }: Growth): number {
     const whole = this.#series({ firstRound: 1, iterations: this.#iterations }).find(
-      (one) => one.what === what && one.key === key,
+      (one) => one.what === what && one.isLeaf === isLeaf && one.key === key,
     );
     return Math.min(chance, whole?.chance ?? 1);
   }

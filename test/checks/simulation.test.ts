@@ -206,6 +206,23 @@ test('references that are never deleted are a leak, those of a bounded pool are 
   t.is(simulate([references((count) => Math.min(100, count + 1))]).judgement.decision, 'clean');
 });
 
+test('a call that V8 inlines for some of the rounds keeps its reference every time: one leak, of all rounds', (t) => {
+  const inlined = (call: number) => call >= 650 && call < 750;
+  const partOf = (isInlined: boolean): SimulatedSite => {
+    return site((count, call) => count + Number(inlined(call) === isInlined), {
+      resource: { kind: ResourceKind.reference, value: () => 0 },
+      native: 'refer',
+    });
+  };
+  const { judgement } = simulate([partOf(false), partOf(true)], {
+    watch: { iterations: 100 },
+  });
+  t.is(judgement.decision, 'leak');
+  t.is(judgement.leaks.length, 1);
+  t.deepEqual(judgement.leaks[0].growth.perIteration.blocks, 1);
+  t.is(judgement.leaks[0].growth.stackIds.length, 2);
+});
+
 test('external memory counts for the whole process: what one place tells V8 of, another takes back', (t) => {
   const told = (sign: 1 | -1): SimulatedSite => {
     let calls = 0;

@@ -55,13 +55,13 @@ test('sixty-four threads stand still: their stacks and TLS hold, what they forgo
   const report = await leaksOf(t, 'threads', count);
   assertVerdict(t, report, 'for_stack', { verdict: 'held-by-native', count, bytes: 144 });
   assertVerdict(t, report, 'for_tls', { verdict: 'held-by-native', count, bytes: 160 });
-  // An old word on one of so many stacks may hide a block.
+  // Old words in blocks of Node's, which are not written over either, may hide some.
   const forgotten = report.sites.filter(
     ({ verdict, frames }) =>
       verdict === 'lost' &&
       frames.some(({ function: name }) => name?.startsWith('crowd::for_nobody(')),
   );
-  t.true(sumOf(forgotten).blockCount >= count * 0.9, drawSites(forgotten));
+  t.true(sumOf(forgotten).blockCount >= count * 0.8, drawSites(forgotten));
 });
 
 test('pages that cannot be read are passed over, and what lies between them holds', async (t) => {

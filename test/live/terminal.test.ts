@@ -73,6 +73,18 @@ class Terminal {
   }
 }
 
+/** What the program has written while the view has the terminal. */
+function logIn(folder: string): string {
+  const [log] = readdirSync(folder).filter((name) => name.endsWith('.log'));
+  return log === undefined ? '' : readFileSync(join(folder, log), 'utf8');
+}
+
+async function until(isTrue: () => boolean): Promise<void> {
+  for (const begin = performance.now(); performance.now() - begin < 60_000; await sleep(50))
+    if (isTrue()) return;
+  throw new Error('what the test waits for did not come');
+}
+
 async function programIn(t: ExecutionContext): Promise<string> {
   const folder = await scratchFolder(t);
   writeFileSync(join(folder, 'keep.cjs'), program);
@@ -102,8 +114,7 @@ ifTmux(
     terminal.keys('q');
     const after = await terminal.until(/the program goes on/);
     t.notRegex(after, /SITE/);
-    const [log] = readdirSync(folder).filter((name) => name.endsWith('.log'));
-    t.is(readFileSync(join(folder, log as string), 'utf8'), 'begun\n');
+    t.is(logIn(folder), 'begun\n');
     writeFileSync(join(folder, 'stop'), '');
     t.regex(await terminal.until(/status 5\s+icanon/), /trace +t\.mprof/);
   },
@@ -116,10 +127,11 @@ ifTmux(
     const terminal = new Terminal(t, folder, 40);
     terminal.type(`${runLine.replace('--live', '--live -q')}; echo status $?`);
     await terminal.until(/grown/);
+    // The view may be there before the program listens for the signal.
+    await until(() => logIn(folder) === 'begun\n');
     terminal.keys('C-c');
     await terminal.until(/status 3/);
-    const [log] = readdirSync(folder).filter((name) => name.endsWith('.log'));
-    t.is(readFileSync(join(folder, log as string), 'utf8'), 'begun\ninterrupted\n');
+    t.is(logIn(folder), 'begun\ninterrupted\n');
   },
 );
 

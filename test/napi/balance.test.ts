@@ -73,14 +73,18 @@ for (const [at, major] of majors.entries()) {
             '2 of 6 promises never settled',
           ],
         );
+        // One place in several stacks where V8 compiles the function meanwhile.
         const forgotten = report.sites.filter((site) => site.className === 'Forgotten');
-        t.deepEqual(
-          forgotten.map((site) => [site.kind, site.createdCount, site.outstandingCount]),
-          [
-            ['reference', 30, 30],
-            ['wrap', 30, 0],
-          ],
-        );
+        const ofKind = (kind: string) => {
+          const sites = forgotten.filter((site) => site.kind === kind);
+          return [
+            sites.reduce((sum, { createdCount }) => sum + createdCount, 0),
+            sites.reduce((sum, { outstandingCount }) => sum + outstandingCount, 0),
+          ];
+        };
+        t.deepEqual([...new Set(forgotten.map(({ kind }) => kind))].sort(), ['reference', 'wrap']);
+        t.deepEqual(ofKind('reference'), [30, 30]);
+        t.deepEqual(ofKind('wrap'), [30, 0]);
         for (const site of forgotten) {
           const functions = site.frames.map((frame) => frame.function);
           t.is(functions[0], 'wrap');

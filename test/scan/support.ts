@@ -19,6 +19,11 @@ export interface Losses {
   indirect: Sum;
 }
 
+/** `possible`: a word points into them, and none to their start. */
+export interface ValgrindLosses extends Losses {
+  possible: Sum;
+}
+
 export interface Case extends Losses {
   name: string;
   /** Why valgrind says something else; '': it says the same. */
@@ -103,13 +108,13 @@ export async function valgrindAll(
   commands: readonly (readonly [string, ...string[]])[],
   folder: string,
   width = 2,
-): Promise<Losses[] | null> {
+): Promise<ValgrindLosses[] | null> {
   try {
     await run('valgrind', ['--version']);
   } catch {
     return null;
   }
-  const answers: Losses[] = [];
+  const answers: ValgrindLosses[] = [];
   await eachOf(commands, width, async (command, at) => {
     const log = join(folder, `valgrind.${at}.txt`);
     await run('valgrind', ['--leak-check=summary', `--log-file=${log}`, ...command], {
@@ -122,7 +127,7 @@ export async function valgrindAll(
 }
 
 /** Of all processes in the log. */
-export function parseValgrind(text: string): Losses {
+export function parseValgrind(text: string): ValgrindLosses {
   const sum = (words: string): Sum => {
     const total: Sum = [0, 0];
     for (const [, bytes, blocks] of text.matchAll(
@@ -133,5 +138,9 @@ export function parseValgrind(text: string): Losses {
     }
     return total;
   };
-  return { lost: sum('definitely'), indirect: sum('indirectly') };
+  return {
+    lost: sum('definitely'),
+    indirect: sum('indirectly'),
+    possible: sum('possibly'),
+  };
 }

@@ -33,6 +33,8 @@ export interface SimulatedSite {
   isRuntime?: boolean;
   /** Of a Node-API resource of that kind, and no block: its value. */
   resource?: { kind: number; value: () => number };
+  /** The addon's function that makes it; sites of one function differ in their JavaScript. */
+  native?: string;
 }
 
 export interface SimulationOptions {
@@ -73,8 +75,8 @@ export function simulate(
 ): SimulationResult {
   const random = randomOf(seed);
   const builder = new ModelBuilder();
-  const ids = sites.map((_site, at) =>
-    builder.stack(`/app/shop.node make${at}\njs JS:~test /app/a.js:1:${at + 1}`),
+  const ids = sites.map(({ native }, at) =>
+    builder.stack(`/app/shop.node ${native ?? `make${at}`}\njs JS:~test /app/a.js:1:${at + 1}`),
   );
   const { stacks, modules, codes } = builder.build();
   const keys = new SiteKeys({ stacks, modules, codes, isNode: true, ownFolders: [] });
