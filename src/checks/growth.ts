@@ -18,7 +18,8 @@ export interface Epoch {
 }
 
 export interface Growth {
-  what: 'site' | 'resource' | 'mapping';
+  /** 'class': blocks of JavaScript objects of one class, wherever they are allocated. */
+  what: 'site' | 'class' | 'resource' | 'mapping';
   /** Of one allocating or creating call, whoever called it. */
   isLeaf: boolean;
   /** Of all growths of its kind another one. */
@@ -44,6 +45,8 @@ export interface GrowthOptions {
   tolerance: Tolerance;
   isRuntime(stackId: number): boolean;
   keys: SiteKeys;
+  /** Of the objects that hold what the stack allocated; null: not known, or of no one class. */
+  classOf?: (stackId: number) => string | null;
 }
 
 /** All that is not flat in the epoch. */
@@ -51,6 +54,15 @@ export function growthsOf(increments: Increments, epoch: Epoch, options: GrowthO
   return withoutCovered(
     seriesOf(increments, epoch, options).filter(({ shape }) => shape !== 'flat'),
   );
+}
+
+/** All blocks together rise, whatever each site does: what a hundred sites leak in turn. */
+export function isRisingInAll(increments: Increments, { firstRound, iterations }: Epoch): boolean {
+  const blocks = new Array<number>(Math.max(0, increments.roundCount - firstRound)).fill(0);
+  for (const gains of increments.stacks.values())
+    for (const [round, gain] of gains)
+      if (round >= firstRound) blocks[round - firstRound] += gain.blocks;
+  return blocks.length >= 2 && shapeOf(blocks, iterations) === 'rising';
 }
 
 /** All that changed, flat or not. */
@@ -65,6 +77,10 @@ export function seriesOf(increments: Increments, epoch: Epoch, options: GrowthOp
       groups.add({ what: 'site', isLeaf, key, isRuntime, resource: null }, stackId, gains);
     add(false, keys.siteOf(stackId, isRuntime));
     add(true, keys.leafOf(stackId, isRuntime));
+    const key = options.classOf?.(stackId) ?? null;
+    if (key === null) continue;
+    const held = { what: 'class', isLeaf: false, key, isRuntime: false, resource: null } as const;
+    groups.add(held, stackId, gains);
   }
   addResources(groups, increments, epoch, keys);
   for (const [stackId, gains] of increments.mappings) {
@@ -199,12 +215,17 @@ function judged(group: Group, { iterations }: Epoch, tolerance: Tolerance): Grow
 
 const isAbove = (rate: number, limit: number | null): boolean => limit !== null && rate > limit;
 
+/** Of a class: with more it is the class that leaks, not a place. */
+const sitesOfClass = 4;
+
+const isRising = ({ shape }: Growth): boolean => shape === 'rising';
+
 /**
  * One call in JavaScript comes as several sites when V8 begins to inline it: then only the allocating call rises
- * steadily, or has the whole rate. Where two of its callers rise, each is told, and the call is not.
+ * steadily, or has the whole rate. Where two of its callers rise, each is told, and the call is not. A class is told
+ * where none of its sites is, or too many are.
  */
 function withoutCovered(growths: readonly Growth[]): Growth[] {
-  const isRising = ({ shape }: Growth) => shape === 'rising';
   const dropped = new Set<Growth>();
   for (const leaf of growths) {
     if (!leaf.isLeaf) continue;
@@ -219,6 +240,16 @@ function withoutCovered(growths: readonly Growth[]): Growth[] {
     );
     if (!isRising(leaf) || callers.filter(isRising).length > 1) dropped.add(leaf);
     else for (const caller of callers) dropped.add(caller);
+  }
+  for (const held of growths) {
+    if (held.what !== 'class') continue;
+    const ids = new Set(held.stackIds);
+    const sites = growths.filter(
+      (site) =>
+        site.what === 'site' && isRising(site) && !dropped.has(site) && ids.has(site.stackIds[0]),
+    );
+    const isTold = isRising(held) && (sites.length === 0 || sites.length > sitesOfClass);
+    for (const one of isTold ? sites : [held]) dropped.add(one);
   }
   return growths.filter((one) => !dropped.has(one));
 }

@@ -61,6 +61,14 @@ export function joinedHolding(holdings: Holdings, stackIds: Iterable<number>): H
   return all;
 }
 
+/** Of half of the blocks or more; null: there is none. */
+export function mainClassOf(holding: Holding | null | undefined): string | null {
+  let [main, most] = [null as string | null, 0];
+  for (const [name, count] of holding?.classes ?? [])
+    if (count > most) [main, most] = [name, count];
+  return holding != null && most * 2 >= holding.blockCount ? main : null;
+}
+
 function noHolding(): Holding {
   return {
     blockCount: 0,

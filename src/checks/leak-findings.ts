@@ -14,7 +14,7 @@ import type { NamedStack, SymbolizedStacks } from '../symbols/index.js';
 import type { CheckFinding, FindingRule } from './finding.js';
 import { findingOf } from './findings.js';
 import type { Growth } from './growth.js';
-import type { Holding } from './holdings.js';
+import { type Holding, mainClassOf } from './holdings.js';
 import type { Leak } from './leak-watch.js';
 
 /** Who holds one of a growth's blocks, in words; null: not known. Escaped. */
@@ -118,7 +118,7 @@ function holdingOf({ holding: a }: Leak, { holding: b }: Leak): Holding | null {
 function finding(leak: JoinedLeak, facts: LeakFacts): CheckFinding {
   const { growth, stack } = leak;
   const rule = ruleOf(leak);
-  const className = growth.resource?.className ?? mainClass(leak);
+  const className = growth.resource?.className ?? mainClassOf(leak.holding) ?? '';
   const subject = [growth.resource === null ? '' : resourceName(growth.resource.kind), className];
   return findingOf({
     rule,
@@ -137,16 +137,9 @@ function ruleOf({ growth, because, holding }: Leak): FindingRule {
   if (growth.what === 'resource') return 'resource-growth';
   if (growth.what === 'mapping') return 'mapping-growth';
   if (because !== 'held') return because;
+  if (growth.what === 'class') return 'owner-growth';
   const isHeldByClass = holding !== null && holding.heldByClassCount * 2 >= holding.blockCount;
   return growth.isRuntime && isHeldByClass ? 'owner-growth' : 'growth';
-}
-
-/** Of most of the blocks; '': none. */
-function mainClass({ holding }: Leak): string {
-  let [main, most] = ['', 0];
-  for (const [name, count] of holding?.classes ?? [])
-    if (count > most) [main, most] = [name, count];
-  return holding !== null && most * 2 >= holding.blockCount ? main : '';
 }
 
 function titleOf(rule: FindingRule, leak: JoinedLeak): string {
@@ -162,7 +155,10 @@ function titleOf(rule: FindingRule, leak: JoinedLeak): string {
   if (growth.isByBytes)
     return `${owner}: every call makes blocks larger that stay, by ${bytesText(bytes)}`;
   const verb = rule === 'lost' ? 'loses' : rule === 'orphaned' ? 'orphans' : 'keeps';
-  return `${owner}: ${rateText(blocks, verb, 'block', bytes / blocks)}`;
+  const rate = rateText(blocks, verb, 'block', bytes / blocks);
+  return growth.what === 'class'
+    ? `${owner}: ${rate} for objects of ${escapeText(classText(growth.key))}`
+    : `${owner}: ${rate}`;
 }
 
 /** "every call loses 1 block of 16 B", "1 call in 9.8 …", "a call keeps 2.5 blocks of 64 B each on average". */
@@ -203,7 +199,7 @@ function remarksOf(rule: FindingRule, leak: JoinedLeak, facts: LeakFacts): strin
   const text = isInBytes ? bytesText : formatCount;
   const shown = total.slice(-roundsShown).map(text).join(' ');
   remarks.push(`by round of ${formatCount(facts.iterationsPerRound)} calls: ${shown}`);
-  const className = mainClass(leak);
+  const className = mainClassOf(holding) ?? '';
   if (rule === 'orphaned')
     remarks.push(
       `its ${className === '' ? 'object' : escapeText(classText(className))} was collected, nobody called free`,
@@ -211,6 +207,10 @@ function remarksOf(rule: FindingRule, leak: JoinedLeak, facts: LeakFacts): strin
   else if (rule === 'lost' && holding !== null)
     remarks.push(
       `nothing points to ${formatCount(holding.lostCount)} of the ${formatCount(holding.blockCount)} blocks that came since the warm-up`,
+    );
+  else if (growth.what === 'class')
+    remarks.push(
+      `held by ${escapeText(classText(className))} (JS): who keeps these objects? Allocated in ${formatCount(growth.stackIds.length)} stacks, more in this one than in any other:`,
     );
   else if (rule === 'owner-growth')
     remarks.push(`held by ${escapeText(classText(className))} (JS): who keeps these objects?`);

@@ -74,7 +74,8 @@ const percent = (share: number): string =>
   share >= 0.999 ? 'above 99.9 %' : `${(Math.floor(share * 1000) / 10).toFixed(1)} %`;
 
 function balanceLines(rows: readonly BalanceRow[]): string[] {
-  const told = rows.filter(({ outstandingCount }) => outstandingCount !== 0);
+  // Below zero: what was there before has gone, which is nobody's leak.
+  const told = rows.filter(({ outstandingCount }) => outstandingCount > 0);
   if (told.length === 0) return [];
   const table = renderTable(
     [

@@ -5,10 +5,11 @@ import {
   type Growth,
   type GrowthOptions,
   growthsOf,
+  isRisingInAll,
   seriesOf,
   type Tolerance,
 } from './growth.js';
-import { type Holding, type Holdings, joinedHolding } from './holdings.js';
+import { type Holding, type Holdings, joinedHolding, mainClassOf } from './holdings.js';
 import { Increments, type Levels } from './increments.js';
 import type { RoundAnswer } from './protocol.js';
 import { isBelowPromise, promisedRate, sum } from './shape.js';
@@ -172,10 +173,15 @@ export class LeakWatch {
     const isLastOfSeries = this.#roundCount === minRounds - 1;
     if (this.#roundCount < minRounds - 1) return this.#more(false);
     const epoch = { firstRound: this.#firstRound, iterations: this.#iterations };
-    const growths = growthsOf(this.#increments, epoch, { ...sources, tolerance });
+    const growths = growthsOf(this.#increments, epoch, {
+      ...sources,
+      tolerance,
+      classOf: (stackId) => mainClassOf(this.#holdings?.get(stackId)),
+    });
     const rising = growths.filter(({ shape }) => shape === 'rising');
     // The checkpoint tells of what rises who holds it: it goes with the round that will decide.
-    if (isLastOfSeries) return this.#more(rising.length > 0);
+    if (isLastOfSeries)
+      return this.#more(rising.length > 0 || isRisingInAll(this.#increments, epoch));
     const leaks = worthTelling(rising.flatMap((growth) => this.#leakOf(growth, rising)));
     const certain = leaks.filter(({ because }) => because !== 'held');
     // Where none could be taken, longer rounds must do.
@@ -314,6 +320,7 @@ export class LeakWatch {
   #series(epoch: Epoch): Growth[] {
     return seriesOf(this.#increments, epoch, {
       ...(this.#sources as WatchSources),
+      classOf: (stackId) => mainClassOf(this.#holdings?.get(stackId)),
       tolerance: { blocks: null, bytes: null },
     });
   }

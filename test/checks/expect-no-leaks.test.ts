@@ -70,6 +70,7 @@ const kinds: readonly [name: string, rule: RegExp, functionName: string][] = [
   // V8 may have inlined the function into its caller, which then stands for it.
   ['LeakKeptBuffers', /^owner-growth$/, 'leak-tests.mjs'],
   ['LeakKeptObjects', /^growth$/, 'CleanMalloc::fill'],
+  ['LeakSpread', /^owner-growth$/, 'handles::fill_at'],
 ];
 const halves = [kinds.slice(0, 8), kinds.slice(8)];
 

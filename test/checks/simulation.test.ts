@@ -206,6 +206,31 @@ test('references that are never deleted are a leak, those of a bounded pool are 
   t.is(simulate([references((count) => Math.min(100, count + 1))]).judgement.decision, 'clean');
 });
 
+/** Every call, one of a hundred places: each is below what is promised. */
+function spread(classNameOf: (place: number) => string, most = Infinity): SimulatedSite[] {
+  return Array.from({ length: 100 }, (_one, place) =>
+    site((count, call) => count + Number((call * 37) % 100 === place && call < most), {
+      className: classNameOf(place),
+    }),
+  );
+}
+
+test('what a hundred places leak in turn is a leak of the class that holds it', (t) => {
+  const { judgement } = simulate(spread(() => 'Canvas'));
+  t.is(judgement.decision, 'leak');
+  t.deepEqual(
+    judgement.leaks.map(({ growth, because }) => [growth.what, growth.key, because]),
+    [['class', 'Canvas', 'held']],
+  );
+  t.is(judgement.leaks[0].growth.perIteration.blocks, 1);
+  t.is(judgement.leaks[0].growth.stackIds.length, 100);
+});
+
+test('a class that gets no more, and places whose objects have nothing in common, are none', (t) => {
+  t.is(simulate(spread(() => 'Canvas', 200)).judgement.decision, 'clean');
+  t.not(simulate(spread((place) => `Class${place}`)).judgement.decision, 'leak');
+});
+
 test('a call that V8 inlines for some of the rounds keeps its reference every time: one leak, of all rounds', (t) => {
   const inlined = (call: number) => call >= 650 && call < 750;
   const partOf = (isInlined: boolean): SimulatedSite => {

@@ -35,6 +35,8 @@ export interface SimulatedSite {
   resource?: { kind: number; value: () => number };
   /** The addon's function that makes it; sites of one function differ in their JavaScript. */
   native?: string;
+  /** Of the objects that hold its blocks. */
+  className?: string;
 }
 
 export interface SimulationOptions {
@@ -148,17 +150,21 @@ function levelsOf(sites: readonly SimulatedSite[], ids: readonly StackId[]): Lev
   return { sums: { liveCount, liveBytes }, resources, mappings: new Map() };
 }
 
-function holdingOf({ verdict, isRuntime }: SimulatedSite, blocks: number): Holding {
+function holdingOf(
+  { verdict, isRuntime, className: named }: SimulatedSite,
+  blocks: number,
+): Holding {
   const blockCount = Math.max(0, blocks);
   const as = (one: SimulatedSite['verdict']) => (verdict === one ? blockCount : 0);
-  const isHeldByClass = verdict === 'held' && isRuntime === true;
+  const className = named ?? (isRuntime === true ? 'Buffer' : undefined);
+  const isHeldByClass = verdict === 'held' && className !== undefined;
   return {
     blockCount,
     lostCount: as('lost'),
     orphanedCount: as('orphaned'),
     pendingCount: as('pending'),
     heldByClassCount: isHeldByClass ? blockCount : 0,
-    classes: new Map(isHeldByClass ? [['Buffer', blockCount]] : []),
+    classes: new Map(isHeldByClass ? [[className, blockCount]] : []),
     rows: [],
   };
 }
