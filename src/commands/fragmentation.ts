@@ -11,11 +11,11 @@ import { checkpointJson, chooseCheckpoint, jsonLines, processJson } from '../que
 import {
   alikeStacks,
   arenaTable,
-  classText,
-  escapeText,
   formatBytes,
   formatCount,
   formatDuration,
+  otherAllocatorText,
+  ownerClassOf,
   ownerText,
   type PinningSite,
   pageTable,
@@ -85,9 +85,10 @@ export async function* fragmentation(
     `${command.memprofCommand} leaks ${shellQuote(command.tracePath)}`,
     style,
   );
-  if (memory.heaps.length === 0) {
+  const otherAllocator = otherAllocatorText(memory);
+  if (otherAllocator !== null) {
     yield '';
-    yield `No heap of glibc's allocator was found: the program has another allocator (${formatCount(memory.stray.blockCount)} live blocks, ${formatBytes(memory.stray.askedBytes)}), whose insides memprof does not know.`;
+    yield otherAllocator;
     return;
   }
   yield '';
@@ -168,19 +169,8 @@ function pinningSites(
       ageNs,
       text: siteText(symbols, one.stackId, context),
       package: ownerText(stack.owner),
-      className: ownerClass(checkpoint, one.rows),
+      className: ownerClassOf(checkpoint, one.rows),
     });
   }
   return [...sites.values()].sort((a, b) => b.keptBytes - a.keptBytes);
-}
-
-function ownerClass({ detail }: Checkpoint, rows: readonly number[]): string {
-  if (detail === null) return '';
-  for (const row of rows) {
-    const owner = detail.ownerRow[row] ?? -1;
-    if (owner < 0) continue;
-    const name = detail.owners.classNames[detail.owners.classIndex[owner]!];
-    if (name !== undefined) return escapeText(classText(name));
-  }
-  return '';
 }

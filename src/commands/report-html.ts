@@ -11,6 +11,7 @@ import {
   StackIndex,
   waysOf,
 } from '../html/index.js';
+import { memoryStackIds } from '../memory/index.js';
 import type { StackId, TraceModel } from '../model/index.js';
 import { reportTemplatePath } from '../paths.js';
 import {
@@ -109,7 +110,8 @@ async function reportInput(command: OpenedTrace, warnings: string[]): Promise<Re
       ...(detail === null ? [] : (new Set(detail.live.stackId) as Set<StackId>)),
     ]),
   ];
-  const symbols = await command.nameStacks(model, stackIds);
+  const owners = await command.findOwners(model, [...stackIds, ...memoryStacks(model)]);
+  const symbols = await command.nameStacks(model, stackIds, owners);
   const index = new StackIndex(model, symbols, stackIds, context, packageFiles());
   const leaks = last === undefined ? null : readableLeaks(command, symbols, last.number);
   const explained: Explained | null =
@@ -136,8 +138,12 @@ async function reportInput(command: OpenedTrace, warnings: string[]): Promise<Re
     napi: collectNapi(model, symbols, alikeGroups(model, symbols)),
     readSource: readSourceFile,
     warnings,
+    ownerOf: (id) => owners.owner(id),
   };
 }
+
+const memoryStacks = ({ checkpoints }: TraceModel) =>
+  (checkpoints ?? []).flatMap((one) => [...memoryStackIds(one)]);
 
 async function comparedWith({ model, tracePath, nameStacks }: OpenedTrace) {
   const { live } = model.beforeTeardown ?? model.atEnd;

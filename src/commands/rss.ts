@@ -1,12 +1,13 @@
 // memprof rss: what resident memory consists of at a checkpoint, as a sum.
 import { ExitCode, MemprofError } from '../errors.js';
-import { type ExplainedMemory, explainMemory } from '../memory/index.js';
-import type { Checkpoint, StackId } from '../model/index.js';
+import { type ExplainedMemory, explainMemory, memoryStackIds } from '../memory/index.js';
+import type { Checkpoint } from '../model/index.js';
 import { checkpointJson, chooseCheckpoint, jsonLines, processJson } from '../query/index.js';
 import {
   formatBytes,
   formatDuration,
   inOrder,
+  noMemoryText,
   ownerText,
   peakText,
   renderMemory,
@@ -68,17 +69,9 @@ export async function explain(
   { model, findOwners }: Pick<TraceCommand, 'model' | 'findOwners'>,
   checkpoint: Checkpoint,
 ): Promise<{ explained: ExplainedMemory; owners: StackOwners }> {
-  const { memory, detail, number } = checkpoint;
-  if (memory === undefined) {
-    throw new MemprofError(
-      'ERR_MEMPROF_NO_MEMORY',
-      `checkpoint ${number} does not say what memory consists of${checkpoint.scanFailure === null ? ': the trace is from an older memprof' : ` (${checkpoint.scanFailure})`}`,
-      ExitCode.failed,
-    );
-  }
-  const ids = new Set<StackId>(memory.mappings.map((one) => one.stackId));
-  for (const id of detail?.live.stackId ?? []) ids.add(id as StackId);
-  const owners = await findOwners(model, ids);
+  if (checkpoint.memory === undefined)
+    throw new MemprofError('ERR_MEMPROF_NO_MEMORY', noMemoryText(checkpoint), ExitCode.failed);
+  const owners = await findOwners(model, memoryStackIds(checkpoint));
   const explained = explainMemory({
     checkpoint,
     modules: model.modules,

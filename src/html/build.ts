@@ -18,9 +18,10 @@ import {
   type StackContext,
   scanText,
 } from '../report/index.js';
-import type { SymbolizedStacks } from '../symbols/index.js';
+import type { Owner, SymbolizedStacks } from '../symbols/index.js';
 import { mostExplainedBlocks, packBlocks, type WayToHold, whyPaths } from './checkpoint-blocks.js';
 import { findingsOf } from './findings.js';
+import { memoryFacts, memoryFindings } from './memory-facts.js';
 import { Packer } from './pack.js';
 import {
   type ComparedFacts,
@@ -60,6 +61,8 @@ export interface ReportInput {
   readSource: ReadSource;
   /** Facts for the reader, from whoever made the trace or read it. */
   warnings: readonly string[];
+  /** Owners of the stacks of memoryStackIds() of each checkpoint; without it resident memory is not explained. */
+  ownerOf?: (id: StackId) => Owner;
   /** An earlier trace to compare with. */
   before?: { model: TraceModel; traceName: string; symbols: SymbolizedStacks };
   bucketCount?: number;
@@ -104,16 +107,20 @@ export function buildReport(input: ReportInput): Uint8Array {
     );
   else for (const name of columnTables.blocks) packer.add(`blocks.${name}`, 'u8', []);
   const napi = input.napi.map((addon) => napiFacts(addon, index));
+  const memory = memoryFacts(packer, input);
   const findings = findingsOf(input);
+  // Worst first: notes on memory come behind what leaks and before what only passed.
+  const memoryFound = memoryFindings(memory, findings);
+  const notes = findings.findIndex(({ level }) => level === 'note');
+  findings.splice(notes < 0 ? findings.length : notes, 0, ...memoryFound);
   const whys =
     explained === null
       ? []
       : whyPaths(explained, input.ways, index, input.symbols, input.names, input.context);
-  const sources = sourcesOf(
-    input,
-    time,
-    findings.map((one) => one.group ?? 0),
-  );
+  const sources = sourcesOf(input, time, [
+    ...findings.map((one) => one.group ?? 0),
+    ...(memory.checkpoints.at(-1)?.pinning ?? []).slice(0, 10).map(({ group }) => group),
+  ]);
   const compared = packBefore(packer, input);
   index.pack(packer);
   const moment = model.beforeTeardown ?? model.atEnd;
@@ -166,6 +173,7 @@ export function buildReport(input: ReportInput): Uint8Array {
             })),
     whys,
     napi,
+    memory,
     sources,
     coarseness: time.coarseness,
     compared,

@@ -1,6 +1,12 @@
 // The blocks of the last checkpoint: summed up by site, birth, verdict, type and class of the owner; and what holds
 // them. Pure.
-import { type CheckpointDetail, Reach, type StackId, type Verdict } from '../model/index.js';
+import {
+  type CheckpointDetail,
+  Reach,
+  type StackId,
+  type Verdict,
+  verdicts,
+} from '../model/index.js';
 import {
   addressText,
   blockType,
@@ -18,7 +24,7 @@ import type { SymbolizedStacks } from '../symbols/index.js';
 import { typeByStack } from '../types/index.js';
 import { pathOf } from '../verdicts/index.js';
 import type { Packer } from './pack.js';
-import { type Edge, verdicts, type WhyPath } from './report-data.js';
+import type { Edge, WhyPath } from './report-data.js';
 import type { StackIndex } from './stack-index.js';
 import { SumTable } from './sum-table.js';
 import { safeText } from './texts.js';

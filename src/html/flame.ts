@@ -80,7 +80,7 @@ export function buildFlame(
 }
 
 const isPlumbing = (kind: number): boolean =>
-  kind === FrameLook.node || kind === FrameLook.builtin || kind === FrameLook.library;
+  kind === FrameLook.node || kind === FrameLook.builtin || kind === FrameLook.standard;
 
 function layOut(
   parent: number[],

@@ -1,6 +1,6 @@
 // A report's columns as the page holds them. Must not import anything but pack and report-data: it runs in browsers.
 import type { Unpacked } from './pack.js';
-import type { ReportHead } from './report-data.js';
+import { type ReportHead, type TimelinePart, timelineParts } from './report-data.js';
 
 export interface CellTable {
   site: Uint32Array;
@@ -55,6 +55,9 @@ export interface PageData {
   };
   before: { site: Uint32Array; count: Float64Array; bytes: Float64Array };
   series: { maxBytes: Float64Array };
+  resident: { at: Float64Array; bytes: Float64Array; live: Float64Array; lag: Float64Array };
+  parts: { at: Float64Array; bytes: Float64Array } & Record<TimelinePart, Float64Array>;
+  pages: { occupancy: Uint8Array; age: Uint8Array; package: Uint16Array };
 }
 
 export function pageData({ head, column }: Unpacked<ReportHead>): PageData {
@@ -113,5 +116,24 @@ export function pageData({ head, column }: Unpacked<ReportHead>): PageData {
     },
     before: { site: u32('before.site'), count: f64('before.count'), bytes: f64('before.bytes') },
     series: { maxBytes: f64('series.maxBytes') },
+    resident: {
+      at: f64('resident.at'),
+      bytes: f64('resident.bytes'),
+      live: f64('resident.live'),
+      lag: f64('resident.lag'),
+    },
+    parts: {
+      at: f64('parts.at'),
+      bytes: f64('parts.bytes'),
+      ...(Object.fromEntries(timelineParts.map((part) => [part, f64(`parts.${part}`)])) as Record<
+        TimelinePart,
+        Float64Array
+      >),
+    },
+    pages: {
+      occupancy: u8('pages.occupancy'),
+      age: u8('pages.age'),
+      package: u16('pages.package'),
+    },
   };
 }

@@ -1,24 +1,16 @@
 // What a report's page is given: the head as JSON, and the names of its columns (see pack.ts).
 //
-// Must not import anything but types: the page uses it, too. All texts are escaped already (no control or
+// Must not import anything but the model, which runs in browsers as well: the page uses it, too. All texts are escaped already (no control or
 // reordering characters) and cut to a length, but may hold anything else: they are text, never markup.
+
+import { type TimelinePart, timelineParts } from '../model/index.js';
+
+export { type TimelinePart, timelineParts, verdicts } from '../model/index.js';
 
 export const reportSchema = 'memprof.report/1';
 
 /** Kinds of frames in the column frames.kind. */
-export const FrameLook = { native: 0, js: 1, node: 2, builtin: 3, library: 4, marker: 5 } as const;
-
-export const verdicts = [
-  'unknown',
-  'lost',
-  'lost-indirect',
-  'orphaned',
-  'pending',
-  'held-by-js',
-  'held-by-native',
-  'runtime',
-  'ignored',
-] as const;
+export const FrameLook = { native: 0, js: 1, node: 2, builtin: 3, standard: 4, marker: 5 } as const;
 
 export type EdgeKind = 'time' | 'start' | 'peak' | 'teardown' | 'checkpoint' | 'mark' | 'end';
 
@@ -35,7 +27,7 @@ export interface PackageFacts {
   kind: 'package' | 'node' | 'memprof' | 'module' | 'unknown';
 }
 
-export type ViewName = 'overview' | 'timeline' | 'flame' | 'sites' | 'owners' | 'napi';
+export type ViewName = 'overview' | 'timeline' | 'flame' | 'sites' | 'owners' | 'memory' | 'napi';
 export type Measure = 'live' | 'peak' | 'total' | 'temporary' | 'lost';
 
 export interface ReportFinding {
@@ -134,6 +126,128 @@ export interface ComparedFacts {
   blockCount: number;
 }
 
+export interface MemoryRow {
+  name: string;
+  residentBytes: number;
+  sizeBytes: number;
+  count: number;
+}
+
+/** A part of resident memory; those of a checkpoint add up to all of it. */
+export interface MemoryPartFacts {
+  kind: string;
+  label: string;
+  residentBytes: number;
+  sizeBytes: number | null;
+  count: number;
+  /** Largest first; not all of them where there are many. */
+  rows: MemoryRow[];
+  hiddenRows: { count: number; residentBytes: number };
+}
+
+export interface MemoryVerdictFacts {
+  verdict: string;
+  level: ReportFinding['level'];
+  title: string;
+  facts: string[];
+  remedies: string[];
+}
+
+export interface ArenaFacts {
+  name: string;
+  residentBytes: number;
+  liveAskedBytes: number;
+  liveBlockCount: number;
+  cachedBytes: number;
+  freeBytes: number;
+  topBytes: number;
+  largestFreeBytes: number;
+  trimmableBytes: number;
+}
+
+/** Blocks that keep pages which are otherwise nearly empty. */
+export interface PinningFacts {
+  /** Row of the column groups. */
+  group: number;
+  packageIndex: number;
+  blockCount: number;
+  sizeBytes: number;
+  pageCount: number;
+  keptBytes: number;
+  /** Of the oldest block. */
+  ageNs: number;
+  /** The class of JavaScript objects that own them; '' where none does. */
+  className: string;
+}
+
+/** Resident memory at a checkpoint, as memprof rss and memprof fragmentation have it. */
+export interface MemoryAtCheckpoint {
+  number: number;
+  atNs: number;
+  residentBytes: number;
+  swappedBytes: number;
+  heap: { usedBytes: number; totalBytes: number } | null;
+  parts: MemoryPartFacts[];
+  verdicts: MemoryVerdictFacts[];
+  arenas: ArenaFacts[];
+  hiddenArenaCount: number;
+  /** The four are null where single pages are not known. */
+  pages: { text: string; pageCount: number; liveBytes: number }[] | null;
+  sizes:
+    | {
+        upToBytes: number;
+        blockCount: number;
+        sizeBytes: number;
+        pageCount: number;
+        liveBytes: number;
+      }[]
+    | null;
+  pinning: PinningFacts[] | null;
+  hiddenPinning: { count: number; keptBytes: number };
+  map: MapFacts | null;
+  /** What cannot be said of this checkpoint, and why. */
+  notes: string[];
+}
+
+/** How the table `pages` is cut into heaps, one after another. */
+export interface MapFacts {
+  pagesOfCell: number;
+  heaps: {
+    low: number;
+    high: number;
+    arena: string;
+    cellCount: number;
+    residentPages: number;
+    /** Of these: nothing lives there; below a quarter. */
+    emptyPages: number;
+    sparsePages: number;
+  }[];
+}
+
+export interface MemoryFacts {
+  /** Those that say what memory consists of, in order. */
+  checkpoints: MemoryAtCheckpoint[];
+  /** Left out to keep the file small. */
+  hiddenCheckpointCount: number;
+  /** Why there are none; '' where there are some. */
+  missing: string;
+  timeline: TimelineFacts | null;
+}
+
+/** What stands in the tables `resident` and `parts`, in words and rows. */
+export interface TimelineFacts {
+  peakText: string;
+  parts: { key: TimelinePart; title: string }[];
+  rows: {
+    atNs: number;
+    residentBytes: number;
+    liveBytes: number;
+    liveCount: number;
+    /** In the order of `parts`; null: nobody looked. */
+    parts: number[] | null;
+  }[];
+}
+
 export interface ReportHead {
   schema: typeof reportSchema;
   memprofVersion: string;
@@ -186,6 +300,7 @@ export interface ReportHead {
   classTable: ClassFacts[];
   whys: WhyPath[];
   napi: NapiFacts[];
+  memory: MemoryFacts;
   sources: SourceFacts[];
   /** What follows is so much coarser than asked for, to keep the file small: 1, 2, 4, ... */
   coarseness: number;
@@ -207,6 +322,11 @@ export interface ReportHead {
  * - blocks: site, thread, birth, size, verdict, type, class, count, bytes. What was live at the checkpoint.
  * - before: site, count, bytes. What was live in the trace that this one is compared with.
  * - series: maxBytes, of live memory, a row a bucket.
+ * - resident: at (ns), bytes, live, lag (ns, of what was live). Memory over time, as seen from outside.
+ * - parts: at, bytes, and what these consist of. Rarer.
+ * - pages: occupancy (255: none is resident; else 1/250 of the resident ones, 0 only where nothing lives), age (of the
+ *   oldest block: less than 10^(age/2) ns; 0: no block), package (row of packages + 1; 0: no block). A row a cell of the
+ *   heaps' map at the last checkpoint.
  */
 export const columnTables = {
   frames: ['kind', 'name', 'full', 'place', 'package', 'file', 'line'],
@@ -219,4 +339,7 @@ export const columnTables = {
   blocks: ['site', 'thread', 'birth', 'size', 'verdict', 'type', 'class', 'count', 'bytes'],
   before: ['site', 'count', 'bytes'],
   series: ['maxBytes'],
+  resident: ['at', 'bytes', 'live', 'lag'],
+  parts: ['at', 'bytes', ...timelineParts],
+  pages: ['occupancy', 'age', 'package'],
 } as const;

@@ -163,8 +163,12 @@ export class StackIndex {
     return this.#owner(owner);
   }
 
+  packageOfSite(site: number): number {
+    return this.#sites.package[site] ?? 0;
+  }
+
   isUsersSite(site: number): boolean {
-    return !this.runtimePackages.has(this.#sites.package[site] ?? 0);
+    return !this.runtimePackages.has(this.packageOfSite(site));
   }
 
   /** Places of a group's shown stack, from the allocation outwards; not those of plumbing. */
@@ -257,7 +261,7 @@ export class StackIndex {
     const plumbing = plumbingOf(frame, this.#context);
     if (frame.kind === 'builtin') return FrameLook.builtin;
     if (plumbing === 'node' || (this.#context.isNode && isStartCode(frame))) return FrameLook.node;
-    if (plumbing !== null) return FrameLook.library;
+    if (plumbing !== null) return FrameLook.standard;
     return frame.kind === 'js' ? FrameLook.js : FrameLook.native;
   }
 

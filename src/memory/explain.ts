@@ -63,6 +63,13 @@ export interface ExplainInput {
   nameOf(owner: Owner): string;
 }
 
+/** Stacks whose owners are asked for. */
+export function memoryStackIds({ memory, detail }: Checkpoint): Set<StackId> {
+  const ids = new Set<StackId>(memory?.mappings.map((one) => one.stackId));
+  for (const id of detail?.live.stackId ?? []) ids.add(id as StackId);
+  return ids;
+}
+
 type Use = { kind: PartKind; name: string };
 
 const executable = 4;

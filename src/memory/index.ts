@@ -14,6 +14,7 @@ export {
   type ExplainInput,
   explainMemory,
   type MemoryPart,
+  memoryStackIds,
   type PartKind,
 } from './explain.js';
 export {
@@ -25,6 +26,8 @@ export {
   type PageClass,
   type PinningStack,
   type SizeClass,
+  sparseBelow,
 } from './fragmentation.js';
 export { mallocBlocks } from './malloc-blocks.js';
 export { PageMap } from './page-map.js';
+export { type PageNote, pageNotes } from './page-notes.js';

@@ -58,16 +58,19 @@ export const objectResources: ReadonlySet<number> = new Set([
   ResourceKind.finalizer,
 ]);
 
-export type Verdict =
-  | 'lost' // nothing points to it
-  | 'lost-indirect' // only lost blocks point to it
-  | 'orphaned' // its JavaScript owner was collected, the block was not freed
-  | 'pending' // its finalizer is queued
-  | 'held-by-js'
-  | 'held-by-native'
-  | 'runtime' // Node's own
-  | 'ignored' // the program said that it is meant to stay
-  | 'unknown'; // no scan
+/** Where each stands is its number in traces and reports: new ones come at the end. */
+export const verdicts = [
+  'unknown', // no scan
+  'lost', // nothing points to it
+  'lost-indirect', // only lost blocks point to it
+  'orphaned', // its JavaScript owner was collected, the block was not freed
+  'pending', // its finalizer is queued
+  'held-by-js',
+  'held-by-native',
+  'runtime', // Node's own
+  'ignored', // the program said that it is meant to stay; since version 3 of the trace's format
+] as const;
+export type Verdict = (typeof verdicts)[number];
 
 /** One native address that one JavaScript object holds; an object may have several rows. */
 export interface OwnerTable {

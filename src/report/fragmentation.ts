@@ -1,10 +1,12 @@
 // Fragmentation as text: the verdict in words, arenas, pages, sites that keep pages. Pure: values in, lines out.
 
 import type { Fragmentation, MemoryFinding, PageClass, Remedy } from '../memory/index.js';
-import { pageBytes } from '../model/index.js';
+import { type Checkpoint, type MemoryPicture, pageBytes } from '../model/index.js';
+import { escapeText } from './escape.js';
 import type { Style } from './style.js';
 import { type Column, renderTable } from './table.js';
 import { formatBytes, formatCount, formatDuration, formatPercent } from './units.js';
+import { classText } from './verdict-words.js';
 
 /** What was found, a paragraph each. `leaksCommand`: what to type to see where. */
 export function* verdictLines(
@@ -16,11 +18,26 @@ export function* verdictLines(
     yield 'Nothing stands out: no leak, little released memory that stays resident.';
   for (const [at, finding] of findings.entries()) {
     if (at > 0) yield '';
-    const [title, ...facts] = sentences(finding);
-    yield style.strong(title as string);
-    for (const fact of facts) yield `  ${fact}`;
-    for (const remedy of finding.remedies) yield `  ${remedyText(remedy, leaksCommand)}`;
+    const { title, facts, remedies } = verdictWords(finding, leaksCommand);
+    yield style.strong(title);
+    for (const text of [...facts, ...remedies]) yield `  ${text}`;
   }
+}
+
+/** `leaksCommand`: where to look for a leak's place. */
+export function verdictWords(
+  finding: MemoryFinding,
+  leaksCommand: string,
+): { title: string; facts: string[]; remedies: string[] } {
+  const [title, ...facts] = sentences(finding);
+  const remedies = finding.remedies.map((remedy) => remedyText(remedy, leaksCommand));
+  return { title: title as string, facts, remedies };
+}
+
+/** Of a program whose allocator is not glibc's; null: it is. */
+export function otherAllocatorText({ heaps, stray }: MemoryPicture): string | null {
+  if (heaps.length > 0) return null;
+  return `No heap of glibc's allocator was found: the program has another allocator (${formatCount(stray.blockCount)} live blocks, ${formatBytes(stray.askedBytes)}), whose insides memprof does not know.`;
 }
 
 function sentences({ verdict, bytes, ofBytes, figures }: MemoryFinding): string[] {
@@ -129,7 +146,13 @@ export function* arenaTable(
     yield style.faint(`${formatCount(arenas.length - limit)} more: --limit all`);
 }
 
-const classNames = ['nothing lives there', 'below 25%', '25% to 50%', '50% to 75%', '75% and more'];
+export const pageClassTexts = [
+  'nothing lives there',
+  'below 25%',
+  '25% to 50%',
+  '50% to 75%',
+  '75% and more',
+];
 
 export function* pageTable(
   pages: readonly PageClass[],
@@ -145,7 +168,7 @@ export function* pageTable(
       right('live'),
     ],
     pages.map((one, at) => [
-      classNames[at] ?? '',
+      pageClassTexts[at] ?? '',
       formatCount(one.pageCount),
       formatPercent(one.pageCount, total),
       formatBytes(one.pageCount * pageBytes),
@@ -166,6 +189,18 @@ export interface PinningSite {
   package: string;
   /** The class of JavaScript objects that own them; '' where none does. */
   className: string;
+}
+
+/** Of the first of these blocks that a JavaScript object owns; '': none does. */
+export function ownerClassOf({ detail }: Checkpoint, rows: readonly number[]): string {
+  if (detail === null) return '';
+  for (const row of rows) {
+    const owner = detail.ownerRow[row] ?? -1;
+    if (owner < 0) continue;
+    const name = detail.owners.classNames[detail.owners.classIndex[owner]!];
+    if (name !== undefined) return escapeText(classText(name));
+  }
+  return '';
 }
 
 /** "3,120 blocks of 64 B from parser.cc:88 keep 12.1 MiB resident." */

@@ -8,13 +8,17 @@ export { escapeText, shellQuote } from './escape.js';
 export { describeEnd, lossLines } from './facts.js';
 export {
   arenaTable,
+  otherAllocatorText,
+  ownerClassOf,
   type PinningSite,
+  pageClassTexts,
   pageTable,
   pinningText,
   sizeTable,
   verdictLines,
+  verdictWords,
 } from './fragmentation.js';
-export { renderHeatMap } from './heat-map.js';
+export { cellShares, renderHeatMap } from './heat-map.js';
 export { hasFindings } from './leak-summary.js';
 export {
   checkpointStackIds,
@@ -37,7 +41,7 @@ export {
   siteRemarks,
   siteType,
 } from './leaks-text.js';
-export { inOrder, renderMemory } from './memory.js';
+export { inOrder, noMemoryText, partText, renderMemory } from './memory.js';
 export {
   collectNapi,
   type Finding,
@@ -103,7 +107,13 @@ export {
   truncateStart,
 } from './table.js';
 export { type ReportOptions, renderExitReport, renderSummary } from './terminal.js';
-export { peakText, renderTimeline, type TimelineRow, timelineRows } from './timeline.js';
+export {
+  partTitles,
+  peakText,
+  renderTimeline,
+  type TimelineRow,
+  timelineRows,
+} from './timeline.js';
 export { buildTree, renderTree, type TreeNode } from './tree.js';
 export { formatBytes, formatCount, formatDuration, formatPercent } from './units.js';
 export {

@@ -1,5 +1,6 @@
 // Resident memory as a table that adds up. Pure: values in, lines out.
 import type { ExplainedMemory, MemoryPart, PartKind } from '../memory/index.js';
+import type { Checkpoint } from '../model/index.js';
 import { escapeText } from './escape.js';
 import type { Style } from './style.js';
 import { renderTable } from './table.js';
@@ -23,8 +24,14 @@ const kinds: readonly (readonly [PartKind, string])[] = [
   ['unexplained', 'not explained'],
 ];
 
-function partText(kind: PartKind): string {
+export function partText(kind: PartKind): string {
   return kinds.find(([one]) => one === kind)?.[1] ?? kind;
+}
+
+/** Why a checkpoint does not say what memory consists of. */
+export function noMemoryText({ number, scanFailure }: Checkpoint): string {
+  const why = scanFailure === null ? ': the trace is from an older memprof' : ` (${scanFailure})`;
+  return `checkpoint ${number} does not say what memory consists of${why}`;
 }
 
 export function inOrder(parts: readonly MemoryPart[]): MemoryPart[] {

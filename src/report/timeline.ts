@@ -9,7 +9,7 @@ import type { Style } from './style.js';
 import { renderTable } from './table.js';
 import { formatBytes, formatCount, formatDuration } from './units.js';
 
-const partTitles: Record<TimelinePart, string> = {
+export const partTitles: Record<TimelinePart, string> = {
   heapBytes: 'heaps',
   v8Bytes: 'V8',
   mappedBytes: 'mapped',

@@ -1,23 +1,19 @@
 // A checkpoint's verdicts without its blocks: facts and sums. (What format and writer call a checkpoint is
 // another thing: the state of the whole recording as of a moment.)
-import type { Checkpoint, StackId, Tally, Verdict } from '../model/index.js';
+import {
+  type Checkpoint,
+  type StackId,
+  type Tally,
+  type Verdict,
+  verdicts,
+} from '../model/index.js';
 import type { ByteReader, ByteWriter } from './bytes.js';
 import { isObject } from './checkpoint.js';
 import { TraceDamage } from './damage.js';
 
-/** By the number that stands in a trace. */
-const verdicts: readonly Verdict[] = [
-  'unknown',
-  'lost',
-  'lost-indirect',
-  'orphaned',
-  'pending',
-  'held-by-js',
-  'held-by-native',
-  'runtime',
-  'ignored', // since version 3
-];
-const verdictNumbers = new Map(verdicts.map((verdict, number) => [verdict, number]));
+const verdictNumbers = new Map<Verdict, number>(
+  verdicts.map((verdict, number) => [verdict, number]),
+);
 
 export function encodeVerdict(verdict: Verdict, out: ByteWriter): void {
   out.uint8(verdictNumbers.get(verdict) ?? 0);

@@ -15,6 +15,7 @@ import {
 } from './state.js';
 import { chooseTheme, currentTheme, type Theme } from './theme.js';
 import { FlameView } from './views/flame.js';
+import { MemoryView } from './views/memory.js';
 import { NapiView } from './views/napi.js';
 import { OverviewView } from './views/overview.js';
 import { OwnersView } from './views/owners.js';
@@ -27,6 +28,7 @@ const viewOf = {
   flame: FlameView,
   sites: SitesView,
   owners: OwnersView,
+  memory: MemoryView,
   napi: NapiView,
 } as const;
 

@@ -3,7 +3,7 @@ import { render } from 'preact';
 import { App } from './app.js';
 import { loadReport, NotReadable } from './load.js';
 import { startTheme } from './theme.js';
-import './style.css';
+import './style/index.css';
 
 async function start(): Promise<void> {
   const place = document.getElementById('app') as HTMLElement;

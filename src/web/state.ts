@@ -12,6 +12,8 @@ export interface State extends Selection {
   /** Row of groups whose stack is shown; 0: none. */
   group: number;
   query: string;
+  /** Number of the checkpoint of which memory is shown; 0: the last. */
+  checkpoint: number;
 }
 
 export type Change = Partial<State>;
@@ -44,6 +46,7 @@ export const views: readonly { name: ViewName; title: string }[] = [
   { name: 'flame', title: 'Flame graph' },
   { name: 'sites', title: 'Sites' },
   { name: 'owners', title: 'Blocks & owners' },
+  { name: 'memory', title: 'Memory' },
   { name: 'napi', title: 'Node-API' },
 ];
 
@@ -81,6 +84,7 @@ export function firstState(data: PageData): State {
     thread: -1,
     group: 0,
     query: '',
+    checkpoint: 0,
   };
 }
 
@@ -105,6 +109,9 @@ export function stateOfHash(data: PageData, hash: string): State {
   state.package = number('package', -2, data.head.packages.length - 1, state.package);
   state.thread = number('thread', -1, data.head.threads.length - 1, state.thread);
   state.group = number('group', 0, data.groups.site.length - 1, 0);
+  const numbers = data.head.memory.checkpoints.map((one) => one.number);
+  state.checkpoint = number('checkpoint', 0, numbers.at(-1) ?? 0, 0);
+  if (!numbers.includes(state.checkpoint)) state.checkpoint = 0;
   state.query = words.get('find') ?? '';
   return state;
 }
@@ -112,7 +119,7 @@ export function stateOfHash(data: PageData, hash: string): State {
 export function hashOfState(data: PageData, state: State): string {
   const first = firstState(data);
   const words = new URLSearchParams({ view: state.view });
-  for (const name of ['measure', 'from', 'to', 'package', 'thread', 'group'] as const)
+  for (const name of ['measure', 'from', 'to', 'package', 'thread', 'group', 'checkpoint'] as const)
     if (state[name] !== first[name]) words.set(name, String(state[name]));
   if (state.query !== '') words.set('find', state.query);
   return `#${words}`;

@@ -4,17 +4,28 @@ export type Theme = 'light' | 'dark';
 
 const key = 'memprof-theme';
 
-export function systemTheme(): Theme {
-  return matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light';
-}
+const systemTheme = (): Theme =>
+  matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light';
 
+/** style/theme.css goes by the first of the two. */
+const show = (theme: Theme): void => {
+  document.documentElement.dataset['theme'] = theme;
+};
+const chosen = (): Theme | null => {
+  const theme = document.documentElement.dataset['chosenTheme'];
+  return theme === 'dark' || theme === 'light' ? theme : null;
+};
+
+/** What is chosen, else what the system has now. */
 export function currentTheme(): Theme {
-  const chosen = document.documentElement.dataset['theme'];
-  return chosen === 'dark' || chosen === 'light' ? chosen : systemTheme();
+  const theme = chosen() ?? systemTheme();
+  show(theme);
+  return theme;
 }
 
 export function chooseTheme(theme: Theme): void {
-  document.documentElement.dataset['theme'] = theme;
+  document.documentElement.dataset['chosenTheme'] = theme;
+  show(theme);
   try {
     localStorage.setItem(key, theme);
   } catch {
@@ -25,13 +36,14 @@ export function chooseTheme(theme: Theme): void {
 export function startTheme(): void {
   try {
     const kept = localStorage.getItem(key);
-    if (kept === 'dark' || kept === 'light') document.documentElement.dataset['theme'] = kept;
+    if (kept === 'dark' || kept === 'light') document.documentElement.dataset['chosenTheme'] = kept;
   } catch {
     // As above: then the system's.
   }
+  currentTheme();
 }
 
-/** A colour of style.css, for canvas. */
+/** A colour of style/theme.css, for canvas. */
 export function cssColour(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }

@@ -14,6 +14,7 @@ import {
   settle,
   showView,
   skipReason,
+  viewTitles,
 } from './support.js';
 import { documentOf, syntheticData, syntheticNames } from './synthetic.js';
 
@@ -72,14 +73,7 @@ for (const look of looks)
       const path = await made.write(name, documentOf(template, gzipSync(packed)));
       const open = await openReport(browser!, path, look);
       const { page } = open;
-      for (const view of [
-        'Overview',
-        'Timeline',
-        'Flame graph',
-        'Sites',
-        'Blocks & owners',
-        'Node-API',
-      ]) {
+      for (const view of viewTitles) {
         await showView(page, view);
         t.deepEqual(await layoutFaults(page), [], view);
       }

@@ -18,9 +18,9 @@ import {
   settle,
   showView,
   skipReason,
+  viewTitles,
 } from './support.js';
 
-const views = ['Overview', 'Timeline', 'Flame graph', 'Sites', 'Blocks & owners', 'Node-API'];
 const desktop = looks[0]!;
 const phone = looks[2]!;
 const made = await MadeReports.create();
@@ -55,7 +55,7 @@ for (const look of looks)
     `every view of a leaky addon's report, ${look.width} pixels wide, ${look.theme}`,
     async (t, browser) => {
       const open = await openReport(browser, leaky, look);
-      for (const view of views) {
+      for (const view of viewTitles) {
         await showView(open.page, view);
         t.deepEqual(await layoutFaults(open.page), [], view);
       }
@@ -352,11 +352,13 @@ inBrowser('a trace without events and checkpoints shows less and says so', async
     t.regex((await page.locator('.missing').textContent()) ?? '', /no events.*No checkpoint/s);
     for (const name of ['Peak', 'Total', 'Temporary', 'Lost'])
       t.true(await page.getByRole('radio', { name }).isDisabled(), name);
-    for (const view of views) {
+    for (const view of viewTitles) {
       await showView(page, view);
       t.deepEqual(await layoutFaults(page), [], view);
     }
     t.regex((await page.locator('main').textContent()) ?? '', /No addon called Node-API/);
+    await showView(page, 'Memory');
+    t.regex((await page.locator('main').textContent()) ?? '', /No checkpoint was taken/);
     assertNoComplaints(t, open);
     await open.close();
   }

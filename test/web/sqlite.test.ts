@@ -13,6 +13,7 @@ import {
   openReport,
   showView,
   skipReason,
+  viewTitles,
 } from './support.js';
 
 const sqlite = await installed('better-sqlite3', ['better-sqlite3@12.9.0'], {
@@ -46,14 +47,7 @@ withAll(
     for (const look of [looks[0]!, looks[3]!]) {
       const open = await openReport(browser, path, look);
       const { page } = open;
-      for (const view of [
-        'Overview',
-        'Timeline',
-        'Flame graph',
-        'Sites',
-        'Blocks & owners',
-        'Node-API',
-      ]) {
+      for (const view of viewTitles) {
         await showView(page, view);
         t.deepEqual(await layoutFaults(page), [], view);
       }

@@ -41,6 +41,16 @@ export interface Look {
   isMoving?: boolean;
 }
 
+export const viewTitles = [
+  'Overview',
+  'Timeline',
+  'Flame graph',
+  'Sites',
+  'Blocks & owners',
+  'Memory',
+  'Node-API',
+] as const;
+
 export const looks: readonly Look[] = [
   { width: 1280, height: 800, theme: 'light' },
   { width: 1280, height: 800, theme: 'dark' },

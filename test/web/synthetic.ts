@@ -118,7 +118,15 @@ export function syntheticData(
     'f64',
     own.map(() => 1 + Math.floor(1e6 * random() ** 6)),
   );
-  for (const table of ['temporary', 'lives', 'blocks', 'before'] as const)
+  for (const table of [
+    'temporary',
+    'lives',
+    'blocks',
+    'before',
+    'resident',
+    'parts',
+    'pages',
+  ] as const)
     for (const name of columnTables[table]) packer.add(`${table}.${name}`, 'f64', []);
   packer.add(
     'series.maxBytes',
@@ -173,6 +181,7 @@ export function syntheticNames(names: readonly string[]): Uint8Array {
       hiddenHops: 0,
       root: text,
     })),
+    memory: memoryOf(names),
     napi: names.map((label) => ({
       packageIndex: 1,
       label,
@@ -183,6 +192,60 @@ export function syntheticNames(names: readonly string[]): Uint8Array {
       sites: [{ ...kindOf(label), className: label, node: 1 }],
     })),
   }));
+}
+
+function memoryOf(names: readonly string[]): ReportHead['memory'] {
+  const row = (name: string) => ({ name, residentBytes: 1, sizeBytes: 1, count: 1 });
+  const arena = {
+    residentBytes: 1,
+    liveAskedBytes: 1,
+    liveBlockCount: 1,
+    cachedBytes: 0,
+    freeBytes: 0,
+    topBytes: 0,
+    largestFreeBytes: 0,
+    trimmableBytes: 0,
+  };
+  const page = { pageCount: 1, liveBytes: 1 };
+  return {
+    missing: '',
+    hiddenCheckpointCount: 3,
+    timeline: null,
+    checkpoints: names.map((text, at) => ({
+      number: at + 1,
+      atNs: at,
+      residentBytes: 4096,
+      swappedBytes: 1,
+      heap: null,
+      parts: [
+        {
+          ...row(text),
+          kind: 'files',
+          label: text,
+          rows: names.map(row),
+          hiddenRows: { count: 1, residentBytes: 1 },
+        },
+      ],
+      verdicts: [{ verdict: 'leak', level: 'bad', title: text, facts: [text], remedies: [text] }],
+      arenas: [{ ...arena, name: text }],
+      hiddenArenaCount: 1,
+      pages: [{ text, ...page }],
+      sizes: [{ upToBytes: 16, blockCount: 1, sizeBytes: 16, ...page }],
+      pinning: names.map((className, place) => ({
+        group: 1 + place,
+        packageIndex: 1,
+        blockCount: 1,
+        sizeBytes: 16,
+        pageCount: 1,
+        keptBytes: 4000.5,
+        ageNs: 5,
+        className,
+      })),
+      hiddenPinning: { count: 1, keptBytes: 1 },
+      map: null,
+      notes: [text],
+    })),
+  };
 }
 
 const kindOf = (kind: string) => ({
@@ -248,6 +311,12 @@ function headOf(strings: string[], buckets: number): ReportHead {
     classTable: [],
     whys: [],
     napi: [],
+    memory: {
+      checkpoints: [],
+      hiddenCheckpointCount: 0,
+      missing: 'No checkpoint.',
+      timeline: null,
+    },
     sources: [],
     coarseness: 1,
     compared: null,

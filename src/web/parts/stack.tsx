@@ -7,7 +7,7 @@ import { SourceLines, sourceAt } from './source.js';
 const runName: Readonly<Record<number, string>> = {
   [FrameLook.node]: 'Node’s internals',
   [FrameLook.builtin]: 'Node’s internals',
-  [FrameLook.library]: 'the standard library and node-addon-api',
+  [FrameLook.standard]: 'the standard library and node-addon-api',
 };
 
 interface Run {
@@ -69,7 +69,7 @@ export function Stack({ data, node }: { data: PageData; node: number }) {
   );
 }
 
-const lookClass = ['native', 'js', 'node', 'builtin', 'library', 'marker'];
+const lookClass = ['native', 'js', 'node', 'builtin', 'standard', 'marker'];
 
 function Frame({ data, frame, isFirst }: { data: PageData; frame: number; isFirst: boolean }) {
   const { strings } = data.head;

@@ -64,7 +64,7 @@ export const kindNames = [
 ] as const;
 
 export function kindColours(): string[] {
-  return ['native', 'js', 'node', 'builtin', 'library', 'marker'].map((name) =>
+  return ['native', 'js', 'node', 'builtin', 'standard', 'marker'].map((name) =>
     cssColour(`--flame-${name}`),
   );
 }

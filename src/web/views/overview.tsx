@@ -13,6 +13,7 @@ const viewLink = {
   flame: 'See it in the flame graph',
   sites: 'See the site',
   owners: 'See who holds it',
+  memory: 'See where memory goes',
   napi: 'See the ledger',
 } as const;
 

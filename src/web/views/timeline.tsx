@@ -1,16 +1,11 @@
 // The run over time. Dragging over it selects the range that all views follow.
-import { useEffect, useMemo, useRef } from 'preact/hooks';
-import uPlot from 'uplot';
-import 'uplot/dist/uPlot.min.css';
+import { useMemo } from 'preact/hooks';
 import { allocatedInBuckets, liveAtEdges } from '../../html/selection.js';
 import { hasCanvas, noCanvasText } from '../canvas.js';
-import { edgeName, formatBytes, formatCount, formatDuration, timeText } from '../format.js';
+import { edgeName, formatBytes, formatCount, formatDuration } from '../format.js';
+import { Plot } from '../parts/plot.js';
+import { Resident } from '../parts/resident.js';
 import { firstState, isWholeRange, useReport } from '../state.js';
-import { cssColour } from '../theme.js';
-
-const axisWidth = 84;
-/** Bytes are read in powers of two. */
-const byteSteps = Array.from({ length: 48 }, (_one, power) => 2 ** power);
 
 export function TimelineView() {
   const { data, state } = useReport();
@@ -84,6 +79,7 @@ export function TimelineView() {
           no rate.
         </p>
       )}
+      <Resident />
       <Marks />
       <p class="faint">
         Time is kept in {formatCount(bucketCount)} buckets
@@ -92,8 +88,9 @@ export function TimelineView() {
           : ''}
         , of {formatDuration(head.edges[bucketCount]!.atNs / Math.max(1, bucketCount))} on average.
         A range begins and ends where buckets do, and is exact there; checkpoints, marks, the peak
-        and Node’s teardown are such places. The curve between them is drawn straight. Garbage
-        collections and resident memory are not in traces yet.
+        and Node’s teardown are such places. The curve between them is drawn straight. Traces do not
+        say when V8 collected garbage: all that is known is that each checkpoint of a Node process
+        does so right before it.
       </p>
     </div>
   );
@@ -135,169 +132,4 @@ function Marks() {
       )}
     </section>
   );
-}
-
-interface PlotSeries {
-  name: string;
-  values: readonly (number | null)[];
-  colour: string;
-  fill?: string;
-  isStepped?: boolean;
-  isDashed?: boolean;
-}
-
-function Plot({
-  label,
-  times,
-  series,
-  height,
-  format,
-}: {
-  label: string;
-  times: number[];
-  series: readonly PlotSeries[];
-  height: number;
-  format: (value: number) => string;
-}) {
-  const { data, state, change, theme } = useReport();
-  const place = useRef<HTMLDivElement>(null);
-  const { head, bucketCount } = data;
-  useEffect(() => {
-    const element = place.current as HTMLDivElement;
-    const colour = { text: cssColour('--muted'), grid: cssColour('--line') };
-    const steps = uPlot.paths.stepped?.({ align: 1 });
-    // Its value at an edge is of the bucket before.
-    const stepsBefore = uPlot.paths.stepped?.({ align: -1 });
-    const axis = {
-      stroke: colour.text,
-      grid: { stroke: colour.grid, width: 1 },
-      ticks: { stroke: colour.grid, width: 1, size: 4 },
-      font: `11px ${cssColour('--sans')}`,
-    };
-    const edgeNear = (seconds: number) => {
-      let best = 0;
-      for (let at = 1; at <= bucketCount; at++)
-        if (Math.abs(times[at]! - seconds) < Math.abs(times[best]! - seconds)) best = at;
-      return best;
-    };
-    const plot = new uPlot(
-      {
-        width: element.clientWidth,
-        height,
-        legend: { show: true, live: true },
-        cursor: { drag: { x: true, y: false, setScale: false }, points: { size: 6 } },
-        scales: {
-          x: { time: false, range: [0, times.at(-1) ?? 1] },
-          y: { range: (_plot, _low, high) => [0, Math.max(1, high * 1.08)] },
-        },
-        axes: [
-          {
-            ...axis,
-            values: (_plot, splits) => splits.map((one) => timeText(one * 1e9, head)),
-            space: 90,
-            size: 34,
-          },
-          {
-            ...axis,
-            size: axisWidth,
-            incrs: byteSteps,
-            space: 34,
-            values: (_plot, splits) => splits.map((one) => format(one)),
-          },
-        ],
-        series: [
-          {
-            label: 'time',
-            value: (_plot, value) => (value == null ? '' : timeText(value * 1e9, head)),
-          },
-          ...series.map(
-            (one): uPlot.Series => ({
-              label: one.name,
-              stroke: cssColour(one.colour),
-              width: 1.5,
-              points: { show: false },
-              ...(one.fill === undefined ? {} : { fill: cssColour(one.fill) }),
-              ...(one.isDashed === true
-                ? {
-                    dash: [4, 4],
-                    width: 1,
-                    ...(stepsBefore === undefined ? {} : { paths: stepsBefore }),
-                  }
-                : {}),
-              ...(one.isStepped === true && steps !== undefined ? { paths: steps } : {}),
-              value: (_plot, value) => (value == null ? '' : format(value)),
-            }),
-          ),
-        ],
-        hooks: {
-          setSelect: [
-            (self) => {
-              const { left, width } = self.select;
-              if (width < 2) return;
-              const from = edgeNear(self.posToVal(left, 'x'));
-              const to = edgeNear(self.posToVal(left + width, 'x'));
-              change({
-                from: Math.min(from, bucketCount - 1),
-                to: Math.max(to, Math.min(from, bucketCount - 1) + 1),
-              });
-            },
-          ],
-          draw: [
-            (self) => {
-              const { ctx, bbox } = self;
-              ctx.save();
-              for (const edge of head.edges) {
-                if (
-                  edge.kind !== 'checkpoint' &&
-                  edge.kind !== 'mark' &&
-                  edge.kind !== 'teardown' &&
-                  edge.kind !== 'peak'
-                )
-                  continue;
-                const x = Math.round(self.valToPos(edge.atNs / 1e9, 'x', true)) + 0.5;
-                ctx.strokeStyle = cssColour(edge.kind === 'teardown' ? '--bad' : '--muted');
-                ctx.globalAlpha = edge.kind === 'peak' ? 0.35 : 0.6;
-                ctx.setLineDash(edge.kind === 'peak' ? [2, 3] : []);
-                ctx.beginPath();
-                ctx.moveTo(x, bbox.top);
-                ctx.lineTo(x, bbox.top + bbox.height);
-                ctx.stroke();
-              }
-              ctx.restore();
-            },
-          ],
-        },
-      },
-      [times, ...series.map((one) => [...one.values])] as uPlot.AlignedData,
-      element,
-    );
-    const showRange = () => {
-      if (isWholeRange(data, state)) {
-        plot.setSelect({ left: 0, width: 0, top: 0, height: 0 }, false);
-        return;
-      }
-      const left = plot.valToPos(times[state.from]!, 'x');
-      const width = plot.valToPos(times[state.to]!, 'x') - left;
-      plot.setSelect({ left, width, top: 0, height: plot.over.clientHeight }, false);
-    };
-    showRange();
-    const observer = new ResizeObserver(() => {
-      plot.setSize({ width: element.clientWidth, height });
-      showRange();
-    });
-    observer.observe(element);
-    return () => {
-      observer.disconnect();
-      plot.destroy();
-    };
-  }, [
-    data,
-    series.map((one) => one.name).join(),
-    state.package,
-    state.thread,
-    state.from,
-    state.to,
-    theme,
-  ]);
-  return <div class="plot" ref={place} role="img" aria-label={label} />;
 }
