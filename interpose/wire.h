@@ -38,7 +38,7 @@
 #define MP_WIRE_MAGIC_CHECKPOINT UINT64_C(0x4b31464f52504d45)  // "EMPROF1K"
 #define MP_WIRE_MAGIC_BLOCKS UINT64_C(0x4231464f52504d45)      // "EMPROF1B"
 #define MP_WIRE_MAGIC_PICTURE UINT64_C(0x4d31464f52504d45)     // "EMPROF1M"
-#define MP_WIRE_ABI 5u
+#define MP_WIRE_ABI 6u
 
 #define MP_PAGE 4096u
 #define MP_STACK_CHUNK_NODES 65536u
@@ -290,6 +290,9 @@ enum MpMark {
   // What this thread allocates between the two is nobody's leak. They nest. value: 0
   MP_MARK_IGNORE_BEGIN = 6,
   MP_MARK_IGNORE_END = 7,
+  // The agent, before V8 collects garbage for the next checkpoint. What goes between the two went because V8 was
+  // made to collect. value: resident bytes of the process
+  MP_MARK_COLLECT = 8,
 };
 enum { MP_TEARDOWN_NATURAL = 0, MP_TEARDOWN_PROCESS_EXIT = 1, MP_TEARDOWN_UNCAUGHT = 2 };
 enum {
@@ -377,7 +380,7 @@ enum { MP_CODE_BYTECODE = 1, MP_CODE_JIT = 2, MP_CODE_BUILTIN = 3, MP_CODE_OTHER
 
 // ---------------------------------------------------------------------------------------------
 // Checkpoints. In this order:
-//   1. The agent collects garbage, drains finalizers, and hands what JavaScript objects own to the shim. (In
+//   1. The agent writes MP_MARK_COLLECT, collects garbage, drains finalizers, and hands what JavaScript objects own to the shim. (In
 //      programs without an agent: nothing. The shim takes one by itself when they end.)
 //   2. The shim makes the checkpoint's file, stops the other threads, writes MP_MARK_CHECKPOINT, forks the
 //      scanner, and lets the threads go on. The scanner is a copy of the process at the mark.
@@ -412,7 +415,48 @@ typedef struct CheckpointHeader {
   uint64_t heapTotalBytes;    // 136
   uint64_t externalBytes;     // 144  V8: external memory as it was told
   uint64_t uncollectedCount;  // 152  finalizers that still waited after draining (pending)
+  uint32_t isolateCount;      // 160
+  uint32_t spaceCount;        // 164
+  uint64_t isolatesOffset;    // 168  IsolateRow[isolateCount]
+  uint64_t spacesOffset;      // 176  SpaceRow[spaceCount]
 } CheckpointHeader;
+
+#define MP_UNKNOWN_BYTES UINT64_MAX
+// What V8 says of one isolate's heap at one moment.
+typedef struct HeapFigures {
+  uint64_t totalBytes;         // 0    committed
+  uint64_t executableBytes;    // 8
+  uint64_t physicalBytes;      // 16
+  uint64_t availableBytes;     // 24
+  uint64_t usedBytes;          // 32
+  uint64_t limitBytes;         // 40
+  uint64_t mallocedBytes;      // 48   by V8 itself
+  uint64_t peakMallocedBytes;  // 56
+  uint64_t externalBytes;      // 64   stores of ArrayBuffers and external strings
+  uint64_t
+      toldBytes;  // 72   the same and what addons announced: what V8 goes by when it decides to collect; or MP_UNKNOWN_BYTES
+  uint64_t contextCount;          // 80
+  uint64_t detachedContextCount;  // 88
+  uint64_t handleBytes;           // 96   global handles
+  uint64_t usedHandleBytes;       // 104
+} HeapFigures;
+typedef struct IsolateRow {
+  HeapFigures before;   // 0    the collection
+  HeapFigures after;    // 112  it, owners and finalizers
+  uint32_t isolate;     // 224  dense, as in MP_META_CODE
+  uint32_t flags;       // 228  MP_ISOLATE_*
+  uint32_t spaceCount;  // 232  its spaces lie behind those of the rows before
+  uint32_t pad;         // 236
+} IsolateRow;
+enum { MP_ISOLATE_MAIN = 1u << 0, MP_ISOLATE_COLLECTED = 1u << 1 };
+// One of V8's spaces, after the collection.
+typedef struct SpaceRow {
+  char name[40];            // 0   closed by NUL
+  uint64_t committedBytes;  // 40
+  uint64_t usedBytes;       // 48
+  uint64_t availableBytes;  // 56
+  uint64_t physicalBytes;   // 64
+} SpaceRow;
 
 enum {
   MP_CHECKPOINT_EXIT = 1,      // before Node's teardown; in other programs, at exit
@@ -589,6 +633,8 @@ static_assert(offsetof(ProcessHeader, checkpointWanted) == 392, "wire");
 static_assert(offsetof(ProcessHeader, checkpointReason) == 404, "wire");
 static_assert(offsetof(CheckpointHeader, ownersOffset) == 56, "wire");
 static_assert(offsetof(CheckpointHeader, uncollectedCount) == 152, "wire");
+static_assert(offsetof(CheckpointHeader, spacesOffset) == 176, "wire");
+static_assert(sizeof(HeapFigures) == 112 && sizeof(IsolateRow) == 240 && sizeof(SpaceRow) == 72, "wire");
 static_assert(sizeof(OwnerRow) == 40 && sizeof(ScanRange) == 24 && sizeof(ScanRegion) == 24 &&
                   sizeof(ScanFrame) == 24,
               "wire");

@@ -15,6 +15,7 @@
 #include <new>
 
 #include "../scan/request.h"
+#include "heap.h"
 #include "memory.h"
 #include "owners.h"
 #include "snapshot.h"
@@ -29,19 +30,10 @@ constexpr uint64_t kWorkerPatienceNs = 500'000'000;
 std::atomic<bool> g_areOver{false};
 std::atomic<bool> g_isTaking{false};
 
-struct HeapFigures {
-  uint64_t usedBytes = 0, totalBytes = 0, externalBytes = 0;
-  void add(const HeapFigures& other) {
-    usedBytes += other.usedBytes;
-    totalBytes += other.totalBytes;
-    externalBytes += other.externalBytes;
-  }
-};
-
 // What one isolate gave.
 struct Part {
   OwnerList owners;
-  HeapFigures heap;
+  HeapList heap;
   uint64_t collectNs = 0, ownersNs = 0, uncollectedCount = 0;
   bool isFound = false;
   bool isLeftOut = false;  // not asked for, on purpose
@@ -82,11 +74,11 @@ void gather(const Environment& self, bool isEnd, const char* snapshotPath, Part*
   if (isolate == nullptr || napi_open_handle_scope(self.env, &scope) != napi_ok) return;
   uint64_t began = monotonic_ns();
   bool hasAddons = has_addons();
-  HeapStatistics before{};
-  shared.v8.heapStatistics(isolate, &before);
+  HeapFigures before = heap_figures(shared.v8, isolate);
+  uint32_t flags = self.isMain ? MP_ISOLATE_MAIN : 0;
   part->isLeftOut = isEnd && !hasAddons && snapshotPath == nullptr && before.usedBytes > kLargeHeapBytes;
   if (part->isLeftOut) {
-    part->heap = {before.usedBytes, before.totalBytes, before.externalBytes};
+    add_isolate(shared.v8, isolate, self.isolate, flags, before, &part->heap);
     napi_close_handle_scope(self.env, scope);
     return;
   }
@@ -102,9 +94,7 @@ void gather(const Environment& self, bool isEnd, const char* snapshotPath, Part*
   if (mayFinalize) part->uncollectedCount = drain_finalizers();
   part->ownersNs = found - collected;
   part->collectNs = monotonic_ns() - began - part->ownersNs;
-  HeapStatistics figures{};
-  shared.v8.heapStatistics(isolate, &figures);
-  part->heap = {figures.usedBytes, figures.totalBytes, figures.externalBytes};
+  add_isolate(shared.v8, isolate, self.isolate, flags | MP_ISOLATE_COLLECTED, before, &part->heap);
   napi_close_handle_scope(self.env, scope);
 }
 
@@ -174,9 +164,9 @@ bool hear_others(Requests* requests, Part* sum) {
       timespec pause{0, 500'000};
       syscall(SYS_nanosleep, &pause, nullptr);
     }
+    if (request->state.load() == 2) sum->heap.append(request->part.heap);
     if (request->state.load() == 2 && request->part.isFound) {
       sum->owners.append(request->part.owners);
-      sum->heap.add(request->part.heap);
       sum->uncollectedCount += request->part.uncollectedCount;
     } else {
       areAll = false;
@@ -214,6 +204,13 @@ void add_hints(OwnerList* owners) {
   }
 }
 
+// What goes from here to the checkpoint's mark went because V8 was made to collect.
+void note_collection() {
+  auto mark =
+      reinterpret_cast<void (*)(uint32_t, uint64_t, const char*)>(dlsym(RTLD_DEFAULT, "memprof_mark"));
+  if (mark != nullptr) mark(MP_MARK_COLLECT, resident_bytes(), nullptr);
+}
+
 using CheckpointFunction = uint32_t (*)(const MpCheckpointRequest*);
 
 uint32_t hand_over(CheckpointFunction checkpoint, const Part& sum, uint32_t reason, uint32_t ownerState) {
@@ -227,9 +224,15 @@ uint32_t hand_over(CheckpointFunction checkpoint, const Part& sum, uint32_t reas
   request.stringBytes = sum.owners.strings.count();
   request.collectNs = sum.collectNs;
   request.ownersNs = sum.ownersNs;
-  request.heapUsedBytes = sum.heap.usedBytes;
-  request.heapTotalBytes = sum.heap.totalBytes;
-  request.externalBytes = sum.heap.externalBytes;
+  for (const IsolateRow& isolate : sum.heap.isolates) {
+    request.heapUsedBytes += isolate.after.usedBytes;
+    request.heapTotalBytes += isolate.after.totalBytes;
+    request.externalBytes += isolate.after.externalBytes;
+  }
+  request.isolates = sum.heap.isolates.begin();
+  request.isolateCount = static_cast<uint32_t>(sum.heap.isolates.count());
+  request.spaces = sum.heap.spaces.begin();
+  request.spaceCount = static_cast<uint32_t>(sum.heap.spaces.count());
   request.uncollectedCount = sum.uncollectedCount;
   return checkpoint(&request);
 }
@@ -272,6 +275,7 @@ uint32_t take_checkpoint(Environment* self, uint32_t reason) {
   {
     Part sum;
     Requests requests;
+    note_collection();
     ask_others(*self, isEnd, &requests);
     gather(*self, isEnd, withSnapshot ? path : nullptr, &sum);
     bool areAll = hear_others(&requests, &sum);

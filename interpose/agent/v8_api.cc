@@ -59,6 +59,12 @@ bool V8Api::load() {
     if (found == nullptr) return false;
     *static_cast<void**>(each.target) = found;
   }
+  const Entry figures[] = {
+      entry(&spaceCount, "_ZN2v87Isolate18NumberOfHeapSpacesEv"),
+      entry(&spaceStatistics, "_ZN2v87Isolate22GetHeapSpaceStatisticsEPNS_19HeapSpaceStatisticsEm"),
+      entry(&adjustExternalMemory, "_ZN2v87Isolate37AdjustAmountOfExternalAllocatedMemoryEl"),
+  };
+  for (const Entry& each : figures) *static_cast<void**>(each.target) = dlsym(RTLD_DEFAULT, each.name);
   return true;
 }
 

@@ -51,7 +51,15 @@ struct SnapshotOptions {
 // v8::HeapStatistics: 14 or 15 words.
 struct HeapStatistics {
   size_t totalBytes, executableBytes, physicalBytes, availableBytes, usedBytes, limitBytes, mallocedBytes,
-      externalBytes, rest[24];
+      externalBytes, peakMallocedBytes;
+  bool doesZapGarbage;
+  size_t contextCount, detachedContextCount, handleBytes, usedHandleBytes, rest[18];
+};
+
+// v8::HeapSpaceStatistics: 5 words.
+struct SpaceStatistics {
+  const char* name;
+  size_t committedBytes, usedBytes, availableBytes, physicalBytes, rest[11];
 };
 
 using GcCallback = void (*)(void* isolate, int kind, int flags, void* data);
@@ -60,6 +68,10 @@ struct V8Api {
   void* (*currentIsolate)();
   void (*lowMemoryNotification)(void* isolate);
   void (*heapStatistics)(void* isolate, HeapStatistics*);
+  // These three may be missing: then their figures are.
+  size_t (*spaceCount)(void* isolate);
+  bool (*spaceStatistics)(void* isolate, SpaceStatistics*, size_t index);
+  int64_t (*adjustExternalMemory)(void* isolate, int64_t change);  // what V8 was told of in all
   Local (*currentContext)(void* isolate);
   void* (*heapProfiler)(void* isolate);
   void (*queryObjects)(void* profiler, Local context, Predicate*, Globals*);
@@ -86,7 +98,7 @@ struct V8Api {
   void* (*currentEnvironment)(Local context);
   void (*requestInterrupt)(void* environment, void (*callback)(void*), void* data);
 
-  // False: this process's V8 lacks one of them.
+  // False: this process's V8 lacks one of those that must be there.
   bool load();
 };
 

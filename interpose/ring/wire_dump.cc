@@ -356,6 +356,34 @@ int layout() {
   FIELD(CheckpointHeader, heapTotalBytes);
   FIELD(CheckpointHeader, externalBytes);
   FIELD(CheckpointHeader, uncollectedCount);
+  FIELD(CheckpointHeader, isolateCount);
+  FIELD(CheckpointHeader, spaceCount);
+  FIELD(CheckpointHeader, isolatesOffset);
+  FIELD(CheckpointHeader, spacesOffset);
+  FIELD(HeapFigures, totalBytes);
+  FIELD(HeapFigures, executableBytes);
+  FIELD(HeapFigures, physicalBytes);
+  FIELD(HeapFigures, availableBytes);
+  FIELD(HeapFigures, usedBytes);
+  FIELD(HeapFigures, limitBytes);
+  FIELD(HeapFigures, mallocedBytes);
+  FIELD(HeapFigures, peakMallocedBytes);
+  FIELD(HeapFigures, externalBytes);
+  FIELD(HeapFigures, toldBytes);
+  FIELD(HeapFigures, contextCount);
+  FIELD(HeapFigures, detachedContextCount);
+  FIELD(HeapFigures, handleBytes);
+  FIELD(HeapFigures, usedHandleBytes);
+  FIELD(IsolateRow, before);
+  FIELD(IsolateRow, after);
+  FIELD(IsolateRow, isolate);
+  FIELD(IsolateRow, flags);
+  FIELD(IsolateRow, spaceCount);
+  FIELD(SpaceRow, name);
+  FIELD(SpaceRow, committedBytes);
+  FIELD(SpaceRow, usedBytes);
+  FIELD(SpaceRow, availableBytes);
+  FIELD(SpaceRow, physicalBytes);
   FIELD(OwnerRow, address);
   FIELD(OwnerRow, sizeBytes);
   FIELD(OwnerRow, snapshotId);
@@ -487,6 +515,7 @@ int layout() {
   CONSTANT(MP_MARK_MALLOC_TRIM);
   CONSTANT(MP_MARK_USER);
   CONSTANT(MP_MARK_CHECKPOINT);
+  CONSTANT(MP_MARK_COLLECT);
   CONSTANT(MP_RESOURCE_NEW);
   CONSTANT(MP_RESOURCE_END);
   CONSTANT(MP_RESOURCE_CHANGE);
@@ -526,6 +555,8 @@ int layout() {
   CONSTANT(MP_OWNERS_COMPLETE);
   CONSTANT(MP_OWNERS_PARTIAL);
   CONSTANT(MP_OWNERS_FAILED);
+  CONSTANT(MP_ISOLATE_MAIN);
+  CONSTANT(MP_ISOLATE_COLLECTED);
   CONSTANT(MP_OWNER_ARRAYBUFFER);
   CONSTANT(MP_OWNER_SHARED_ARRAYBUFFER);
   CONSTANT(MP_OWNER_WASM_MEMORY);
@@ -603,9 +634,10 @@ int layout() {
   CONSTANT(MP_CODE_OTHER);
   printf(
       "    \"end\": 0\n  },\n  \"sizes\": {\"StackNode\": %zu, \"OwnerRow\": %zu, \"ScanRange\": %zu, "
-      "\"ScanRegion\": %zu, \"ScanFrame\": %zu, \"HeapRow\": %zu, \"PageRange\": %zu}\n}\n",
+      "\"ScanRegion\": %zu, \"ScanFrame\": %zu, \"HeapRow\": %zu, \"PageRange\": %zu, "
+      "\"IsolateRow\": %zu, \"SpaceRow\": %zu}\n}\n",
       sizeof(StackNode), sizeof(OwnerRow), sizeof(ScanRange), sizeof(ScanRegion), sizeof(ScanFrame),
-      sizeof(HeapRow), sizeof(PageRange));
+      sizeof(HeapRow), sizeof(PageRange), sizeof(IsolateRow), sizeof(SpaceRow));
   return 0;
 }
 

@@ -62,7 +62,10 @@ Text stem(char (&buffer)[kPathBytes], uint32_t number) {
 
 CheckpointHeader* make_file(const MpCheckpointRequest& request, uint32_t number, size_t* bytes) {
   uint64_t rowBytes = uint64_t{request.rowCount} * sizeof(OwnerRow);
-  *bytes = MP_PAGE + round_up(rowBytes, MP_PAGE) + round_up(request.stringBytes, MP_PAGE);
+  uint64_t isolateBytes = uint64_t{request.isolateCount} * sizeof(IsolateRow);
+  uint64_t spaceBytes = uint64_t{request.spaceCount} * sizeof(SpaceRow);
+  uint64_t isolatesOffset = MP_PAGE + round_up(rowBytes, MP_PAGE) + round_up(request.stringBytes, MP_PAGE);
+  *bytes = round_up(isolatesOffset + isolateBytes + spaceBytes, MP_PAGE);
   auto* header = static_cast<CheckpointHeader*>(create_part('k', number, *bytes));
   if (header == nullptr) return nullptr;
   header->magic = MP_WIRE_MAGIC_CHECKPOINT;
@@ -75,6 +78,10 @@ CheckpointHeader* make_file(const MpCheckpointRequest& request, uint32_t number,
   header->stringBytes = static_cast<uint32_t>(request.stringBytes);
   header->ownersOffset = MP_PAGE;
   header->stringsOffset = MP_PAGE + round_up(rowBytes, MP_PAGE);
+  header->isolateCount = request.isolateCount;
+  header->spaceCount = request.spaceCount;
+  header->isolatesOffset = isolatesOffset;
+  header->spacesOffset = isolatesOffset + isolateBytes;
   header->collectNs = request.collectNs;
   header->ownersNs = request.ownersNs;
   header->heapUsedBytes = request.heapUsedBytes;
@@ -84,6 +91,8 @@ CheckpointHeader* make_file(const MpCheckpointRequest& request, uint32_t number,
   char* start = reinterpret_cast<char*>(header);
   if (rowBytes != 0) memcpy(start + header->ownersOffset, request.rows, rowBytes);
   if (request.stringBytes != 0) memcpy(start + header->stringsOffset, request.strings, request.stringBytes);
+  if (isolateBytes != 0) memcpy(start + isolatesOffset, request.isolates, isolateBytes);
+  if (spaceBytes != 0) memcpy(start + header->spacesOffset, request.spaces, spaceBytes);
   if (publish_part('k', number)) return header;
   os::unmap(header, *bytes);
   return nullptr;

@@ -18,7 +18,11 @@ typedef struct MpCheckpointRequest {
   uint64_t heapUsedBytes;  // V8's figures after the collection; all 0: unknown
   uint64_t heapTotalBytes;
   uint64_t externalBytes;
-  uint64_t uncollectedCount;  // finalizers that still wait
+  uint64_t uncollectedCount;   // finalizers that still wait
+  const IsolateRow* isolates;  // copied as rows are; may be NULL where there are none
+  const SpaceRow* spaces;
+  uint32_t isolateCount;
+  uint32_t spaceCount;
 } MpCheckpointRequest;
 
 #ifdef __cplusplus
@@ -42,7 +46,7 @@ size_t memprof_next_checkpoint_path(char* buffer, size_t capacity);
 #ifdef __cplusplus
 }
 
-static_assert(sizeof(MpCheckpointRequest) == 88, "request");
+static_assert(sizeof(MpCheckpointRequest) == 112, "request");
 #endif
 
 #endif

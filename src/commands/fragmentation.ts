@@ -4,6 +4,7 @@ import {
   diagnose,
   type Fragmentation,
   fragmentationOf,
+  type MemoryFinding,
   type PinningStack,
 } from '../memory/index.js';
 import type { Checkpoint } from '../model/index.js';
@@ -14,6 +15,7 @@ import {
   formatBytes,
   formatCount,
   formatDuration,
+  type GoneSite,
   otherAllocatorText,
   ownerClassOf,
   ownerText,
@@ -25,7 +27,9 @@ import {
   shellQuote,
   siteText,
   sizeTable,
+  v8NotCollectedText,
   verdictLines,
+  wrap,
 } from '../report/index.js';
 import type { SymbolizedStacks } from '../symbols/index.js';
 import { stackContext, type TraceCommand } from './context.js';
@@ -41,6 +45,8 @@ export interface FragmentationOptions {
 /** Names cost time: so many stacks that keep most are named, and their sites shown. */
 const namedStacks = 2000;
 const mapRows = 24;
+const shownGone = 3;
+const leastGoneShare = 0.05;
 
 export async function* fragmentation(
   command: TraceCommand,
@@ -52,12 +58,14 @@ export async function* fragmentation(
   const { memory } = checkpoint;
   if (memory === undefined) return;
   const found = fragmentationOf(checkpoint, memory);
-  const findings = diagnose(model.checkpoints ?? [], checkpoint, explained, found);
+  const diagnosed = diagnose(model.checkpoints ?? [], checkpoint, explained, found);
   const stacks = (found.pinning ?? []).slice(0, namedStacks);
+  const gone = diagnosed.flatMap((finding) => finding.stacks ?? []);
   const symbols = await command.nameStacks(
     model,
-    stacks.map((one) => one.stackId),
+    [...stacks, ...gone].map((one) => one.stackId),
   );
+  const findings = diagnosed.map((finding) => withSites(command, symbols, finding));
   const sites = pinningSites(command, checkpoint, symbols, stacks);
   if (options.json === true) {
     yield* jsonLines(
@@ -85,6 +93,11 @@ export async function* fragmentation(
     `${command.memprofCommand} leaks ${shellQuote(command.tracePath)}`,
     style,
   );
+  const notCollected = v8NotCollectedText(checkpoint.v8?.isolates ?? []);
+  if (notCollected !== null) {
+    yield '';
+    yield* wrap(notCollected, columns, '', '');
+  }
   const otherAllocator = otherAllocatorText(memory);
   if (otherAllocator !== null) {
     yield '';
@@ -133,6 +146,33 @@ function* details(
     colours: style !== plainStyle,
     rows: mapRows,
   });
+}
+
+/** The stacks of a finding as sites: those that make up most of it. */
+function withSites(
+  { model }: TraceCommand,
+  symbols: SymbolizedStacks,
+  { stacks, ...finding }: MemoryFinding,
+): Omit<MemoryFinding, 'stacks'> & { sites?: GoneSite[] } {
+  if (stacks === undefined) return finding;
+  const context = stackContext(model);
+  const sites = new Map<string, GoneSite>();
+  for (const { stackId, blockCount, sizeBytes } of stacks) {
+    const text = siteText(symbols, stackId, context);
+    const owner = ownerText(symbols.stack(stackId).owner);
+    const site = sites.get(`${owner}\0${text}`);
+    if (site === undefined)
+      sites.set(`${owner}\0${text}`, { text, package: owner, blockCount, sizeBytes });
+    else {
+      site.blockCount += blockCount;
+      site.sizeBytes += sizeBytes;
+    }
+  }
+  const shown = [...sites.values()].sort((a, b) => b.sizeBytes - a.sizeBytes).slice(0, shownGone);
+  return {
+    ...finding,
+    sites: shown.filter((site) => site.sizeBytes >= finding.bytes * leastGoneShare),
+  };
 }
 
 /** Stacks that display equal are one site, largest first. */

@@ -1,8 +1,14 @@
 // memprof rss --timeline: resident memory, what it consists of and what is live, over time.
 import { ExitCode, MemprofError } from '../errors.js';
-import type { MemoryTimeline, TraceModel } from '../model/index.js';
+import type { Checkpoint, MemoryTimeline, TraceModel, V8Isolate } from '../model/index.js';
 import { jsonLines, processJson } from '../query/index.js';
-import { formatDuration, peakText, renderTimeline } from '../report/index.js';
+import {
+  formatDuration,
+  peakText,
+  renderTimeline,
+  renderV8AtCheckpoints,
+  type V8Moment,
+} from '../report/index.js';
 import type { TraceCommand } from './context.js';
 
 export function* rssTimeline(
@@ -19,6 +25,7 @@ export function* rssTimeline(
         peak,
         cost,
         parts: [...rowsOf(timeline.parts)],
+        v8: v8Rows(model.checkpoints ?? []),
       },
       { samples: rowsOf(timeline.samples) },
     );
@@ -29,6 +36,27 @@ export function* rssTimeline(
   yield peakText(timeline);
   yield '';
   yield* renderTimeline(timeline, { columns, style });
+  const v8 = v8Rows(model.checkpoints ?? []);
+  if (v8.length === 0) return;
+  yield '';
+  yield* renderV8AtCheckpoints(v8, { columns, style });
+}
+
+/** V8 itself is asked at checkpoints alone: what it says may not be read from outside. */
+function v8Rows(checkpoints: readonly Checkpoint[]): V8Moment[] {
+  return checkpoints.flatMap(({ number, atNs, v8 }) => {
+    if (v8 === undefined) return [];
+    const sum = (of: (isolate: V8Isolate) => number) =>
+      v8.isolates.reduce((total, isolate) => total + of(isolate), 0);
+    return {
+      checkpoint: number,
+      atNs,
+      usedBeforeBytes: sum(({ before }) => before.usedBytes),
+      usedBytes: sum(({ after }) => after.usedBytes),
+      committedBytes: sum(({ after }) => after.totalBytes),
+      externalBytes: sum(({ after }) => after.externalBytes),
+    };
+  });
 }
 
 function timelineOf({ timeline }: TraceModel): MemoryTimeline {

@@ -1,6 +1,6 @@
 // memprof rss: what resident memory consists of at a checkpoint, as a sum.
 import { ExitCode, MemprofError } from '../errors.js';
-import { type ExplainedMemory, explainMemory, memoryStackIds } from '../memory/index.js';
+import { type ExplainedMemory, explainMemory, memoryStackIds, v8Summary } from '../memory/index.js';
 import type { Checkpoint } from '../model/index.js';
 import { checkpointJson, chooseCheckpoint, jsonLines, processJson } from '../query/index.js';
 import {
@@ -11,6 +11,7 @@ import {
   ownerText,
   peakText,
   renderMemory,
+  renderV8,
 } from '../report/index.js';
 import { isNodeProcess, type StackOwners } from '../symbols/index.js';
 import type { TraceCommand } from './context.js';
@@ -31,6 +32,7 @@ export async function* rss(command: TraceCommand, options: RssOptions): AsyncGen
   }
   const checkpoint = chooseCheckpoint(model, options.at);
   const { explained } = await explain(command, checkpoint);
+  const v8 = v8Summary(checkpoint, explained);
   if (options.json === true) {
     yield* jsonLines(
       {
@@ -41,6 +43,7 @@ export async function* rss(command: TraceCommand, options: RssOptions): AsyncGen
         swappedBytes: explained.swappedBytes,
         peak: model.timeline?.peak ?? null,
         note: explained.note,
+        v8,
       },
       { parts: inOrder(explained.parts) },
     );
@@ -54,10 +57,16 @@ export async function* rss(command: TraceCommand, options: RssOptions): AsyncGen
   yield '';
   yield* renderMemory(explained, { columns, style, limit: options.limit });
   yield '';
-  if (heap !== null)
-    yield style.faint(
-      `V8's heap: ${formatBytes(heap.usedBytes)} used of ${formatBytes(heap.totalBytes)} after garbage was collected.`,
-    );
+  if (v8 !== null) {
+    yield* renderV8(v8, { columns, style });
+    yield '';
+  } else if (isNodeProcess(model.process)) {
+    const known =
+      heap === null
+        ? ''
+        : `: ${formatBytes(heap.usedBytes)} used of ${formatBytes(heap.totalBytes)}`;
+    yield style.faint(`V8's heap${known}. By space: not recorded.`);
+  }
   if (explained.swappedBytes > 0)
     yield `${formatBytes(explained.swappedBytes)} more are swapped out.`;
   if (model.timeline !== undefined) yield style.faint('Over time: --timeline');

@@ -29,6 +29,7 @@ import {
   partTitles,
   peakText,
   timelineRows,
+  v8NotCollectedText,
   verdictWords,
 } from '../report/index.js';
 import { isNodeProcess, type Owner } from '../symbols/index.js';
@@ -113,7 +114,11 @@ function atCheckpoint(
   });
   if (explained === null) throw new TypeError('a checkpoint with memory was not explained');
   const found = fragmentationOf(checkpoint, memory);
-  const notes = [otherAllocatorText(memory), explained.note].filter((one) => one !== null);
+  const notes = [
+    otherAllocatorText(memory),
+    v8NotCollectedText(checkpoint.v8?.isolates ?? []),
+    explained.note,
+  ].filter((one) => one !== null);
   const pinning = found.pinning === null ? null : pinningFacts(input, checkpoint, found.pinning);
   return {
     number: checkpoint.number,
@@ -156,6 +161,7 @@ const levels: Readonly<Record<MemoryFinding['verdict'], ReportFinding['level']>>
   growth: 'warning',
   fragmentation: 'warning',
   retention: 'note',
+  'not-collecting': 'warning',
   'v8-heap': 'note',
   cache: 'note',
 };

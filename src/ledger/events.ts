@@ -55,6 +55,7 @@ export const MarkKind = {
   question: 5,
   ignoreBegin: 6,
   ignoreEnd: 7,
+  collect: 8,
 } as const;
 export const ResourceEnd = { explicit: 0, finalized: 1, teardown: 2 } as const;
 export const Teardown = { natural: 0, processExit: 1, uncaught: 2 } as const;

@@ -2,6 +2,7 @@
 // Times are ticks in here; model() turns them into nanoseconds.
 import type {
   CheckpointPools,
+  CollectedBlocks,
   LiveSet,
   Mapping,
   Mark,
@@ -16,6 +17,7 @@ import type {
   Totals,
 } from '../model/index.js';
 import { Announcements } from './announcements.js';
+import { CollectionWatch } from './collected.js';
 import type { EndedData } from './ended-data.js';
 import { type EventBatch, EventType, ExitKind, MarkKind, Teardown } from './events.js';
 import { Ledger } from './ledger.js';
@@ -96,6 +98,7 @@ export class Recording {
   private readonly nameByTid = new Map<number, string>();
   private readonly marks: MarkFacts[] = [];
   private readonly texts = new Map<number, string>();
+  private readonly collection = new CollectionWatch();
 
   /** `capacity`: places in the ledger's table at first; `memory`: where its tables lie. */
   constructor(capacity?: number, memory?: TableMemory) {
@@ -108,7 +111,9 @@ export class Recording {
     const { notes } = this.announcements;
     while (true) {
       const from = row;
+      const serial = this.ledger.nextSerial;
       row = this.ledger.consume(batch, row);
+      if (this.collection.isActive) this.collection.follow(batch, from, row, serial);
       if (notes.isActive) notes.follow(batch, from, row);
       if (row >= batch.count) break;
       this.consumeRare(batch, row);
@@ -189,6 +194,11 @@ export class Recording {
   /** As of now, in ticks, for a checkpoint: live blocks, and behind them those of pools. */
   liveWithPools(): { live: LiveSet; pools: CheckpointPools | null } {
     return this.announcements.liveWithPools(this.live(1), (id) => this.textOf(id));
+  }
+
+  /** At a checkpoint's place: what went since V8 was made to collect for it. null: it was not. */
+  collectedNow(): CollectedBlocks | null {
+    return this.collection.result();
   }
 
   private textOf(id: number): string {
@@ -338,6 +348,13 @@ export class Recording {
     this.lastTick = Math.max(this.lastTick, tick);
     if (number === MarkKind.question)
       this.onQuestion?.(tick, batch.rareWord(row, 1), batch.threadIndex[row]!);
+    if (number === MarkKind.collect)
+      this.collection.begin({
+        residentBeforeBytes: batch.rareWord(row, 1),
+        beforeCount: this.ledger.blockCount,
+        beforeBytes: this.ledger.blockBytes,
+        serial: this.ledger.nextSerial,
+      });
     const kind = markKinds.get(number);
     if (kind === undefined) {
       this.announcements.takeMark(number, batch.threadIndex[row]!);
@@ -346,7 +363,10 @@ export class Recording {
     const value = kind === 'before-teardown' ? batch.rareLow(row, 1) : batch.rareWord(row, 1);
     this.marks.push({ kind, tick, textId: batch.rareHigh(row, 0), value });
     this.onMark?.(tick, this.marks.length - 1);
-    if (kind === 'checkpoint') this.onCheckpoint?.(tick, value);
+    if (kind === 'checkpoint') {
+      this.onCheckpoint?.(tick, value);
+      this.collection.end();
+    }
     if (kind !== 'before-teardown') return;
     this.exit.teardown = Math.min(batch.rareHigh(row, 1), Teardown.uncaught);
     this.exit.teardownCode = batch.rareLow(row, 1);

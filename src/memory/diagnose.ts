@@ -1,13 +1,15 @@
 // Why memory is resident, in a word, with the numbers behind it. Pure: figures in, findings out.
-import type { Checkpoint } from '../model/index.js';
+import type { Checkpoint, CollectedBlocks } from '../model/index.js';
 import type { ExplainedMemory, PartKind } from './explain.js';
 import type { Fragmentation } from './fragmentation.js';
+import { type V8Collected, v8Summary } from './v8.js';
 
 export type MemoryVerdict =
   | 'leak' // lost or orphaned blocks
   | 'growth' // held blocks that rise from checkpoint to checkpoint: a leak that something still holds, or a cache
   | 'retention' // released, and whole pages of it stay with the allocator
   | 'fragmentation' // released, but live blocks stand on the same pages
+  | 'not-collecting' // garbage that V8 had not collected: native memory that it was not told of, or its own heap
   | 'v8-heap' // V8 keeps more than its objects need
   | 'cache'; // held, and not growing
 
@@ -19,6 +21,8 @@ export interface MemoryFinding {
   ofBytes: number;
   figures: Record<string, number>;
   remedies: Remedy[];
+  /** Who had allocated it, largest first; absent where it is nobody's in particular. */
+  stacks?: CollectedBlocks['stacks'];
 }
 
 export type Remedy =
@@ -29,7 +33,10 @@ export type Remedy =
   | 'other-allocator'
   | 'pool-sites'
   | 'v8-size'
-  | 'external-memory';
+  | 'external-memory'
+  | 'announce-external'
+  | 'collect-earlier'
+  | 'collect-now';
 
 /** Below this nothing is worth a finding. */
 const leastBytes = 4 << 20;
@@ -39,6 +46,9 @@ const leastShare = 0.2;
 /** Arenas that each keep something: then fewer of them help. */
 const manyArenas = 4;
 const leastGrowthCheckpoints = 3;
+/** V8 lets its heap grow to a multiple of what lives before it collects: less garbage than this is its everyday. */
+const leastGarbageBytes = 32 << 20;
+const leastGarbageShare = 0.5;
 
 /** Largest first. Empty: nothing stands out. */
 export function diagnose(
@@ -57,6 +67,7 @@ export function diagnose(
   const allocator = live + released + resident('allocator-overhead', 'allocator-unrecorded');
   addLeak(found, checkpoint);
   addHeld(found, checkpoints, checkpoint, live);
+  addGarbage(found, checkpoint, v8Summary(checkpoint, explained)?.collected ?? null);
   if (released >= leastBytes && released >= leastShare * allocator)
     found.push(releasedFinding(released, allocator, fragmentation));
   const { heap } = checkpoint;
@@ -131,6 +142,42 @@ function addHeld(
     figures: { checkpointCount: series.length, firstBytes: first, lastBytes: last },
     remedies: [],
   });
+}
+
+/** What was there only because V8 had not collected. */
+function addGarbage(
+  found: MemoryFinding[],
+  { v8 }: Checkpoint,
+  collected: V8Collected | null,
+): void {
+  if (collected === null) return;
+  const { residentBeforeBytes, residentAfterBytes, beforeBytes, goneBytes, pendingBytes } =
+    collected;
+  const resident = { residentBeforeBytes, residentAfterBytes };
+  const { untoldBytes, toldGoneBytes, usedBeforeBytes, usedAfterBytes } = collected;
+  if (
+    untoldBytes !== null &&
+    toldGoneBytes !== null &&
+    untoldBytes >= leastBytes &&
+    untoldBytes >= leastShare * beforeBytes
+  )
+    found.push({
+      verdict: 'not-collecting',
+      bytes: untoldBytes,
+      ofBytes: beforeBytes,
+      figures: { goneBytes, pendingBytes, toldGoneBytes, ...resident },
+      remedies: ['announce-external', 'collect-now'],
+      stacks: v8?.collected?.stacks ?? [],
+    });
+  const garbageBytes = usedBeforeBytes - usedAfterBytes;
+  if (garbageBytes >= leastGarbageBytes && garbageBytes >= leastGarbageShare * usedBeforeBytes)
+    found.push({
+      verdict: 'not-collecting',
+      bytes: garbageBytes,
+      ofBytes: usedBeforeBytes,
+      figures: { garbageBytes, usedBeforeBytes, usedAfterBytes, ...resident },
+      remedies: ['collect-earlier', 'collect-now'],
+    });
 }
 
 function releasedFinding(

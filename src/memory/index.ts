@@ -31,3 +31,4 @@ export {
 export { mallocBlocks } from './malloc-blocks.js';
 export { PageMap } from './page-map.js';
 export { type PageNote, pageNotes } from './page-notes.js';
+export { type V8Collected, type V8Summary, v8Summary } from './v8.js';

@@ -3,6 +3,7 @@
 import type { Address, LiveSet, StackId } from './index.js';
 import type { MemoryPicture } from './memory.js';
 import type { CheckpointPools } from './pools.js';
+import type { V8Picture } from './v8.js';
 
 /** How a JavaScript object holds native memory, as MP_OWNER_* in interpose/wire.h. */
 export const OwnerHold = {
@@ -140,7 +141,10 @@ export interface Checkpoint {
   owners: 'none' | 'complete' | 'partial' | 'failed';
   /** null: scanned. Else why there are no verdicts. */
   scanFailure: string | null;
+  /** After the collection, of all isolates; external: stores of ArrayBuffers and external strings. */
   heap: { usedBytes: number; totalBytes: number; externalBytes: number } | null;
+  /** Absent in older traces, and where V8 was not asked. */
+  v8?: V8Picture;
   pendingFinalizerCount: number;
   liveCount: number;
   liveBytes: number;

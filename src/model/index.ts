@@ -9,6 +9,7 @@ import type { Announced, PoolLedger } from './pools.js';
 export * from './checkpoint.js';
 export * from './memory.js';
 export * from './pools.js';
+export * from './v8.js';
 
 /** An address of the traced process: never mix it with an index or a size. Exact up to 2^53. */
 export type Address = number & { readonly __brand: 'Address' };

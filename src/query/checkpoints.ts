@@ -31,6 +31,7 @@ export function checkpointJson(checkpoint: Checkpoint) {
     tallies: _sums,
     classes: _classes,
     memory: _memory,
+    v8: _v8,
     detail: _blocks,
     ...facts
   } = checkpoint;

@@ -1,7 +1,8 @@
 // The checkpoint's own file (CheckpointHeader in interpose/wire.h): what the program and the scanner say of it,
 // and what JavaScript objects hold.
 import { MemprofError } from '../errors.js';
-import type { Checkpoint, CheckpointReason, OwnerTable } from '../model/index.js';
+import type { Checkpoint, CheckpointReason, OwnerTable, V8Isolate } from '../model/index.js';
+import { readIsolates } from './checkpoint-v8.js';
 import {
   CheckpointHeader,
   OwnerRow,
@@ -62,6 +63,11 @@ export class CheckpointFile {
     const externalBytes = this.wide(CheckpointHeader.externalBytes);
     if (usedBytes + totalBytes + externalBytes === 0) return null;
     return { usedBytes, totalBytes, externalBytes };
+  }
+
+  /** Copied out. Throws when the file does not hold what it says. */
+  isolates(): V8Isolate[] {
+    return readIsolates(this.bytes);
   }
 
   /** Copied out. Throws when the file does not hold what it says. */

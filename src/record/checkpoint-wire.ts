@@ -27,6 +27,43 @@ export const CheckpointHeader = {
   heapTotalBytes: 136,
   externalBytes: 144,
   uncollectedCount: 152,
+  isolateCount: 160,
+  spaceCount: 164,
+  isolatesOffset: 168,
+  spacesOffset: 176,
+} as const;
+
+export const HeapFigures = {
+  totalBytes: 0,
+  executableBytes: 8,
+  physicalBytes: 16,
+  availableBytes: 24,
+  usedBytes: 32,
+  limitBytes: 40,
+  mallocedBytes: 48,
+  peakMallocedBytes: 56,
+  externalBytes: 64,
+  toldBytes: 72,
+  contextCount: 80,
+  detachedContextCount: 88,
+  handleBytes: 96,
+  usedHandleBytes: 104,
+} as const;
+
+export const IsolateRow = {
+  before: 0,
+  after: 112,
+  isolate: 224,
+  flags: 228,
+  spaceCount: 232,
+} as const;
+
+export const SpaceRow = {
+  name: 0,
+  committedBytes: 40,
+  usedBytes: 48,
+  availableBytes: 56,
+  physicalBytes: 64,
 } as const;
 
 export const OwnerRow = {
@@ -122,6 +159,8 @@ export const WalkFlag = { main: 1, whole: 2, last: 4 } as const;
 
 export const heapRowBytes = 232;
 export const pageRangeBytes = 24;
+export const isolateRowBytes = 240;
+export const spaceRowBytes = 72;
 export const ownerRowBytes = 40;
 export const scanRangeBytes = 24;
 export const scanRegionBytes = 24;
@@ -129,6 +168,7 @@ export const scanFrameBytes = 24;
 
 export const CheckpointReason = { exit: 1, program: 2, demand: 3, interval: 4, signal: 5 } as const;
 export const ScanState = { waiting: 0, running: 1, done: 2, failed: 3, none: 4 } as const;
+export const IsolateFlag = { main: 1, collected: 2 } as const;
 export const OwnersState = { none: 0, complete: 1, partial: 2, failed: 3 } as const;
 export const BlockFlag = { runtime: 1, ours: 2, pool: 4 } as const;
 export const RangeKind = { mapping: 1, v8: 2, allocator: 3 } as const;

@@ -6,11 +6,13 @@ import { MemprofError } from '../errors.js';
 import type {
   Checkpoint,
   CheckpointPools,
+  CollectedBlocks,
   LiveSet,
   Mapping,
   MemoryPicture,
   OwnerTable,
   Reachability,
+  V8Picture,
 } from '../model/index.js';
 import * as native from '../native/index.js';
 import { BlockIndex, flagsForScan, judge, nest, OwnerMemory } from '../verdicts/index.js';
@@ -48,6 +50,8 @@ export interface CheckpointHost {
   /** Says whether a range lies in what the process's own code has mapped now, or in a module. */
   memory(): (address: number, sizeBytes: number) => boolean;
   mappings(): Mapping[];
+  /** What went since V8 was made to collect; null: it was not. */
+  collected(): CollectedBlocks | null;
   resources(
     live: LiveSet,
     index: BlockIndex,
@@ -68,6 +72,7 @@ interface Waiting {
   flags: Uint8Array;
   resources: ReturnType<CheckpointHost['resources']>;
   mappings: Mapping[];
+  collected: CollectedBlocks | null;
   header: { file: CheckpointFile; buffer: ArrayBuffer };
   blocks: { file: BlocksFile; buffer: ArrayBuffer } | null;
   /** Why there will be no answer. */
@@ -169,6 +174,7 @@ export class Checkpoints {
       flags: flagsForScan(live, this.flagsOf(live, pools), resources.outstanding),
       resources,
       mappings: host.mappings(),
+      collected: host.collected(),
       header: { file, buffer },
       blocks: null,
       failure: null,
@@ -254,9 +260,11 @@ export class Checkpoints {
       waiting.failure ??= `the scanner's answer cannot be used: ${messageOf(error)}`;
     }
     const memory = this.pictureOf(waiting);
+    const v8 = this.v8Of(waiting);
     const checkpoint = {
       ...this.judged(waiting, owners, reachability),
       ...(memory === null ? {} : { memory }),
+      ...(v8 === null ? {} : { v8 }),
     };
     const last = this.taken.at(-1)?.checkpoint;
     // Block by block only for the latest: memory must not grow with their number.
@@ -322,6 +330,19 @@ export class Checkpoints {
       classes,
       detail,
     };
+  }
+
+  /** null: V8 was not asked. */
+  private v8Of({ number, header, collected }: Waiting): V8Picture | null {
+    try {
+      const isolates = header.file.isolates();
+      if (isolates.length === 0) return null;
+      const isCollected = isolates.some((one) => one.isCollected);
+      return { isolates, collected: isCollected ? collected : null };
+    } catch (error) {
+      this.warnings.push(`V8's heap at checkpoint ${number}: ${messageOf(error)}`);
+      return null;
+    }
   }
 
   /** null: nobody could look, or the scan did not come to its end. */

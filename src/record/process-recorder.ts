@@ -257,6 +257,7 @@ export class ProcessRecorder {
           modules.some(({ low, high }) => address >= low && address + sizeBytes <= high);
       },
       mappings: () => this.recording.mappings.list(1),
+      collected: () => this.recording.collectedNow(),
       resources: (live, index) =>
         this.recording.resourcesNow(live, (address) => index.rowAt(address) >= 0),
       keepHeapSnapshot: async (number, path) => {

@@ -10,7 +10,7 @@ import { classText } from './verdict-words.js';
 
 /** What was found, a paragraph each. `leaksCommand`: what to type to see where. */
 export function* verdictLines(
-  findings: readonly MemoryFinding[],
+  findings: readonly (MemoryFinding & { sites?: readonly GoneSite[] })[],
   leaksCommand: string,
   style: Style,
 ): Iterable<string> {
@@ -26,11 +26,12 @@ export function* verdictLines(
 
 /** `leaksCommand`: where to look for a leak's place. */
 export function verdictWords(
-  finding: MemoryFinding,
+  finding: MemoryFinding & { sites?: readonly GoneSite[] },
   leaksCommand: string,
 ): { title: string; facts: string[]; remedies: string[] } {
   const [title, ...facts] = sentences(finding);
   const remedies = finding.remedies.map((remedy) => remedyText(remedy, leaksCommand));
+  facts.push(...(finding.sites ?? []).map(goneText));
   return { title: title as string, facts, remedies };
 }
 
@@ -38,6 +39,19 @@ export function verdictWords(
 export function otherAllocatorText({ heaps, stray }: MemoryPicture): string | null {
   if (heaps.length > 0) return null;
   return `No heap of glibc's allocator was found: the program has another allocator (${formatCount(stray.blockCount)} live blocks, ${formatBytes(stray.askedBytes)}), whose insides memprof does not know.`;
+}
+
+/** Where blocks came from that have gone. */
+export interface GoneSite {
+  text: string;
+  package: string;
+  blockCount: number;
+  sizeBytes: number;
+}
+
+function goneText({ blockCount, sizeBytes, text, package: owner }: GoneSite): string {
+  const many = blockCount === 1 ? '1 block' : `${formatCount(blockCount)} blocks`;
+  return `${formatBytes(sizeBytes)} of it in ${many} from ${text} (${owner})`;
 }
 
 function sentences({ verdict, bytes, ofBytes, figures }: MemoryFinding): string[] {
@@ -78,12 +92,41 @@ function sentences({ verdict, bytes, ofBytes, figures }: MemoryFinding): string[
             ]),
       ];
     }
+    case 'not-collecting':
+      return [...garbageSentences(bytes, share, figures), ...residentSentences(figures)];
     case 'v8-heap':
       return [
         `V8 keeps more than its objects need: ${formatBytes(bytes)} of ${size('totalBytes')} is unused after a full collection`,
         'V8 shrinks its heap slowly, and not while it expects to need it again.',
       ];
   }
+}
+
+function garbageSentences(
+  bytes: number,
+  share: string,
+  figures: MemoryFinding['figures'],
+): string[] {
+  const size = (name: string) => formatBytes(figures[name] ?? 0);
+  if (figures['garbageBytes'] !== undefined)
+    return [
+      `V8 was not collecting: ${formatBytes(bytes)}${share} of what its heap used was garbage`,
+      `When it was made to collect, its heap went from ${size('usedBeforeBytes')} used to ${size('usedAfterBytes')}.`,
+    ];
+  const pendingBytes = figures['pendingBytes'] ?? 0;
+  return [
+    `V8 was not collecting: garbage held ${formatBytes(bytes)}${share} of native memory that V8 did not know of`,
+    `When it was made to collect, ${size('goneBytes')} of native memory went, of which V8 had been told ${size('toldGoneBytes')}.`,
+    ...(pendingBytes === 0 ? [] : [`${formatBytes(pendingBytes)} wait for their finalizers.`]),
+  ];
+}
+
+function residentSentences(figures: MemoryFinding['figures']): string[] {
+  const before = figures['residentBeforeBytes'] ?? 0;
+  if (before === 0) return [];
+  return [
+    `The process had ${formatBytes(before)} resident before, and ${formatBytes(figures['residentAfterBytes'] ?? 0)} at the checkpoint.`,
+  ];
 }
 
 function remedyText(remedy: Remedy, leaksCommand: string): string {
@@ -102,6 +145,12 @@ function remedyText(remedy: Remedy, leaksCommand: string): string {
       return 'Blocks that live long, allocated among many that do not, keep these pages: pool them, or allocate them before.';
     case 'v8-size':
       return 'A smaller heap limit (node --max-old-space-size) or --max-semi-space-size makes V8 give back earlier.';
+    case 'announce-external':
+      return 'Tell V8 what an object holds outside of its heap: napi_adjust_external_memory when it is allocated, and the same taken back when it is freed. Then V8 collects in time.';
+    case 'collect-earlier':
+      return 'V8 collects late where it has room: node --max-old-space-size makes it collect earlier; --max-semi-space-size lets short-lived objects die before they get old.';
+    case 'collect-now':
+      return 'To see whether it helps: node --expose-gc and globalThis.gc() now and then. A release by hand (a close or dispose method) needs no collection.';
     case 'external-memory':
       return 'If JavaScript objects hold it: napi_adjust_external_memory tells V8 what they really cost.';
   }

@@ -8,6 +8,7 @@ export { escapeText, shellQuote } from './escape.js';
 export { describeEnd, lossLines } from './facts.js';
 export {
   arenaTable,
+  type GoneSite,
   otherAllocatorText,
   ownerClassOf,
   type PinningSite,
@@ -116,6 +117,13 @@ export {
 } from './timeline.js';
 export { buildTree, renderTree, type TreeNode } from './tree.js';
 export { formatBytes, formatCount, formatDuration, formatPercent } from './units.js';
+export {
+  collectedText,
+  renderV8,
+  renderV8AtCheckpoints,
+  type V8Moment,
+  v8NotCollectedText,
+} from './v8-heap.js';
 export {
   addressText,
   classText,

@@ -26,10 +26,10 @@ export function decodeVerdict(reader: ByteReader): Verdict {
   return verdict;
 }
 
-type Facts = Omit<Checkpoint, 'tallies' | 'detail' | 'memory'>;
+type Facts = Omit<Checkpoint, 'tallies' | 'detail' | 'memory' | 'v8'>;
 
 export function encodeCheckpointVerdicts(checkpoint: Checkpoint, out: ByteWriter): void {
-  const { tallies, detail: _elsewhere, memory: _own, ...facts } = checkpoint;
+  const { tallies, detail: _elsewhere, memory: _own, v8: _ownToo, ...facts } = checkpoint;
   out.json(facts satisfies Facts);
   out.varint(tallies.length);
   let last = 0;

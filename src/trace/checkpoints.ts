@@ -9,6 +9,7 @@ import type {
   ResourceLedger,
   StackId,
   TraceModel,
+  V8Picture,
 } from '../model/index.js';
 import { decodeBlockVerdicts } from './block-verdicts.js';
 import type { ByteReader } from './bytes.js';
@@ -18,6 +19,7 @@ import { ChunkKind } from './format.js';
 import { decodeMemory, decodePages } from './memory.js';
 import { decodePools } from './pools.js';
 import { decodeResources } from './resources.js';
+import { decodeV8 } from './v8.js';
 
 export class CheckpointsRead {
   private readonly checkpoints: Checkpoint[] = [];
@@ -25,6 +27,7 @@ export class CheckpointsRead {
   private resources: ResourceLedger | null = null;
   private pools: PoolLedger | null = null;
   private readonly memories = new Map<number, MemoryPicture>();
+  private readonly v8 = new Map<number, V8Picture>();
   private pages: { checkpointNumber: number; pages: PageRange[] } | null = null;
 
   /** Returns whether the chunk is of a kind that this is about. */
@@ -52,6 +55,11 @@ export class CheckpointsRead {
         this.memories.set(checkpointNumber, memory);
         return true;
       }
+      case ChunkKind.v8: {
+        const { checkpointNumber, v8 } = decodeV8(reader);
+        this.v8.set(checkpointNumber, v8);
+        return true;
+      }
       case ChunkKind.pages:
         this.pages = decodePages(reader);
         return true;
@@ -74,6 +82,7 @@ export class CheckpointsRead {
       ...one,
       tallies: one.tallies.map((tally) => ({ ...tally, stackId: known(tally.stackId) })),
       ...this.memoryOf(one.number, known),
+      ...this.v8Of(one.number, known),
       detail: one.number === latest?.checkpointNumber ? latest.detail : null,
     }));
     return {
@@ -88,6 +97,13 @@ export class CheckpointsRead {
             },
           }),
     };
+  }
+
+  private v8Of(number: number, known: (id: number) => StackId): Pick<Checkpoint, 'v8'> {
+    const v8 = this.v8.get(number);
+    if (v8 === undefined) return {};
+    for (const one of v8.collected?.stacks ?? []) one.stackId = known(one.stackId);
+    return { v8 };
   }
 
   private memoryOf(number: number, known: (id: number) => StackId): Pick<Checkpoint, 'memory'> {

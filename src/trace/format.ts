@@ -36,6 +36,8 @@ export const ChunkKind = {
   pages: 14,
   /** Memory over time: each replaces the one before. */
   timeline: 15,
+  /** V8's heap at a checkpoint: appended, one each. */
+  v8: 16,
 } as const;
 
 /** Compressing and checking are done by the caller's libraries, so that this folder stays pure. */

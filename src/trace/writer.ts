@@ -29,6 +29,7 @@ import { encodePools } from './pools.js';
 import { encodeResources } from './resources.js';
 import { encodeLiveSet, encodeStacks } from './tables.js';
 import { encodeTimeline } from './timeline.js';
+import { encodeV8 } from './v8.js';
 
 export interface TraceWriterOptions {
   /** Gets the file's bytes in order. Not called again once it threw. */
@@ -122,9 +123,10 @@ export class TraceWriter {
     this.writtenVerdicts = checkpoint.number;
     this.appendKnown();
     this.writeEncoded(ChunkKind.verdicts, (out) => encodeCheckpointVerdicts(checkpoint, out));
-    const { number, memory } = checkpoint;
+    const { number, memory, v8 } = checkpoint;
     if (memory !== undefined)
       this.writeEncoded(ChunkKind.memory, (out) => encodeMemory(number, memory, out));
+    if (v8 !== undefined) this.writeEncoded(ChunkKind.v8, (out) => encodeV8(number, v8, out));
   }
 
   /** One piece of the file that V8 wrote for a checkpoint. */

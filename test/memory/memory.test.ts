@@ -4,6 +4,7 @@ import { fragmentationOf, PageMap } from '../../src/memory/index.js';
 import { Layers } from '../../src/memory/layers.js';
 import type { Address, Checkpoint, HeapPicture, MemoryPicture } from '../../src/model/index.js';
 import { parseAreas, readPicture } from '../../src/record/memory-picture.js';
+import { wireAbi } from '../../src/record/wire.js';
 import { ByteReader, ByteWriter, TraceDamage } from '../../src/trace/index.js';
 import { decodeMemory, decodePages, encodeMemory, encodePages } from '../../src/trace/memory.js';
 
@@ -119,7 +120,7 @@ test('a picture of memory that is cut or changed anywhere is refused or read, an
       whole.set(bytes);
       if (isOurs) {
         new DataView(whole.buffer).setBigUint64(0, 0x4d31464f52504d45n, true);
-        new DataView(whole.buffer).setUint32(8, 5, true);
+        new DataView(whole.buffer).setUint32(8, wireAbi, true);
       }
       try {
         readPicture(whole.buffer as ArrayBuffer);

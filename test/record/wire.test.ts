@@ -37,6 +37,7 @@ const groups: [prefix: string, names: Record<string, number>][] = [
   ['MP_SESSION_', wire.SessionFlag],
   ['MP_CHECKPOINT_', checkpoint.CheckpointReason],
   ['MP_SCAN_', checkpoint.ScanState],
+  ['MP_ISOLATE_', checkpoint.IsolateFlag],
   ['MP_OWNERS_', checkpoint.OwnersState],
   ['MP_OWNER_', OwnerHold],
   ['MP_BLOCK_', checkpoint.BlockFlag],
@@ -96,6 +97,8 @@ test('every number of wire.h that the dump knows is the same here', (t) => {
   }
   t.is(layout.sizes['StackNode'], wire.stackNodeBytes);
   t.is(layout.sizes['OwnerRow'], checkpoint.ownerRowBytes);
+  t.is(layout.sizes['IsolateRow'], checkpoint.isolateRowBytes);
+  t.is(layout.sizes['SpaceRow'], checkpoint.spaceRowBytes);
   t.is(layout.sizes['ScanRange'], checkpoint.scanRangeBytes);
   t.is(layout.sizes['ScanRegion'], checkpoint.scanRegionBytes);
   t.is(layout.sizes['ScanFrame'], checkpoint.scanFrameBytes);
@@ -116,6 +119,9 @@ test('every field of wire.h has the same offset here, and none is missing', (t) 
     RingHeader: wire.RingHeader,
     StackNode: wire.StackNode,
     CheckpointHeader: checkpoint.CheckpointHeader,
+    HeapFigures: checkpoint.HeapFigures,
+    IsolateRow: checkpoint.IsolateRow,
+    SpaceRow: checkpoint.SpaceRow,
     OwnerRow: checkpoint.OwnerRow,
     BlocksHeader: checkpoint.BlocksHeader,
     ScanRange: checkpoint.ScanRange,
