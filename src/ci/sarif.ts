@@ -1,4 +1,5 @@
 // SARIF 2.1.0: findings for code scanning. Pure.
+import { posix } from 'node:path';
 import type { CheckFinding, FindingFrame } from '../checks/index.js';
 import { escapeText } from '../report/index.js';
 import { type CiContext, inOrder, textLines } from './context.js';
@@ -17,13 +18,18 @@ export function sarifLog(findings: readonly CheckFinding[], context: CiContext):
       {
         tool: { driver: driver(context) },
         columnKind: 'utf16CodeUnits',
-        originalUriBaseIds: { [rootId]: { uri: `${fileUri(context.root.replace(/\/+$/, ''))}/` } },
+        originalUriBaseIds: { [rootId]: { uri: rootUri(context.root) } },
         invocations: [invocation(context)],
         results: inOrder(findings).map((one) => result(one, context)),
       },
     ],
   };
   return `${JSON.stringify(log, null, 2)}\n`;
+}
+
+/** Without "." and "..": who joins a path with it takes those away. */
+function rootUri(root: string): string {
+  return `${fileUri(posix.normalize(root).replace(/\/+$/, ''))}/`;
 }
 
 function driver({ toolVersion }: CiContext) {
