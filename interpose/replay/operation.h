@@ -1,4 +1,4 @@
-// One operation of a replay, as it comes through the pipe. Little endian.
+// One operation of a replay, as it comes through the pipe. Little endian. src/replay/operations.ts writes them.
 #ifndef MEMPROF_REPLAY_OPERATION_H
 #define MEMPROF_REPLAY_OPERATION_H
 
@@ -6,25 +6,31 @@
 
 struct Operation {
   uint8_t kind;
-  uint8_t extra;    // kAligned: log2 of the alignment
-  uint16_t thread;  // dense, from 0
-  uint32_t slot;    // of the block; taken again once it is free
-  uint64_t bytes;   // kSample: its number
+  uint8_t extra;     // kAligned: log2 of the alignment
+  uint16_t thread;   // below kMaxThreads; taken again once its thread has ended
+  uint32_t touched;  // of an allocation: how much of it the program is taken to have used, in 1/256
+  uint64_t value;
 };
 static_assert(sizeof(Operation) == 16, "operation");
 
+// Allocations number their blocks: the first is 0. A block's serial says it to kFree and kMove.
 enum OperationKind : uint8_t {
-  kMalloc = 1,
-  kCalloc = 2,
-  kAligned = 3,
-  kRealloc = 4,
-  kFree = 5,
-  kTrim = 6,
-  kSample = 7,
-  kEndThread = 8,
+  kMalloc = 1,      // value: bytes
+  kCalloc = 2,      // value: bytes
+  kAligned = 3,     // value: bytes
+  kRealloc = 4,     // value: bytes; of the block of the kMove before it, which gets a new serial
+  kFree = 5,        // value: serial
+  kMove = 6,        // value: serial; the next operation is the thread's kRealloc
+  kTrim = 7,        // value: malloc_trim's argument
+  kSample = 8,      // value: its number
+  kEndThread = 9,   //
+  kTransient = 10,  // value: that many blocks of `touched` bytes are allocated, and released
 };
 
-// Of blocks from this size on only a part may have been used.
-constexpr uint64_t kLargeBytes = 64u << 10;
+constexpr uint32_t kWhole = 256;
+constexpr uint32_t kMaxThreads = 1u << 12;
+constexpr uint8_t kMaxAlignmentLog = 21;
+// As many bytes as the recording has bits for.
+constexpr uint64_t kMaxBytes = uint64_t{1} << 48;
 
 #endif

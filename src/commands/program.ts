@@ -27,7 +27,7 @@ import {
   parseSizeRange,
   parseTimeout,
 } from './parse-options.js';
-import { type ReplayOptions, replay, replayNames } from './replay.js';
+import { parseSettings, type ReplayOptions, replay, replayNames } from './replay.js';
 import { type HtmlReportOptions, htmlReport } from './report-html.js';
 import { type RssOptions, rss } from './rss.js';
 import { type SitesOptions, siteSorts, sites } from './sites.js';
@@ -67,8 +67,8 @@ export async function memprofProgram(
       .argument('<trace>', 'a .mprof file')
       .helpOption('-h, --help', 'print this help')
       .action(async (tracePath: string, options: Options) => {
-        const command = openTraceCommand(tracePath, warn);
-        await writeLines(process.stdout, run(command, options));
+        // Not kept here: a command may let go of the trace while it works.
+        await writeLines(process.stdout, run(openTraceCommand(tracePath, warn), options));
       });
 
   quietCommander(program.command('checkpoint'))
@@ -148,8 +148,10 @@ export async function memprofProgram(
     "what if: the program's allocations again, with other settings and allocators",
     replay,
   )
-    .addOption(
-      new Option('--with <name...>', 'only these, beside glibc as it is').choices(replayNames),
+    .option(
+      '--with <names>',
+      `only these, beside glibc as it is; several with commas or several times: ${replayNames}`,
+      parseSettings,
     )
     .option('--json', 'as JSON (memprof.replay/1)');
   on<FragmentationOptions>(

@@ -1,126 +1,153 @@
 // memprof replay: what if the program had another allocator, or other settings? Its calls, done again.
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
-import { ExitCode, MemprofError } from '../errors.js';
-import { replayPath } from '../paths.js';
+import { InvalidArgumentError } from 'commander';
+import { explainMemory } from '../memory/index.js';
+import type { Checkpoint, StackId } from '../model/index.js';
 import { jsonLines, noEvents, processJson } from '../query/index.js';
-import { readTraceEvents } from '../record/index.js';
 import {
-  type Answer,
   compare,
-  OperationWriter,
-  parseAnswer,
+  type Recorded,
   recordedAt,
   type Setting,
   settings,
-  touchShares,
+  TouchedShares,
+  whole,
 } from '../replay/index.js';
-import { formatBytes, formatDuration, formatPercent, renderTable } from '../report/index.js';
+import { type Outcome, ownerText, renderReplay } from '../report/index.js';
+import { isNodeProcess } from '../symbols/index.js';
 import type { TraceCommand } from './context.js';
+import { play, playerEnvironment, requirePlayer } from './replay-player.js';
 
 export interface ReplayOptions {
   with?: string[];
   json?: boolean;
 }
 
-interface Outcome {
-  setting: Setting;
-  answer: Answer | null;
-  /** Why there is none. */
-  missing: string | null;
+const names: readonly string[] = settings.map(({ name }) => name);
+export const replayNames: string = names.join(', ');
+
+/** "a,b" after those of an earlier --with. */
+export function parseSettings(text: string, before: string[] = []): string[] {
+  const chosen = text.split(',').map((name) => name.trim());
+  for (const name of chosen)
+    if (!names.includes(name)) throw new InvalidArgumentError(`There are: ${replayNames}.`);
+  return [...before, ...chosen];
 }
 
-export const replayNames: readonly string[] = settings.map(({ name }) => name);
+/** What is kept of a trace while its calls are replayed: not its model, which may be as large as the replay. */
+interface Prepared extends Pick<TraceCommand, 'tracePath' | 'style' | 'columns'> {
+  process: ReturnType<typeof processJson>;
+  peakLiveBytes: number;
+  hasCheckpoint: boolean;
+  recorded: Recorded | null;
+  restBytes: number | null;
+  shares: TouchedShares;
+  lostEventCount: number;
+}
 
-export async function* replay(
-  command: TraceCommand,
-  options: ReplayOptions,
-): AsyncGenerator<string> {
+/** No frame of this keeps the command, and with it the model, while the replay runs. */
+export function replay(command: TraceCommand, options: ReplayOptions): AsyncGenerator<string> {
+  return replayPrepared(prepare(command), options);
+}
+
+async function prepare(command: TraceCommand): Promise<Prepared> {
   const { model, tracePath, style, columns } = command;
   if (!model.hasEvents) throw noEvents(tracePath);
-  if (!existsSync(replayPath))
-    throw new MemprofError(
-      'ERR_MEMPROF_NOT_BUILT',
-      `${replayPath} is missing: memprof is not built. Build it: npm run build`,
-    );
+  requirePlayer();
   const checkpoint = model.checkpoints?.at(-1);
   const recorded = checkpoint === undefined ? null : recordedAt(checkpoint);
-  const shares = touchShares(checkpoint);
-  const chosen = settings.filter(
-    ({ name }) => options.with === undefined || options.with.includes(name) || name === 'glibc',
-  );
+  const restBytes =
+    checkpoint === undefined || recorded === null
+      ? null
+      : await restOf(command, checkpoint, recorded);
+  return {
+    tracePath,
+    style,
+    columns,
+    process: processJson(model),
+    peakLiveBytes: model.totals.peakBytes,
+    hasCheckpoint: checkpoint !== undefined,
+    recorded,
+    restBytes,
+    shares: new TouchedShares(checkpoint),
+    lostEventCount: model.losses.lostEventCount,
+  };
+}
+
+async function* replayPrepared(
+  preparing: Promise<Prepared>,
+  options: ReplayOptions,
+): AsyncGenerator<string> {
+  const prepared = await preparing;
+  const { recorded, restBytes, shares, hasCheckpoint, lostEventCount } = prepared;
   const outcomes: Outcome[] = [];
-  for (const setting of chosen) outcomes.push(await outcomeOf(tracePath, setting, shares));
+  for (const setting of settings) {
+    const isChosen = options.with === undefined || options.with.includes(setting.name);
+    if (isChosen || setting.name === 'glibc') outcomes.push(await outcomeOf(prepared, setting));
+  }
   const own = outcomes[0]?.answer ?? null;
-  const honesty = own === null ? { ratio: null, at: null } : compare(own, recorded);
-  if (options.json === true) {
-    yield* jsonLines(
+  const honest = own === null ? null : compare(own, recorded);
+  if (options.json !== true) {
+    const touched = { calloc: shares.calloc, others: shares.others };
+    yield* renderReplay(
       {
-        schema: 'memprof.replay/1',
-        process: processJson(model),
+        outcomes,
         recorded,
-        honestyRatio: honesty.ratio,
-        touchedShares: { calloc: shares[1] / 256, others: shares[0] / 256 },
+        hasCheckpoint,
+        restBytes,
+        honest,
+        ownBytes: 0,
+        touched,
+        lostEventCount,
       },
-      { replays: outcomes.map(outcomeJson) },
+      prepared,
     );
     return;
   }
-  yield style.heading("The allocator's resident memory, recorded and replayed");
-  yield '';
-  const at = (answer: Answer) =>
-    recorded === null ? null : (answer.checkpoints.get(recorded.checkpoint)?.residentBytes ?? null);
-  const cells = outcomes.flatMap(({ setting, answer }) =>
-    answer === null
-      ? []
-      : [
-          [
-            formatBytes(answer.peakBytes),
-            sizeOr(at(answer)),
-            sizeOr(answer.final?.residentBytes ?? null),
-            formatDuration(answer.cpuNs),
-            setting.what,
-          ],
-        ],
-  );
-  const right = (title: string) => ({ title, align: 'right' as const });
-  yield* renderTable(
-    [
-      { ...right('peak'), paint: style.bytes },
-      right(recorded === null ? 'at checkpoint' : `at checkpoint ${recorded.checkpoint}`),
-      right('at the end'),
-      right('CPU'),
-      { title: 'with', align: 'left', flexible: true },
-    ],
-    recorded === null
-      ? cells
-      : [['', formatBytes(recorded.residentBytes), '', '', 'recorded'], ...cells],
-    { columns, heading: style.faint },
-  );
-  yield '';
-  for (const { setting, missing } of outcomes)
-    if (missing !== null) yield `Not replayed with ${setting.name}: ${missing}.`;
-  yield honestyText(honesty.ratio, recorded !== null, model.checkpoints !== undefined);
-  yield style.faint(
-    `Calls are done again in the recorded order, each by its own thread, without the time between them. What the program wrote is not recorded: large blocks are touched as far as its own were at the checkpoint (calloc ${formatPercent(shares[1], 256)}, others ${formatPercent(shares[0], 256)}), small ones wholly. CPU is the replay's, and says how the allocators compare, not how long the program would take.`,
+  yield* jsonLines(
+    {
+      schema: 'memprof.replay/1',
+      process: prepared.process,
+      recorded,
+      restBytes,
+      honestyRatio: honest?.ratio ?? null,
+      touchedShares: { calloc: shares.calloc / whole, others: shares.others / whole },
+    },
+    { replays: outcomes.map(outcomeJson) },
   );
 }
 
-const sizeOr = (sizeBytes: number | null): string =>
-  sizeBytes === null ? '' : formatBytes(sizeBytes);
+async function outcomeOf(
+  { tracePath, shares, peakLiveBytes }: Prepared,
+  setting: Setting,
+): Promise<Outcome> {
+  const environment = playerEnvironment(setting);
+  if (environment === null) return { setting, answer: null, missing: missingText(setting) };
+  const answer = await play(tracePath, environment, { shares }, peakLiveBytes);
+  return { setting, answer, missing: null };
+}
 
-function honestyText(ratio: number | null, isKnown: boolean, hasCheckpoint: boolean): string {
-  if (ratio === null) {
-    if (isKnown) return 'The replay did not come to the checkpoint: it cannot be compared.';
-    return hasCheckpoint
-      ? "How near this is to the recorded program is not known: its allocator was not glibc's, or its memory could not be looked at."
-      : 'How near this is to the recorded program is not known: the trace has no checkpoint.';
-  }
-  const difference = Math.abs(ratio - 1);
-  const word = ratio >= 1 ? 'more' : 'less';
-  return `With the recorded settings the replay had ${formatPercent(difference, 1)} ${word} than the program itself.`;
+const missingText = ({ preload, debianPackage }: Setting): string =>
+  `${preload} is not on this machine (Debian package ${debianPackage})`;
+
+/** What of the process is neither its allocator's nor memprof's. */
+async function restOf(
+  { model, findOwners }: TraceCommand,
+  checkpoint: Checkpoint,
+  recorded: Recorded,
+): Promise<number | null> {
+  const ids = new Set<StackId>(checkpoint.memory?.mappings.map(({ stackId }) => stackId));
+  const owners = await findOwners(model, ids);
+  // Without its blocks: whose they are does not matter here.
+  const explained = explainMemory({
+    checkpoint: { ...checkpoint, detail: null },
+    modules: model.modules,
+    isNode: isNodeProcess(model.process),
+    ownerOf: (id) => owners.owner(id),
+    nameOf: ownerText,
+  });
+  if (explained === null) return null;
+  const memprof = explained.parts.find(({ kind }) => kind === 'memprof')?.residentBytes ?? 0;
+  return Math.max(0, explained.residentBytes - memprof - recorded.residentBytes);
 }
 
 function outcomeJson({ setting, answer, missing }: Outcome) {
@@ -134,76 +161,13 @@ function outcomeJson({ setting, answer, missing }: Outcome) {
           peakBytes: answer.peakBytes,
           finalBytes: answer.final?.residentBytes ?? null,
           checkpoints: [...answer.checkpoints].map(([number, one]) => ({ number, ...one })),
+          playerBytes: answer.playerBytes,
+          callNs: answer.callNs,
           cpuNs: answer.cpuNs,
           wallNs: answer.wallNs,
           operationCount: answer.operationCount,
           failedCount: answer.failedCount,
+          unknownCount: answer.unknownCount,
         }),
   };
-}
-
-async function outcomeOf(
-  tracePath: string,
-  setting: Setting,
-  shares: readonly number[],
-): Promise<Outcome> {
-  const environment: Record<string, string> = { ...setting.environment };
-  const { preload, debianPackage } = setting;
-  if (preload !== null) {
-    const path = allocatorFolders.map((folder) => join(folder, preload)).find(existsSync);
-    if (path === undefined) {
-      const missing = `${preload} is not on this machine (Debian package ${debianPackage})`;
-      return { setting, answer: null, missing };
-    }
-    environment['LD_PRELOAD'] = path;
-  }
-  return { setting, answer: await replayOnce(tracePath, environment, shares), missing: null };
-}
-
-const allocatorFolders = [
-  '/usr/lib/x86_64-linux-gnu',
-  '/lib/x86_64-linux-gnu',
-  '/usr/lib64',
-  '/usr/local/lib',
-  '/usr/lib',
-];
-
-async function replayOnce(
-  tracePath: string,
-  environment: Record<string, string>,
-  shares: readonly number[],
-): Promise<Answer> {
-  const program = spawn(replayPath, shares.map(String), {
-    env: environment,
-    stdio: ['pipe', 'pipe', 'pipe'],
-  });
-  let text = '';
-  let complaint = '';
-  program.stdout.setEncoding('utf8').on('data', (piece: string) => (text += piece));
-  program.stderr.setEncoding('utf8').on('data', (piece: string) => (complaint += piece));
-  const ended = once(program, 'close') as Promise<[number | null, string | null]>;
-  // A broken pipe is told by how the program ended.
-  program.stdin.on('error', () => undefined);
-  let isFull = false;
-  const writer = new OperationWriter((piece) => {
-    isFull = !program.stdin.write(piece);
-  });
-  for (const { batch } of readTraceEvents(tracePath)) {
-    writer.add(batch);
-    if (isFull && program.stdin.writable)
-      await Promise.race([once(program.stdin, 'drain'), ended.catch(() => undefined)]);
-    isFull = false;
-    if (!program.stdin.writable) break;
-  }
-  writer.end();
-  program.stdin.end();
-  const [code, signal] = await ended;
-  if (code !== 0) {
-    throw new MemprofError(
-      'ERR_MEMPROF_REPLAY_FAILED',
-      `the replay ended with ${signal ?? `status ${code}`}${complaint === '' ? '' : `: ${complaint.trim()}`}`,
-      ExitCode.failed,
-    );
-  }
-  return parseAnswer(text);
 }

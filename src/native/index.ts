@@ -90,6 +90,7 @@ interface Native {
   unlockFile(descriptor: number): void;
   isLocked(path: string): boolean;
   processStartTime(pid: number): number | null;
+  trimHeap(): void;
   zstdCompress(data: Uint8Array, level: number): Buffer;
   zstdCompressAsync(data: Uint8Array, level: number): Promise<Buffer>;
   zstdDecompress(data: Uint8Array, maxBytes: number): Buffer;
@@ -169,6 +170,9 @@ export const isLocked = (path: string): boolean => binding().isLocked(path);
 
 /** In clock ticks since boot; null when the process is gone or a zombie. */
 export const processStartTime = (pid: number): number | null => binding().processStartTime(pid);
+
+/** Gives free memory of this process's C heap back to the system, which glibc by itself keeps. */
+export const trimHeap = (): void => binding().trimHeap();
 
 /** One frame with content size and checksum. */
 export const zstdCompress = (data: Uint8Array, level: number): Buffer =>

@@ -4,7 +4,9 @@ import { MemprofError } from '../errors.js';
 import type { TraceModel } from '../model/index.js';
 import * as native from '../native/index.js';
 import {
+  type CallSink,
   type Codec,
+  callsOf,
   eventsOf,
   heapSnapshotPieces,
   openTrace,
@@ -29,6 +31,16 @@ export function* readTraceEvents(path: string): ReturnType<typeof eventsOf> {
   const file = openSource(path);
   try {
     yield* eventsOf(file.source, nativeCodec);
+  } finally {
+    file.close();
+  }
+}
+
+/** Tells the sink of every call of the allocator, and yields after each chunk of the trace. */
+export function* readTraceCalls(path: string, sink: CallSink): Generator<void> {
+  const file = openSource(path);
+  try {
+    yield* callsOf(file.source, nativeCodec, sink);
   } finally {
     file.close();
   }

@@ -2,7 +2,13 @@
 // disk. The edge where the project meets processes, files and clocks.
 //
 // Must not import: commands/, report/, symbols/.
-export { nativeCodec, readHeapSnapshot, readTraceEvents, readTraceFile } from './codec.js';
+export {
+  nativeCodec,
+  readHeapSnapshot,
+  readTraceCalls,
+  readTraceEvents,
+  readTraceFile,
+} from './codec.js';
 export { type DemandAnswer, demandCheckpoint, headerOfProcess } from './demand.js';
 export type { RootStatus } from './ended.js';
 export * from './launch.js';

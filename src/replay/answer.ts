@@ -1,9 +1,7 @@
 // What a replay answered, beside what was recorded.
 import { MemprofError } from '../errors.js';
-import { EventType } from '../ledger/index.js';
-import { mallocBlocks, PageMap } from '../memory/index.js';
 import { type Checkpoint, HeapPart } from '../model/index.js';
-import { otherSamples } from './operations.js';
+import { lastSample } from './operations.js';
 
 export interface Measured {
   residentBytes: number;
@@ -12,10 +10,18 @@ export interface Measured {
 
 export interface Answer {
   operationCount: number;
+  /** Allocations that the allocator refused. */
   failedCount: number;
+  /** Releases of blocks that it never gave. */
+  unknownCount: number;
   wallNs: number;
+  /** Of the whole player: calls, touching, handing over between threads, looking at resident memory. */
   cpuNs: number;
-  /** Of all samples. */
+  /** In the allocator's calls alone. */
+  callNs: number;
+  /** The player's whole resident memory at its peak, its own tables and code included. */
+  playerBytes: number;
+  /** The most that was seen: at checkpoints, when the live bytes had grown, and every so many operations. */
   peakBytes: number;
   final: Measured | null;
   /** By checkpoint number. */
@@ -32,26 +38,33 @@ export function parseAnswer(text: string): Answer {
   } catch {
     throw noAnswer();
   }
-  const { operationCount, failedCount, wallNs, cpuNs, samples } = value ?? {};
-  if (
-    !isNumber(operationCount) ||
-    !isNumber(failedCount) ||
-    !isNumber(wallNs) ||
-    !isNumber(cpuNs) ||
-    !Array.isArray(samples)
-  )
-    throw noAnswer();
+  const { samples } = value ?? {};
+  const number = (name: string): number => {
+    const one = value?.[name];
+    if (!isNumber(one)) throw noAnswer();
+    return one;
+  };
+  if (!Array.isArray(samples)) throw noAnswer();
   const checkpoints = new Map<number, Measured>();
-  let peakBytes = 0;
   let final: Measured | null = null;
   for (const sample of samples as unknown[]) {
     if (!Array.isArray(sample) || !sample.every(isNumber) || sample.length !== 3) throw noAnswer();
     const [id, residentBytes, liveBytes] = sample as [number, number, number];
     final = { residentBytes, liveBytes };
-    peakBytes = Math.max(peakBytes, residentBytes);
-    if (id < otherSamples) checkpoints.set(id, final);
+    if (id < lastSample) checkpoints.set(id, final);
   }
-  return { operationCount, failedCount, wallNs, cpuNs, peakBytes, final, checkpoints };
+  return {
+    operationCount: number('operationCount'),
+    failedCount: number('failedCount'),
+    unknownCount: number('unknownCount'),
+    wallNs: number('wallNs'),
+    cpuNs: number('cpuNs'),
+    callNs: number('callNs'),
+    playerBytes: number('playerBytes'),
+    peakBytes: number('peakBytes'),
+    final,
+    checkpoints,
+  };
 }
 
 const noAnswer = () =>
@@ -80,43 +93,17 @@ export function recordedAt({ number, memory, liveBytes }: Checkpoint): Recorded 
   return { checkpoint: number, residentBytes: heaps + memory.mapped.residentBytes, liveBytes };
 }
 
-const largeBytes = 64 << 10;
-
-/**
- * How much of its large live blocks the program had touched at the checkpoint, in 1/256: those from calloc, and the
- * others. The replay touches that much of every large block: an estimate, for writes are not recorded.
- */
-export function touchShares(checkpoint: Checkpoint | undefined): [others: number, calloc: number] {
-  const detail = checkpoint?.detail ?? null;
-  const pages = checkpoint?.memory?.pages;
-  const bytes = [0, 0];
-  const resident = [0, 0];
-  if (detail !== null && pages !== undefined && pages !== null) {
-    const live = mallocBlocks(detail);
-    const map = new PageMap(pages);
-    for (let row = 0; row < live.count; row++) {
-      const sizeBytes = live.sizeBytes[row]!;
-      if (sizeBytes < largeBytes) continue;
-      const which = live.entry[row] === EventType.calloc ? 1 : 0;
-      bytes[which]! += sizeBytes;
-      resident[which]! += map.residentBytes(live.address[row]!, live.address[row]! + sizeBytes);
-    }
-  }
-  const share = (which: number) =>
-    bytes[which] === 0 ? 256 : Math.round((256 * resident[which]!) / bytes[which]!);
-  return [share(0), share(1)];
-}
-
 export interface Compared {
-  /** Replayed over recorded, at the same place: 1 is equal. null: there is nothing to compare with. */
-  ratio: number | null;
-  at: number | null;
+  /** At the same place as the recorded. */
+  replayedBytes: number;
+  /** Replayed over recorded: 1 is equal. */
+  ratio: number;
 }
 
-/** The honesty figure: the replay with the recorded settings, against the recorded program. */
-export function compare(answer: Answer, recorded: Recorded | null): Compared {
+/** The honesty figure: the replay with the recorded settings, against the recorded program. null: nothing to compare. */
+export function compare(answer: Answer, recorded: Recorded | null): Compared | null {
   const replayed = recorded === null ? undefined : answer.checkpoints.get(recorded.checkpoint);
-  if (recorded === null || replayed === undefined || recorded.residentBytes === 0)
-    return { ratio: null, at: null };
-  return { ratio: replayed.residentBytes / recorded.residentBytes, at: recorded.checkpoint };
+  if (recorded === null || replayed === undefined || recorded.residentBytes === 0) return null;
+  const replayedBytes = replayed.residentBytes;
+  return { replayedBytes, ratio: replayedBytes / recorded.residentBytes };
 }

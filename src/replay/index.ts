@@ -10,7 +10,13 @@ export {
   parseAnswer,
   type Recorded,
   recordedAt,
-  touchShares,
 } from './answer.js';
-export { OperationWriter, operationBytes, operationsPerPiece } from './operations.js';
+export {
+  maxThreads,
+  OperationKind,
+  OperationWriter,
+  type OperationWriterOptions,
+  operationBytes,
+} from './operations.js';
 export { type Setting, settings } from './settings.js';
+export { TouchedShares, whole } from './touched.js';

@@ -1,179 +1,159 @@
-// From events to the operations of interpose/replay/operation.h. Memory grows with live blocks, not with events.
-import { type EventBatch, EventType, MarkKind } from '../ledger/index.js';
+// From a program's calls to the operations of interpose/replay/operation.h. Memory grows with threads alone.
+import { EventType, MarkKind } from '../ledger/index.js';
+import type { TouchedShares } from './touched.js';
 
 export const operationBytes = 16;
 export const operationsPerPiece = 1 << 14;
+/** As kMaxThreads: more at once share the last one. */
+export const maxThreads = 4096;
 
-const Kind = {
+export const OperationKind = {
   malloc: 1,
   calloc: 2,
   aligned: 3,
   realloc: 4,
   free: 5,
-  trim: 6,
-  sample: 7,
-  endThread: 8,
+  move: 6,
+  trim: 7,
+  sample: 8,
+  endThread: 9,
+  transient: 10,
 } as const;
 
-/** As the replay numbers samples: checkpoints by their own number, the others above these. */
-export const otherSamples = 2 ** 32;
-/** Live memory has grown by this share since the last sample: another one, or a peak would be missed. */
-const growthPerSample = 1.02;
-const leastGrowthBytes = 1 << 20;
-const maxGrowthSamples = 8000;
-const maxThreads = 4096;
+/** As the replay numbers samples: checkpoints by their own number, the last one by this. */
+export const lastSample = 2 ** 32;
+/** The recording does not say how a block was aligned: a line of the cache, which is what most ask for. */
+const alignmentLog = 6;
+const pageLog = 12;
 
+export interface OperationWriterOptions {
+  shares: TouchedShares;
+}
+
+/** Takes what src/trace/call-decoder.ts tells: it is its CallSink. */
 export class OperationWriter {
   operationCount = 0;
-  /** Events of blocks that the recording does not know, and the like. */
+  /** Releases of blocks that the recording does not know. */
   leftOutCount = 0;
-  private readonly emit: (piece: Uint8Array) => void;
-  private readonly slotOf = new Map<number, number>();
-  private readonly sizeOf: number[] = [];
-  private readonly freeSlots: number[] = [];
-  private slotCount = 0;
-  /** By thread index: the slot whose realloc has begun. */
+  private readonly emit: (piece: Uint8Array<ArrayBuffer>) => void;
+  private readonly shares: TouchedShares;
+  /** By thread index: the block whose realloc has begun. */
   private readonly moving = new Map<number, number>();
   private readonly threadOf = new Map<number, number>();
   private readonly freeThreads: number[] = [];
   private threadCount = 1;
-  private liveBytes = 0;
-  private sampledBytes = 0;
-  private growthSamples = 0;
-  private piece = new DataView(new ArrayBuffer(operationsPerPiece * operationBytes));
+  /** Those that may be filled again. */
+  private readonly emptied: DataView<ArrayBuffer>[] = [];
+  private piece: DataView<ArrayBuffer> = newPiece();
   private filled = 0;
 
-  /** A piece is handed over whole; another one is begun. */
-  constructor(emit: (piece: Uint8Array) => void) {
+  /** A piece is handed over whole, until it is given back by reuse(). */
+  constructor({ shares }: OperationWriterOptions, emit: (piece: Uint8Array<ArrayBuffer>) => void) {
+    this.shares = shares;
     this.emit = emit;
   }
 
-  add(batch: EventBatch): void {
-    for (let row = 0; row < batch.count; row++) this.addRow(batch, row);
+  /** Not needed for what comes out; without it there is more garbage than the live blocks are large. */
+  reuse(piece: Uint8Array<ArrayBuffer>): void {
+    this.emptied.push(new DataView(piece.buffer));
   }
 
-  /** A last sample, and what is left in the piece. */
-  end(): void {
-    this.write(Kind.sample, 0, 0, 0, otherSamples * 2);
-    this.flush();
-  }
-
-  private addRow(batch: EventBatch, row: number): void {
-    const type = batch.type[row]!;
-    const threadIndex = batch.threadIndex[row]!;
-    if (type >= EventType.pair && type <= EventType.pairLast) {
-      this.allocate(type - EventType.pair, threadIndex, batch.address(row), batch.sizeBytes(row));
-      this.release(EventType.free, threadIndex, batch.address(row));
-    } else if (type <= EventType.allocLast) {
-      this.allocate(type, threadIndex, batch.address(row), batch.sizeBytes(row));
-    } else if (type <= EventType.freeLast) {
-      this.release(type, threadIndex, batch.address(row));
-    } else if (type === EventType.threadEnd) {
-      this.endThread(threadIndex);
-    } else if (type === EventType.mark) {
-      this.addMark(batch, row, threadIndex);
-    }
-  }
-
-  private allocate(type: number, threadIndex: number, address: number, sizeBytes: number): void {
+  allocated(type: number, threadIndex: number, sizeBytes: number, stackId: number): void {
     const thread = this.thread(threadIndex);
-    const moved = this.moving.get(threadIndex);
+    const touched = this.shares.of(type, sizeBytes, stackId);
+    const moved = this.takeMoving(threadIndex);
     const isRealloc = type === EventType.realloc || type === EventType.reallocarray;
-    if (moved !== undefined) this.moving.delete(threadIndex);
     if (isRealloc && moved !== undefined) {
-      this.write(Kind.realloc, 0, thread, moved, sizeBytes);
-      this.keep(address, moved, sizeBytes);
-    } else {
-      // A realloc to nothing, which released.
-      if (moved !== undefined) this.freeSlot(thread, moved);
-      const slot = this.freeSlots.pop() ?? this.slotCount++;
-      const kind = kindOf(type);
-      const extra = kind === Kind.aligned ? alignmentOf(type, address) : 0;
-      this.write(kind, extra, thread, slot, sizeBytes);
-      this.keep(address, slot, sizeBytes);
+      this.write(OperationKind.move, 0, thread, 0, moved);
+      this.write(OperationKind.realloc, 0, thread, touched, sizeBytes);
+      return;
     }
-    this.sampleGrowth(thread);
+    // A realloc to nothing, which released.
+    if (moved !== undefined) this.free(thread, moved);
+    const kind = kindOf(type);
+    const extra = kind === OperationKind.aligned ? alignmentOf(type) : 0;
+    this.write(kind, extra, thread, touched, sizeBytes);
   }
 
-  private keep(address: number, slot: number, sizeBytes: number): void {
-    // An address that is live already: its release was lost.
-    const lost = this.slotOf.get(address);
-    if (lost !== undefined && lost !== slot) this.leftOutCount++;
-    this.slotOf.set(address, slot);
-    this.sizeOf[slot] = sizeBytes;
-    this.liveBytes += sizeBytes;
-  }
-
-  private release(type: number, threadIndex: number, address: number): void {
-    const slot = this.slotOf.get(address);
-    if (slot === undefined) {
+  released(type: number, threadIndex: number, serial: number): void {
+    if (serial < 0) {
       this.leftOutCount++;
       return;
     }
     const thread = this.thread(threadIndex);
-    this.slotOf.delete(address);
-    this.liveBytes -= this.sizeOf[slot]!;
-    const before = this.moving.get(threadIndex);
-    if (before !== undefined) this.freeSlot(thread, before);
-    this.moving.delete(threadIndex);
-    if (type === EventType.freeRealloc) this.moving.set(threadIndex, slot);
-    else this.freeSlot(thread, slot);
+    const before = this.takeMoving(threadIndex);
+    if (before !== undefined) this.free(thread, before);
+    if (type === EventType.freeRealloc) this.moving.set(threadIndex, serial);
+    else this.free(thread, serial);
   }
 
-  private freeSlot(thread: number, slot: number): void {
-    this.write(Kind.free, 0, thread, slot, 0);
-    this.freeSlots.push(slot);
+  other(type: number, threadIndex: number, halves: readonly number[]): void {
+    if (type === EventType.threadEnd) this.endThread(threadIndex);
+    else if (type === EventType.mark) this.addMark(threadIndex, halves);
+  }
+
+  /** What has been written so far, a last sample if the calls came to their end, and what is left in the piece. */
+  end(): void {
+    for (const [threadIndex, serial] of this.moving) this.free(this.thread(threadIndex), serial);
+    this.moving.clear();
+    this.write(OperationKind.sample, 0, 0, 0, lastSample);
+    this.flush();
+  }
+
+  private free(thread: number, serial: number): void {
+    this.write(OperationKind.free, 0, thread, 0, serial);
+  }
+
+  private takeMoving(threadIndex: number): number | undefined {
+    if (this.moving.size === 0) return undefined;
+    const serial = this.moving.get(threadIndex);
+    if (serial !== undefined) this.moving.delete(threadIndex);
+    return serial;
   }
 
   private endThread(threadIndex: number): void {
     const thread = this.threadOf.get(threadIndex);
     if (thread === undefined) return;
-    const moving = this.moving.get(threadIndex);
-    if (moving !== undefined) {
-      this.freeSlot(thread, moving);
-      this.moving.delete(threadIndex);
-    }
-    this.write(Kind.endThread, 0, thread, 0, 0);
+    const moving = this.takeMoving(threadIndex);
+    if (moving !== undefined) this.free(thread, moving);
     this.threadOf.delete(threadIndex);
-    if (thread !== 0) this.freeThreads.push(thread);
+    // The last one may have others on it.
+    if (thread === 0 || thread === maxThreads - 1) return;
+    this.write(OperationKind.endThread, 0, thread, 0, 0);
+    this.freeThreads.push(thread);
   }
 
-  private addMark(batch: EventBatch, row: number, threadIndex: number): void {
-    const kind = batch.rareLow(row, 0);
+  private addMark(threadIndex: number, halves: readonly number[]): void {
+    const kind = halves[0]!;
+    const value = halves[3]! * 2 ** 32 + halves[2]!;
     if (kind === MarkKind.mallocTrim)
-      this.write(Kind.trim, 0, this.thread(threadIndex), 0, batch.rareWord(row, 1));
+      this.write(OperationKind.trim, 0, this.thread(threadIndex), 0, value);
     if (kind === MarkKind.checkpoint)
-      this.write(Kind.sample, 0, this.thread(threadIndex), 0, batch.rareWord(row, 1));
-  }
-
-  private sampleGrowth(thread: number): void {
-    if (this.liveBytes < this.sampledBytes * growthPerSample + leastGrowthBytes) return;
-    if (this.growthSamples >= maxGrowthSamples) return;
-    this.sampledBytes = this.liveBytes;
-    this.write(Kind.sample, 0, thread, 0, otherSamples + this.growthSamples++);
+      this.write(OperationKind.sample, 0, this.thread(threadIndex), 0, value);
   }
 
   /** The first thread is the program's first; numbers of threads that ended are taken again. */
   private thread(threadIndex: number): number {
     let thread = this.threadOf.get(threadIndex);
     if (thread === undefined) {
-      thread = threadIndex === 0 ? 0 : (this.freeThreads.pop() ?? this.threadCount++);
-      // More at once than the replay can have share the last one.
-      if (thread >= maxThreads) thread = maxThreads - 1;
+      thread =
+        threadIndex === 0
+          ? 0
+          : (this.freeThreads.pop() ?? Math.min(this.threadCount++, maxThreads - 1));
       this.threadOf.set(threadIndex, thread);
     }
     return thread;
   }
 
-  private write(kind: number, extra: number, thread: number, slot: number, bytes: number): void {
+  private write(kind: number, extra: number, thread: number, touched: number, value: number): void {
     const at = this.filled * operationBytes;
     const { piece } = this;
     piece.setUint8(at, kind);
     piece.setUint8(at + 1, extra);
     piece.setUint16(at + 2, thread, true);
-    piece.setUint32(at + 4, slot, true);
-    piece.setUint32(at + 8, bytes >>> 0, true);
-    piece.setUint32(at + 12, Math.floor(bytes / 2 ** 32), true);
+    piece.setUint32(at + 4, touched, true);
+    piece.setUint32(at + 8, value >>> 0, true);
+    piece.setUint32(at + 12, Math.floor(value / 2 ** 32), true);
     this.operationCount++;
     if (++this.filled === operationsPerPiece) this.flush();
   }
@@ -181,20 +161,18 @@ export class OperationWriter {
   private flush(): void {
     if (this.filled === 0) return;
     this.emit(new Uint8Array(this.piece.buffer, 0, this.filled * operationBytes));
-    this.piece = new DataView(new ArrayBuffer(operationsPerPiece * operationBytes));
+    this.piece = this.emptied.pop() ?? newPiece();
     this.filled = 0;
   }
 }
 
+const newPiece = (): DataView<ArrayBuffer> =>
+  new DataView(new ArrayBuffer(operationsPerPiece * operationBytes));
+
 function kindOf(type: number): number {
-  if (type === EventType.calloc) return Kind.calloc;
-  return type >= EventType.posixMemalign ? Kind.aligned : Kind.malloc;
+  if (type === EventType.calloc) return OperationKind.calloc;
+  return type >= EventType.posixMemalign ? OperationKind.aligned : OperationKind.malloc;
 }
 
-/** log2. The recording has no alignments: as far as the address is aligned, at most to a page. */
-function alignmentOf(type: number, address: number): number {
-  if (type === EventType.valloc || type === EventType.pvalloc) return 12;
-  let log = 4;
-  while (log < 12 && address % 2 ** (log + 1) === 0) log++;
-  return log;
-}
+const alignmentOf = (type: number): number =>
+  type === EventType.valloc || type === EventType.pvalloc ? pageLog : alignmentLog;

@@ -69,6 +69,7 @@ export {
   poolText,
   typeAt,
 } from './pools.js';
+export { type Outcome, type ReplayReport, renderReplay } from './replay.js';
 export {
   type Amount,
   addAmounts,

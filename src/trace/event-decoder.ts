@@ -1,13 +1,10 @@
 // Bytes to events: the inverse of event-encoder.ts. One decoder reads the chunks of a trace from the
 // first on; its memory grows with live blocks.
-import { EventBatch, EventType, recordWords, threadLimit, tickLimit } from '../ledger/index.js';
+import { EventBatch, EventType, recordWords, tickLimit } from '../ledger/index.js';
 import { AddressPredictor, Placement } from './address-predictor.js';
-import { ByteReader } from './bytes.js';
 import { TraceDamage } from './damage.js';
-import { rowsPerChunk } from './event-encoder.js';
+import { addressLimit, EventSections } from './event-sections.js';
 import { SerialTable } from './serial-table.js';
-
-const addressLimit = 2 ** 48;
 
 export class EventDecoder {
   /** Of the last chunk. */
@@ -21,37 +18,19 @@ export class EventDecoder {
   /** Releases come with address, size, stack and age. The batch is valid until the next call. */
   decode(content: Uint8Array): EventBatch {
     const { predictor, blocks } = this;
-    const reader = new ByteReader(content);
-    const eventCount = reader.varint();
-    if (eventCount > 2 * rowsPerChunk) throw new TraceDamage(`announces ${eventCount} events`);
+    const sections = new EventSections(content);
+    const { eventCount, nsPerTick, quantumTicks, types, times, placements, addresses, ages } =
+      sections;
     if (eventCount > this.batch.capacity) this.batch = new EventBatch(eventCount);
     const { batch } = this;
     batch.clear();
-    const nsPerTick = reader.float64();
-    if (!(nsPerTick > 0 && nsPerTick < 1e9)) throw new TraceDamage(`has a tick of ${nsPerTick} ns`);
     this.nsPerTick = nsPerTick;
-    const shift = reader.varint();
-    if (shift > 20) throw new TraceDamage(`counts time in 2^${shift} ticks`);
-    const quantum = 2 ** shift;
-    let time = reader.varint();
-    const types = new ByteReader(reader.section());
-    const threads = new ByteReader(reader.section());
-    const times = new ByteReader(reader.section());
-    const pairs = new ByteReader(reader.section());
-    const uses = new ByteReader(reader.section());
-    const placements = new ByteReader(reader.section());
-    const addresses = new ByteReader(reader.section());
-    const ages = new ByteReader(reader.section());
-    const rare = new ByteReader(reader.section());
-    const pairStack: number[] = [];
-    const pairSize: number[] = [];
+    let time = sections.startQuanta;
     const halves: number[] = [];
-    let thread = 0;
-    let runLength = 0;
 
     const nextTick = (): number => {
       time += times.varint();
-      const tick = Math.max(time * quantum, this.lastTick);
+      const tick = Math.max(time * quantumTicks, this.lastTick);
       if (tick >= tickLimit) throw new TraceDamage('has a time beyond 2^53 ticks');
       this.lastTick = tick;
       return tick;
@@ -65,27 +44,12 @@ export class EventDecoder {
       if (isPair && (!isAllocation || row + 2 > eventCount))
         throw new TraceDamage(`has a pair of type ${code}`);
       if (recordWords(kind) === 0) throw new TraceDamage(`has an event of type ${kind}`);
-      while (runLength === 0) {
-        thread = threads.varint();
-        runLength = threads.varint();
-        if (thread >= threadLimit) throw new TraceDamage(`names thread ${thread}`);
-      }
-      runLength--;
+      const thread = sections.nextThread();
       const tick = nextTick();
 
       if (kind <= EventType.allocLast) {
-        let use = uses.varint();
-        if (use === 0) {
-          pairStack.push(pairs.varint());
-          pairSize.push(pairs.varint());
-          use = pairStack.length;
-          if (pairStack[use - 1]! >= 2 ** 32 || pairSize[use - 1]! >= addressLimit)
-            throw new TraceDamage('has a size or a stack out of range');
-        }
-        if (use > pairStack.length)
-          throw new TraceDamage(`uses pair ${use} of ${pairStack.length}`);
-        const stack = pairStack[use - 1]!;
-        const size = pairSize[use - 1]!;
+        sections.nextUse();
+        const { stackId: stack, sizeBytes: size } = sections;
         const sizeHigh = Math.floor(size / 2 ** 32);
         const list = predictor.list(thread, size >>> 0, sizeHigh);
         const placement = placements.uint8();
@@ -139,8 +103,7 @@ export class EventDecoder {
           high,
         );
       } else {
-        halves.length = 2 * recordWords(kind) - 2;
-        for (let i = 0; i < halves.length; i++) halves[i] = rare.varint();
+        sections.nextRare(kind, halves);
         batch.pushRare(kind, thread, tick, halves);
       }
     }

@@ -3,11 +3,19 @@
 //
 // Must not import: fs, process, clocks, console; of this project only model/, ledger/ and errors.
 export { ByteReader, ByteWriter } from './bytes.js';
+export { CallDecoder, type CallSink } from './call-decoder.js';
 export { TraceDamage } from './damage.js';
 export { EventDecoder } from './event-decoder.js';
 export { EventEncoder, rowsPerChunk } from './event-encoder.js';
 export { type Codec, formatVersion } from './format.js';
 export { heapSnapshotPieces } from './heap-snapshot.js';
-export { eventsOf, openTrace, sourceOf, type TraceSource, unknownProcess } from './open.js';
+export {
+  callsOf,
+  eventsOf,
+  openTrace,
+  sourceOf,
+  type TraceSource,
+  unknownProcess,
+} from './open.js';
 export { SerialTable } from './serial-table.js';
 export { type TraceSources, TraceWriter, type TraceWriterOptions } from './writer.js';

@@ -17,6 +17,7 @@ import type {
 } from '../model/index.js';
 import { decodeAnnounced } from './announced.js';
 import { ByteReader } from './bytes.js';
+import { CallDecoder, type CallSink } from './call-decoder.js';
 import { type Checkpoint, decodeCheckpoint, isObject } from './checkpoint.js';
 import { CheckpointsRead } from './checkpoints.js';
 import { type Chunk, chunksOf, contentOf } from './chunks.js';
@@ -75,13 +76,27 @@ export function* eventsOf(
   source: TraceSource,
   codec: Codec,
 ): Generator<{ batch: EventBatch; nsPerTick: number }> {
-  checkFileHeader(source.read(0, fileHeaderBytes), source.name);
   const decoder = new EventDecoder();
+  for (const batch of decodedChunks(source, codec, (content) => decoder.decode(content)))
+    yield { batch, nsPerTick: decoder.nsPerTick };
+}
+
+/** Tells the sink of every call of the allocator, and yields after each chunk. */
+export function callsOf(source: TraceSource, codec: Codec, sink: CallSink): Generator<void> {
+  const decoder = new CallDecoder();
+  return decodedChunks(source, codec, (content) => decoder.decode(content, sink));
+}
+
+function* decodedChunks<T>(
+  source: TraceSource,
+  codec: Codec,
+  decode: (content: Uint8Array) => T,
+): Generator<T> {
+  checkFileHeader(source.read(0, fileHeaderBytes), source.name);
   for (const chunk of chunksOf(source, codec, () => undefined)) {
     if (chunk.header.kind !== ChunkKind.events) continue;
     try {
-      const batch = decoder.decode(contentOf(source, chunk, codec));
-      yield { batch, nsPerTick: decoder.nsPerTick };
+      yield decode(contentOf(source, chunk, codec));
     } catch (error) {
       if (!(error instanceof TraceDamage)) throw error;
       throw new MemprofError(

@@ -11,7 +11,7 @@ test('what rss, fragmentation and replay print as JSON is what their schemas say
     ['rss', 'rss'],
     ['rss-timeline', 'rss', '--timeline'],
     ['fragmentation', 'fragmentation'],
-    ['replay', 'replay', '--with', 'arena-max-1', 'jemalloc'],
+    ['replay', 'replay', '--with', 'arena-max-1,jemalloc'],
   ];
   for (const [schema, command, ...options] of commands) {
     const outcome = await run([

@@ -1,10 +1,19 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { MemprofError } from '../../src/errors.js';
-import { EventBatch, EventType, type Ledger, Recording } from '../../src/ledger/index.js';
+import {
+  EventBatch,
+  EventType,
+  type Ledger,
+  Recording,
+  recordWords,
+} from '../../src/ledger/index.js';
 import {
   ByteReader,
   ByteWriter,
+  CallDecoder,
+  type CallSink,
+  callsOf,
   eventsOf,
   openTrace,
   rowsPerChunk,
@@ -56,6 +65,55 @@ test('events come back in order with addresses, sizes, stacks and ages; only tim
       },
     ),
   );
+});
+
+test('calls without addresses are those of the events, their blocks named by order', async (t) => {
+  await fc.assert(
+    fc.asyncProperty(steps, fc.integer({ min: 1, max: 80 }), async (all, batchSize) => {
+      const { bytes } = await writeTrace(all, { batchSize });
+      const calls: unknown[] = [];
+      const sink: CallSink = {
+        allocated: (...call) => calls.push(['allocated', ...call]),
+        released: (...call) => calls.push(['released', ...call]),
+        other: (type, thread, halves) => calls.push(['other', type, thread, [...halves]]),
+      };
+      for (const _ of callsOf(sourceOf(bytes), plainCodec, sink));
+      const expected: unknown[] = [];
+      let count = 0;
+      for (const { batch } of eventsOf(sourceOf(bytes), plainCodec)) {
+        for (let row = 0; row < batch.count; row++) {
+          const [type, thread] = [batch.type[row]!, batch.threadIndex[row]!];
+          const start = batch.stackId[row]!;
+          if (type <= EventType.allocLast) {
+            count++;
+            expected.push(['allocated', type, thread, batch.sizeBytes(row), start]);
+          } else if (type <= EventType.freeLast) {
+            const age = batch.age[row]!;
+            expected.push(['released', type, thread, age < 0 ? -1 : count - 1 - age]);
+          } else {
+            const length = 2 * recordWords(type) - 2;
+            const halves = batch.rareWords.subarray(start, start + length);
+            expected.push(['other', type, thread, [...halves]]);
+          }
+        }
+      }
+      same(t, calls, expected);
+    }),
+  );
+});
+
+test('bytes that are no chunk of events are damage, whoever decodes calls from them', (t) => {
+  const ignore: CallSink = { allocated: () => 0, released: () => 0, other: () => 0 };
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 400 }), (content) => {
+      try {
+        new CallDecoder().decode(content, ignore);
+      } catch (error) {
+        if (!(error instanceof TraceDamage)) throw error;
+      }
+    }),
+  );
+  t.pass();
 });
 
 test('more events than a chunk holds keep their places over the border', async (t) => {

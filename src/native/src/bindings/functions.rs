@@ -71,6 +71,11 @@ pub fn process_start_time(pid: u32) -> Option<f64> {
 }
 
 #[napi]
+pub fn trim_heap() {
+    process::trim_heap();
+}
+
+#[napi]
 pub fn zstd_compress(data: Uint8Array, level: i32) -> Result<Buffer, Thrown> {
     compress::compress(&data, level).map(Buffer::from).map_err(thrown)
 }
