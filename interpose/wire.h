@@ -38,7 +38,7 @@
 #define MP_WIRE_MAGIC_CHECKPOINT UINT64_C(0x4b31464f52504d45)  // "EMPROF1K"
 #define MP_WIRE_MAGIC_BLOCKS UINT64_C(0x4231464f52504d45)      // "EMPROF1B"
 #define MP_WIRE_MAGIC_PICTURE UINT64_C(0x4d31464f52504d45)     // "EMPROF1M"
-#define MP_WIRE_ABI 6u
+#define MP_WIRE_ABI 7u
 
 #define MP_PAGE 4096u
 #define MP_STACK_CHUNK_NODES 65536u
@@ -113,7 +113,13 @@ typedef struct ProcessHeader {
   uint64_t rowMissCount;     // 160  unwind rows parsed
   uint64_t reusedFrames;     // 168  frames taken over from the thread's last stack
   uint64_t bootstrapBytes;   // 176  given out before the real allocator was known, never recorded
-  uint8_t pad0[256 - 184];
+  // Whose memory it is. 0: not known.
+  uint64_t realMalloc;  // 184  the malloc behind the shim's
+  uint64_t
+      boundMalloc;    // 192  the one that images are bound to: the shim's own, or the program passes it by;
+                      //      0: the shim's
+  uint64_t boundNew;  // 200  operator new(size_t), as images are bound to it; 0: there is none
+  uint8_t pad0[256 - 208];
   // 256: the meta ring. Multi-producer under a lock of the shim, single consumer.
   uint32_t metaHead;  // 256  words published, mod 2^32 (release store)
   uint8_t pad1[60];
@@ -645,6 +651,7 @@ static_assert(offsetof(ProcessHeader, clockBase) == 40, "wire");
 static_assert(offsetof(ProcessHeader, ringCount) == 64, "wire");
 static_assert(offsetof(ProcessHeader, waitCount) == 96, "wire");
 static_assert(offsetof(ProcessHeader, bootstrapBytes) == 176, "wire");
+static_assert(offsetof(ProcessHeader, boundNew) == 200, "wire");
 static_assert(offsetof(ProcessHeader, metaHead) == 256, "wire");
 static_assert(offsetof(ProcessHeader, metaTail) == 320, "wire");
 static_assert(offsetof(ProcessHeader, readerState) == 384, "wire");

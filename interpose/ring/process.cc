@@ -153,6 +153,9 @@ bool join_locked() {
   header->metaOffset = MP_PAGE;
   header->metaBytes = metaBytes;
   header->maxFrames = process.maxFrames;
+  header->realMalloc = process.realMalloc;
+  header->boundMalloc = process.boundMalloc;
+  header->boundNew = process.boundNew;
   process.header = header;
   // The first ring and stack chunk come before the process shows itself: it joins whole or not at all.
   bool ready = stacks::reset() && thread::create_first_ring();

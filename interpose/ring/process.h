@@ -48,6 +48,8 @@ struct Process {
   uint32_t firstRingBytes = 0;
   uint32_t ringBytes = 0;
   int pid = 0;
+  // As in ProcessHeader, from when the hooks found them.
+  uint64_t realMalloc = 0, boundMalloc = 0, boundNew = 0;
   char path[kPathBytes] = {};       // <session>/p<pid>.<gen>
   char temporary[kPathBytes] = {};  // <session>/.tmp.p<pid>.<gen>
   char sessionPath[kPathBytes] = {};

@@ -311,6 +311,9 @@ int layout() {
   FIELD(ProcessHeader, rowMissCount);
   FIELD(ProcessHeader, reusedFrames);
   FIELD(ProcessHeader, bootstrapBytes);
+  FIELD(ProcessHeader, realMalloc);
+  FIELD(ProcessHeader, boundMalloc);
+  FIELD(ProcessHeader, boundNew);
   FIELD(ProcessHeader, metaHead);
   FIELD(ProcessHeader, metaTail);
   FIELD(ProcessHeader, readerState);

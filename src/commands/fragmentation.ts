@@ -5,10 +5,17 @@ import {
   type Fragmentation,
   fragmentationOf,
   type MemoryFinding,
+  otherAllocator,
   type PinningStack,
 } from '../memory/index.js';
 import type { Checkpoint } from '../model/index.js';
-import { checkpointJson, chooseCheckpoint, jsonLines, processJson } from '../query/index.js';
+import {
+  allocatorJson,
+  checkpointJson,
+  chooseCheckpoint,
+  jsonLines,
+  processJson,
+} from '../query/index.js';
 import {
   alikeStacks,
   arenaTable,
@@ -74,6 +81,7 @@ export async function* fragmentation(
         process: processJson(model),
         checkpoint: checkpointJson(checkpoint),
         findings,
+        allocator: allocatorJson(model),
         arenas: found.arenas,
         pages: found.pages,
         sizes: found.sizes,
@@ -98,12 +106,12 @@ export async function* fragmentation(
     yield '';
     yield* wrap(notCollected, columns, '', '');
   }
-  const otherAllocator = otherAllocatorText(memory);
-  if (otherAllocator !== null) {
+  const allocator = otherAllocatorText(memory, otherAllocator(model));
+  if (allocator !== null) {
     yield '';
-    yield otherAllocator;
-    return;
+    yield* wrap(allocator, columns, '', '');
   }
+  if (memory.heaps.length === 0) return;
   yield '';
   yield style.strong('Arenas (resident bytes)');
   yield* arenaTable(found, { columns, style, limit: options.limit });

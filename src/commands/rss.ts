@@ -1,17 +1,32 @@
 // memprof rss: what resident memory consists of at a checkpoint, as a sum.
 import { ExitCode, MemprofError } from '../errors.js';
-import { type ExplainedMemory, explainMemory, memoryStackIds, v8Summary } from '../memory/index.js';
+import {
+  allocatorMappings,
+  type ExplainedMemory,
+  explainMemory,
+  memoryStackIds,
+  otherAllocator,
+  v8Summary,
+} from '../memory/index.js';
 import type { Checkpoint } from '../model/index.js';
-import { checkpointJson, chooseCheckpoint, jsonLines, processJson } from '../query/index.js';
+import {
+  allocatorJson,
+  checkpointJson,
+  chooseCheckpoint,
+  jsonLines,
+  processJson,
+} from '../query/index.js';
 import {
   formatBytes,
   formatDuration,
   inOrder,
   noMemoryText,
+  otherAllocatorText,
   ownerText,
   peakText,
   renderMemory,
   renderV8,
+  wrap,
 } from '../report/index.js';
 import { isNodeProcess, type StackOwners } from '../symbols/index.js';
 import type { TraceCommand } from './context.js';
@@ -44,6 +59,7 @@ export async function* rss(command: TraceCommand, options: RssOptions): AsyncGen
         peak: model.timeline?.peak ?? null,
         note: explained.note,
         v8,
+        allocator: allocatorJson(model),
       },
       { parts: inOrder(explained.parts) },
     );
@@ -70,6 +86,8 @@ export async function* rss(command: TraceCommand, options: RssOptions): AsyncGen
   if (explained.swappedBytes > 0)
     yield `${formatBytes(explained.swappedBytes)} more are swapped out.`;
   if (model.timeline !== undefined) yield style.faint('Over time: --timeline');
+  const allocator = otherAllocatorText(checkpoint.memory, otherAllocator(model));
+  if (allocator !== null) yield* wrap(allocator, columns, '', '');
   if (explained.note !== null) yield style.faint(`Note: ${explained.note}.`);
 }
 
@@ -85,6 +103,7 @@ export async function explain(
     checkpoint,
     modules: model.modules,
     isNode: isNodeProcess(model.process),
+    allocator: allocatorMappings(model),
     ownerOf: (id) => owners.owner(id),
     nameOf: ownerText,
   });

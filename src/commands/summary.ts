@@ -1,6 +1,7 @@
 // memprof summary: what one process allocated and held, by package and by entry point.
 import type { PoolLedger, TraceModel } from '../model/index.js';
 import {
+  allocatorJson,
   checkpointJson,
   entryNames,
   jsonLines,
@@ -84,6 +85,7 @@ function summaryJson(model: TraceModel, symbols: SymbolizedStacks): Iterable<str
     {
       schema: 'memprof.summary/1',
       process: processJson(model),
+      allocator: allocatorJson(model),
       totals: momentTotals(model),
       allocated: { blockCount: totals.allocationCount, sizeBytes: totals.allocatedBytes },
       released: { blockCount: totals.releaseCount, sizeBytes: totals.releasedBytes },

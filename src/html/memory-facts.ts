@@ -1,6 +1,7 @@
 // Resident memory for the report: at each checkpoint as a sum with its verdict, over time, and the heaps' pages of the
 // last checkpoint. The figures are those of memprof rss and memprof fragmentation. Pure.
 import {
+  allocatorMappings,
   diagnose,
   explainMemory,
   type Fragmentation,
@@ -8,6 +9,7 @@ import {
   type MemoryFinding,
   type MemoryPart,
   mallocBlocks,
+  otherAllocator,
   type PinningStack,
 } from '../memory/index.js';
 import {
@@ -109,13 +111,14 @@ function atCheckpoint(
     checkpoint,
     modules: model.modules,
     isNode: isNodeProcess(model.process),
+    allocator: allocatorMappings(model),
     ownerOf,
     nameOf: ownerText,
   });
   if (explained === null) throw new TypeError('a checkpoint with memory was not explained');
   const found = fragmentationOf(checkpoint, memory);
   const notes = [
-    otherAllocatorText(memory),
+    otherAllocatorText(memory, otherAllocator(model)),
     v8NotCollectedText(checkpoint.v8?.isolates ?? []),
     explained.note,
   ].filter((one) => one !== null);

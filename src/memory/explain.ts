@@ -14,6 +14,7 @@ import {
 } from '../model/index.js';
 import { apart, rangeAt } from '../ranges.js';
 import type { Owner } from '../symbols/index.js';
+import type { AllocatorMappings } from './allocator.js';
 import { Layers, type Span } from './layers.js';
 import { mallocBlocks } from './malloc-blocks.js';
 import { PageMap } from './page-map.js';
@@ -26,6 +27,7 @@ export type PartKind =
   | 'allocator-free' // released, in bins
   | 'allocator-top' // at a heap's end, never handed out or taken back
   | 'allocator-unrecorded' // in use for somebody whose call was not recorded
+  | 'other-allocator' // what an allocator that is not glibc's has mapped, its live blocks left out
   | 'v8-heap'
   | 'v8-code'
   | 'mapped' // mapped by an addon or a library by itself, by owner
@@ -59,6 +61,8 @@ export interface ExplainInput {
   isNode: boolean;
   /** Of the stacks of the checkpoint's live blocks and mappings. */
   ownerOf(id: StackId): Owner;
+  /** Of a program whose malloc is not glibc's. */
+  allocator?: AllocatorMappings | null;
   /** How an owner is called. */
   nameOf(owner: Owner): string;
 }
@@ -240,7 +244,8 @@ class Explanation {
         const low = live.address[row]!;
         if (rangeAt(sorted, low) !== null) continue;
         // glibc's mappings of single blocks begin with their header; that and the rounding are overhead.
-        const isMapped = low % pageBytes === 16 && live.sizeBytes[row]! > 0;
+        const isMapped =
+          this.memory.mapped.blockCount > 0 && low % pageBytes === 16 && live.sizeBytes[row]! > 0;
         const start = isMapped ? low - 16 : low;
         const end = low + live.sizeBytes[row]!;
         blocks.push({
@@ -259,7 +264,10 @@ class Explanation {
       .filter(({ unloadedNs }) => unloadedNs === null)
       .map(({ low, high, path }) => ({ low, high, use: fileUse(path) }));
     const mapped = mappings
-      .filter(({ flags }) => (flags & mapAnonymous) !== 0)
+      .filter(
+        ({ flags, stackId }) =>
+          (flags & mapAnonymous) !== 0 || this.input.allocator?.maps(stackId) === true,
+      )
       .map(({ address, sizeBytes, stackId, prot }) => ({
         low: address,
         high: address + sizeBytes,
@@ -269,6 +277,9 @@ class Explanation {
   }
 
   private mappingUse(stackId: StackId, prot: number): Use {
+    const { allocator } = this.input;
+    if (allocator?.maps(stackId) === true)
+      return { kind: 'other-allocator', name: allocator.fileName };
     const owner = this.input.ownerOf(stackId);
     if (owner.kind === 'memprof') return { kind: 'memprof', name: '' };
     if (this.input.isNode && owner.kind === 'node')

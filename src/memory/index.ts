@@ -4,6 +4,12 @@
 // Pure. Must not import: fs, process, clocks, console, record/, native/, commands/, query/.
 
 export {
+  type AllocatorMappings,
+  allocatorMappings,
+  type OtherAllocator,
+  otherAllocator,
+} from './allocator.js';
+export {
   diagnose,
   type MemoryFinding,
   type MemoryVerdict,

@@ -138,6 +138,18 @@ export interface ProcessInfo {
   startRealtimeMs: number;
   durationNs: number;
   ended: Ended;
+  /** Absent in older traces, and where it is not known. */
+  allocator?: ProcessAllocator;
+}
+
+/** Whose malloc a process has. */
+export interface ProcessAllocator {
+  /** The image whose malloc is behind the shim. */
+  module: string;
+  /** An image with a malloc of its own, which the program calls in the shim's place: not recorded. null: none. */
+  passedBy: string | null;
+  /** Its operator new and delete do not go through malloc: not recorded. */
+  hasOwnNew: boolean;
 }
 
 /** What could not be recorded, counted: shown whenever it is not zero. */

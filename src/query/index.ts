@@ -11,6 +11,7 @@ export { entryName, entryNames } from './entries.js';
 export { blockFilter, type FilterOptions, type Range, stackFilter, threadName } from './filters.js';
 export {
   addonJson,
+  allocatorJson,
   bySize,
   frameJson,
   fullSiteJson,

@@ -1,5 +1,5 @@
 // The parts that the JSON outputs share; docs/schema/ describes them. Pure.
-import type { Moment, TraceModel } from '../model/index.js';
+import type { Moment, ProcessAllocator, TraceModel } from '../model/index.js';
 import {
   type Amount,
   type NapiAddon,
@@ -9,6 +9,11 @@ import {
 } from '../report/index.js';
 import type { NamedFrame, NamedStack } from '../symbols/index.js';
 import { threadName } from './filters.js';
+
+/** Whose malloc the program has; null: not known (a trace of an older memprof). */
+export function allocatorJson({ process: { allocator } }: TraceModel): ProcessAllocator | null {
+  return allocator ?? null;
+}
 
 export function processJson(model: TraceModel) {
   const { process } = model;

@@ -44,6 +44,8 @@ export interface CheckpointHost {
   /** null: nobody can tell; then no block is the runtime's. */
   classes(): StackClasses | null;
   isNode(): boolean;
+  /** The allocator's memory holds blocks of the program's that nobody recorded. */
+  hasUnrecordedBlocks(): boolean;
   isRunning(): boolean;
   /** Live blocks; behind them those of pools, if there are any. */
   live(): { live: LiveSet; pools: CheckpointPools | null };
@@ -400,11 +402,14 @@ export class Checkpoints {
     const classes = this.host.classes();
     if (classes === null) return [];
     const isNode = this.host.isNode();
+    const isKnown = !this.host.hasUnrecordedBlocks();
     const ranges: ScannedRange[] = [];
     for (const { address, sizeBytes, stackId } of this.host.mappings()) {
       const { isRuntime, isAllocator } = classes.of(stackId);
-      if (isAllocator) ranges.push({ address, sizeBytes, kind: RangeKind.allocator });
-      else if (isRuntime && isNode) ranges.push({ address, sizeBytes, kind: RangeKind.v8 });
+      // What nobody recorded may point to what was: without these roots that would be called lost.
+      if (isAllocator) {
+        if (isKnown) ranges.push({ address, sizeBytes, kind: RangeKind.allocator });
+      } else if (isRuntime && isNode) ranges.push({ address, sizeBytes, kind: RangeKind.v8 });
     }
     return ranges;
   }

@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs';
 import { MemprofError } from '../errors.js';
 import { EventBatch, Recording, StackTableBuilder } from '../ledger/index.js';
-import type { ProcessInfo, TraceModel } from '../model/index.js';
+import type { ProcessAllocator, ProcessInfo, TraceModel } from '../model/index.js';
 import * as native from '../native/index.js';
 import { formatVersion, type TraceSources } from '../trace/index.js';
 import { type CheckpointHost, Checkpoints, type StackClasses } from './checkpoints.js';
@@ -11,6 +11,7 @@ import { endedOf, type RootStatus } from './ended.js';
 import { hugeMemory } from './huge-memory.js';
 import { Merge } from './merge.js';
 import { MetaParser } from './meta.js';
+import { processAllocator } from './process-allocator.js';
 import { ProcessFacts } from './process-facts.js';
 import { ProcessMemory } from './process-memory.js';
 import { QuestionFiles } from './question-files.js';
@@ -258,6 +259,7 @@ export class ProcessRecorder {
       },
       mappings: () => this.recording.mappings.list(1),
       collected: () => this.recording.collectedNow(),
+      hasUnrecordedBlocks: () => this.allocator()?.hasOwnNew === true,
       resources: (live, index) =>
         this.recording.resourcesNow(live, (address) => index.rowAt(address) >= 0),
       keepHeapSnapshot: async (number, path) => {
@@ -400,8 +402,21 @@ export class ProcessRecorder {
     };
   }
 
+  private allocator(): ProcessAllocator | null {
+    const { memory, facts } = this;
+    return processAllocator(
+      {
+        realMalloc: memory.counter(ProcessHeader.realMalloc),
+        boundMalloc: memory.counter(ProcessHeader.boundMalloc),
+        boundNew: memory.counter(ProcessHeader.boundNew),
+      },
+      facts.modules(1),
+    );
+  }
+
   private processInfo(end: EndOfRecording | null, durationNs: number): ProcessInfo {
     const { pid, ppid, generation, executable, argv } = this.summary();
+    const allocator = this.allocator();
     return {
       pid,
       ppid,
@@ -419,6 +434,7 @@ export class ProcessRecorder {
         wasReplaced: this.wasReplaced,
         isRunning: end?.isStillRunning === true,
       }),
+      ...(allocator === null ? {} : { allocator }),
     };
   }
 

@@ -1,6 +1,8 @@
 // Sentences about a process: how it ended, and what could not be recorded. Pure.
+import { otherAllocator } from '../memory/index.js';
 import { FrameKind, Marker, type ProcessInfo, type TraceModel } from '../model/index.js';
 import { isServingLibrary } from '../symbols/index.js';
+import { allocatorLossText } from './allocator.js';
 import { misuseLines } from './pools.js';
 import { formatBytes, formatCount, formatDuration } from './units.js';
 
@@ -79,6 +81,9 @@ export function lossLines(model: TraceModel, detail: 'all' | 'brief' = 'all'): s
   const say = (count: number, text: () => string) => {
     if (count > 0) lines.push(text());
   };
+  const allocator = otherAllocator(model);
+  const unseen = allocator === null ? null : allocatorLossText(allocator);
+  if (unseen !== null) lines.push(unseen);
   say(
     losses.lostEventCount,
     () =>
@@ -109,7 +114,7 @@ export function lossLines(model: TraceModel, detail: 'all' | 'brief' = 'all'): s
   say(
     losses.unknownReleaseCount,
     () =>
-      `${plural(losses.unknownReleaseCount, 'release')} of memory allocated before recording began`,
+      `${plural(losses.unknownReleaseCount, 'release')} of memory ${unseen === null ? 'allocated before recording began' : 'whose allocation was not recorded'}`,
   );
   say(
     losses.bootstrapBytes,

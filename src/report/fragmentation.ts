@@ -1,7 +1,14 @@
 // Fragmentation as text: the verdict in words, arenas, pages, sites that keep pages. Pure: values in, lines out.
 
-import type { Fragmentation, MemoryFinding, PageClass, Remedy } from '../memory/index.js';
+import type {
+  Fragmentation,
+  MemoryFinding,
+  OtherAllocator,
+  PageClass,
+  Remedy,
+} from '../memory/index.js';
 import { type Checkpoint, type MemoryPicture, pageBytes } from '../model/index.js';
+import { allocatorLossText, allocatorText } from './allocator.js';
 import { escapeText } from './escape.js';
 import type { Style } from './style.js';
 import { type Column, renderTable } from './table.js';
@@ -35,8 +42,25 @@ export function verdictWords(
   return { title: title as string, facts, remedies };
 }
 
-/** Of a program whose allocator is not glibc's; null: it is. */
-export function otherAllocatorText({ heaps, stray }: MemoryPicture): string | null {
+/** Of a program whose allocator is not glibc's, or that has one beside; null: it is glibc's alone. */
+export function otherAllocatorText(
+  memory: MemoryPicture | undefined,
+  allocator: OtherAllocator | null,
+): string | null {
+  if (memory === undefined) return null;
+  const { heaps, stray } = memory;
+  if (allocator !== null) {
+    const blocks = `${formatCount(stray.blockCount)} live blocks, ${formatBytes(stray.askedBytes)}`;
+    const unknown =
+      'How full its memory is, what it keeps of released memory and what would give it back is not known';
+    const loss = allocatorLossText(allocator);
+    const said =
+      allocator.passedBy === null
+        ? [`The program's allocator is ${allocatorText(allocator)}, not glibc's (${blocks})`]
+        : [];
+    if (loss !== null) said.push(loss);
+    return [...said, unknown].map((text) => `${text}.`).join(' ');
+  }
   if (heaps.length > 0) return null;
   return `No heap of glibc's allocator was found: the program has another allocator (${formatCount(stray.blockCount)} live blocks, ${formatBytes(stray.askedBytes)}), whose insides memprof does not know.`;
 }

@@ -4,6 +4,7 @@
 // colours and names of commands come in as values; text goes out as strings.
 
 export { type Alike, alikeStacks } from './alike.js';
+export { allocatorLossText, allocatorText } from './allocator.js';
 export { escapeText, shellQuote } from './escape.js';
 export { describeEnd, lossLines } from './facts.js';
 export {

@@ -15,6 +15,7 @@ const kinds: readonly (readonly [PartKind, string])[] = [
   ['allocator-free', 'allocator: released, in bins'],
   ['allocator-top', 'allocator: end of its heaps'],
   ['allocator-unrecorded', 'allocator: in use, call not recorded'],
+  ['other-allocator', 'allocator: all but live blocks'],
   ['v8-heap', "V8's heap"],
   ['v8-code', "V8's code"],
   ['mapped', 'mapped by addons and libraries'],
@@ -23,6 +24,9 @@ const kinds: readonly (readonly [PartKind, string])[] = [
   ['memprof', 'memprof itself'],
   ['unexplained', 'not explained'],
 ];
+
+/** Shown by name even where there is one alone. */
+const alwaysByName: ReadonlySet<PartKind> = new Set(['files', 'mapped', 'other-allocator']);
 
 export function partText(kind: PartKind): string {
   return kinds.find(([one]) => one === kind)?.[1] ?? kind;
@@ -57,7 +61,7 @@ export function* renderMemory(
       partText(part.kind),
     ]);
     const rows = part.rows.filter((row) => row.residentBytes > 0);
-    if (part.kind !== 'files' && rows.length < 2 && part.kind !== 'mapped') continue;
+    if (rows.length < 2 && !alwaysByName.has(part.kind)) continue;
     for (const row of rows.slice(0, limit)) {
       faint.add(cells.length);
       cells.push([

@@ -1,7 +1,9 @@
 // The exit report: what one run held, readable at 80 columns. Pure: model and names in, one string out.
+import { otherAllocator } from '../memory/index.js';
 import type { Moment, StackId, TraceModel } from '../model/index.js';
 import { isNodeProcess, type SymbolizedStacks } from '../symbols/index.js';
 import { alikeStacks } from './alike.js';
+import { allocatorText } from './allocator.js';
 import { escapeText, shellQuote } from './escape.js';
 import { describeEnd, lossLines } from './facts.js';
 import { checkpointCostLines, hasFindings, leakSummaryLines } from './leak-summary.js';
@@ -87,12 +89,16 @@ type Drawing = Pick<ReportOptions, 'columns' | 'warnings' | 'siteCount' | 'packa
 
 function titleLines(model: TraceModel, options: Drawing, style: Style): string[] {
   const { process } = model;
+  const allocator = otherAllocator(model);
   const command =
     process.argv.length === 0 ? process.executable : process.argv.map(shellQuote).join(' ');
   const end = `  ${describeEnd(process)} after ${formatDuration(process.durationNs)}, pid ${process.pid}`;
   return [
     style.heading(`memprof: ${truncateEnd(escapeText(command), options.columns - 9)}`),
     ...wrap(end.trimStart(), options.columns, '  ', '  '),
+    ...(allocator === null || allocator.passedBy !== null
+      ? []
+      : [`  its allocator is ${allocatorText(allocator)}, not glibc's`]),
   ];
 }
 

@@ -1,6 +1,7 @@
 #include "originals.h"
 
 #include <dlfcn.h>
+#include <link.h>
 
 #include "../../base.h"
 #include "../../modules/modules.h"
@@ -24,6 +25,18 @@ void forget_lookup_errors() {
   dlerror();
 }
 
+// Where images are bound to; `behind`: where, if not to the executable. One that is not position independent and
+// takes a function's address has an entry of its own for it, which the lookup finds first: it defines nothing.
+uint64_t bound_to(const char* name, void* behind) {
+  void* found = dlsym(RTLD_DEFAULT, name);
+  Dl_info info;
+  ElfW(Sym)* symbol = nullptr;
+  bool isKnown = found != nullptr &&
+                 dladdr1(found, &info, reinterpret_cast<void**>(&symbol), RTLD_DL_SYMENT) != 0 &&
+                 symbol != nullptr;
+  return reinterpret_cast<uint64_t>(!isKnown || symbol->st_shndx == SHN_UNDEF ? behind : found);
+}
+
 struct Header {
   size_t bytes;
   size_t pad;
@@ -41,6 +54,9 @@ bool resolve() {
   MP_HOOKS(MP_FIND, MP_FIND)
 #undef MP_FIND
   modules::use_loader_lookup(reinterpret_cast<modules::FindObject>(dlsym(RTLD_DEFAULT, "_dl_find_object")));
+  g_process.realMalloc = reinterpret_cast<uint64_t>(found.malloc);
+  g_process.boundMalloc = bound_to("malloc", nullptr);
+  g_process.boundNew = bound_to("_Znwm", dlsym(RTLD_NEXT, "_Znwm"));
   forget_lookup_errors();
   auto allocate = found.malloc;
   found.malloc = nullptr;
