@@ -11,6 +11,7 @@ import {
   plumbingOf,
   type StackContext,
 } from '../report/index.js';
+import { Sequences } from '../sequences.js';
 import {
   baseName,
   type NamedStack,
@@ -54,9 +55,8 @@ export class StackIndex {
     file: [0],
     line: [0],
   };
-  readonly #nodeParent = [0];
-  readonly #nodeFrame = [0];
-  readonly #children = new Map<number, number>();
+  /** The call tree: a node is its parent with one more frame. */
+  readonly #nodes = new Sequences();
   readonly #siteByKey = new Map<string, number>();
   readonly #sites = { node: [0], group: [0], package: [0] };
   readonly #stacks: (NamedStack | null)[] = [null];
@@ -175,12 +175,9 @@ export class StackIndex {
   placesOfGroup(group: number): FramePlace[] {
     const found: FramePlace[] = [];
     const { kind } = this.#columns;
-    for (
-      let node = this.#sites.node[this.#groupSite[group]!]!;
-      node > 0;
-      node = this.#nodeParent[node]!
-    ) {
-      const frame = this.#nodeFrame[node]!;
+    const { before: parent, element: frames } = this.#nodes;
+    for (let node = this.#sites.node[this.#groupSite[group]!]!; node > 0; node = parent[node]!) {
+      const frame = frames[node]!;
       const place = this.#places[frame];
       if (place != null && (kind[frame] === FrameLook.native || kind[frame] === FrameLook.js))
         found.push(place);
@@ -201,8 +198,8 @@ export class StackIndex {
     } as const;
     for (const name of Object.keys(types) as (keyof typeof types)[])
       packer.add(`frames.${name}`, types[name], this.#columns[name]);
-    packer.add('nodes.parent', 'u32', this.#nodeParent, { isDelta: true });
-    packer.add('nodes.frame', 'u32', this.#nodeFrame);
+    packer.add('nodes.parent', 'u32', this.#nodes.before, { isDelta: true });
+    packer.add('nodes.frame', 'u32', this.#nodes.element);
     packer.add('sites.node', 'u32', this.#sites.node, { isDelta: true });
     packer.add('sites.group', 'u32', this.#sites.group, { isDelta: true });
     packer.add('sites.package', 'u16', this.#sites.package);
@@ -214,15 +211,7 @@ export class StackIndex {
     const { frames } = stack;
     for (let at = frames.length - 1; at >= 0; at--) {
       const frame = this.#frame(frames[at]!);
-      const key = node * 2 ** 24 + frame;
-      let child = this.#children.get(key);
-      if (child === undefined) {
-        child = this.#nodeParent.length;
-        this.#children.set(key, child);
-        this.#nodeParent.push(node);
-        this.#nodeFrame.push(frame);
-      }
-      node = child;
+      node = this.#nodes.with(node, frame);
     }
     return node;
   }

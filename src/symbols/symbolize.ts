@@ -7,6 +7,7 @@ import {
   type StackId,
   type TraceModel,
 } from '../model/index.js';
+import { Sequences } from '../sequences.js';
 import { isNativeKind } from './addresses.js';
 import { CallPlaces, type CodePlace } from './code-lines.js';
 import { frameKey, markerFrame, type NamedFrame, type StackFrame } from './frames.js';
@@ -70,6 +71,7 @@ export async function symbolize(
   await namer.resolveNative(nodes, resolver, options.onProgress);
   const stacks = new Map<StackId, NamedStack>();
   for (const id of wanted) stacks.set(id, namer.stack(id, owners.owner(id)));
+  namer.end();
   return {
     owner: (id) => owners.owner(id),
     stack(id) {
@@ -103,26 +105,50 @@ interface Named {
   id: number;
 }
 
-/** Frames are put together when they are asked for: most stacks are only counted with others like them. */
+/** Frames are put together when they are asked for: those of tsc's 157,000 sites would be 12 million. */
 class LazyStack implements NamedStack {
   readonly owner: Owner;
   readonly key: string;
-  readonly #make: () => readonly StackFrame[];
-  #frames: readonly StackFrame[] | null = null;
+  readonly #leaf: number;
+  readonly #frames: KeptFrames;
 
-  constructor(owner: Owner, site: number, make: () => readonly StackFrame[]) {
+  constructor(owner: Owner, site: number, leaf: number, frames: KeptFrames) {
     this.owner = owner;
     this.key = `${owner.key}\0${site}`;
-    this.#make = make;
+    this.#leaf = leaf;
+    this.#frames = frames;
   }
 
   get frames(): readonly StackFrame[] {
-    return (this.#frames ??= this.#make());
+    return this.#frames.of(this.#leaf);
   }
 }
 
-/** More than there are different frames: steps of sites stay whole numbers below 2^53. */
-const mostNames = 2 ** 26;
+/** A power of two. */
+const keptStacks = 1024;
+
+/**
+ * The frames from a node to the root, of the stacks that were asked for last. Slots, not a Map that is cleared now and then:
+ * a table that a Map gave up keeps what it held through all of V8's young collections (300 MiB for tsc's sites).
+ */
+class KeptFrames {
+  readonly #make: (leaf: number) => readonly StackFrame[];
+  readonly #leaves = new Int32Array(keptStacks).fill(-1);
+  readonly #frames: (readonly StackFrame[])[] = new Array(keptStacks).fill([]);
+
+  constructor(make: (leaf: number) => readonly StackFrame[]) {
+    this.#make = make;
+  }
+
+  of(leaf: number): readonly StackFrame[] {
+    const slot = leaf & (keptStacks - 1);
+    if (this.#leaves[slot] !== leaf) {
+      this.#leaves[slot] = leaf;
+      this.#frames[slot] = this.#make(leaf);
+    }
+    return this.#frames[slot]!;
+  }
+}
 
 class FrameNamer {
   readonly modules: ModuleSymbols[] = [];
@@ -143,9 +169,10 @@ class FrameNamer {
   readonly #recovered = new Map<StackFrame, StackFrame>();
   readonly #namedIds = new Map<string, number>();
   /** The site of each node, once known: equal for nodes from which the way to the root looks equal. */
-  readonly #siteOfNode: Uint32Array;
-  /** A site by the one above it and the frames of its own node; 0 is the empty stack. */
-  readonly #sites = new Map<number, number>();
+  #siteOfNode: Uint32Array;
+  /** Sites as sequences of names, from the root. */
+  #sites = new Sequences();
+  readonly #frames = new KeptFrames((leaf) => this.#framesFrom(leaf));
 
   constructor(model: TraceModel, sourceMaps: SourceMaps) {
     this.#model = model;
@@ -230,7 +257,13 @@ class FrameNamer {
 
   stack(id: StackId, owner: Owner): NamedStack {
     const leaf = this.#withoutShim(id);
-    return new LazyStack(owner, this.#site(id, leaf), () => this.#framesFrom(leaf));
+    return new LazyStack(owner, this.#site(id, leaf), leaf, this.#frames);
+  }
+
+  /** All stacks are made: what tells them apart is not needed any more. */
+  end(): void {
+    this.#siteOfNode = new Uint32Array();
+    this.#sites = new Sequences();
   }
 
   /** The first node that is not the shim's own code; a damaged trace may name one that is not there. */
@@ -259,10 +292,7 @@ class FrameNamer {
         this.#siteOfNode[path[at]] = site;
         continue;
       }
-      const step = site * mostNames + (this.#byNode[path[at]] as Named).id;
-      let next = this.#sites.get(step);
-      if (next === undefined) this.#sites.set(step, (next = this.#sites.size + 1));
-      site = next;
+      site = this.#sites.with(site, (this.#byNode[path[at]] as Named).id);
       this.#siteOfNode[path[at]] = site;
     }
     return site;

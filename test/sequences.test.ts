@@ -1,6 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { Sequences } from '../../src/report/sequences.js';
+import { Sequences } from '../src/sequences.js';
 
 test('sequences have equal numbers exactly when they are equal, however many there are', (t) => {
   const element = fc.oneof(fc.nat(3), fc.nat(2 ** 31 - 1));
