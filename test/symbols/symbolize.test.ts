@@ -204,3 +204,19 @@ test('owner: in a program that is not Node, the nearest module that allocates fo
     '/usr/bin/python3',
   );
 });
+
+test('of thousands of stacks each has its own frames, in whatever order they are asked for', async (t) => {
+  const m = new ModelBuilder();
+  const ids = Array.from({ length: 2500 }, (_one, at) =>
+    m.stack(`
+      js JS:~leaf${at} /app/app.js:3:5
+      node node::Start(int, char**)`),
+  );
+  const all = await symbolize(m.build(), ids, m.resolver());
+  const leaf = (at: number) => draw(all.stack(ids[at]!))[0];
+  for (let at = 0; at < ids.length; at++) {
+    t.is(leaf(at), `js leaf${at} /app/app.js:3`);
+    const other = (at * 1024) % ids.length;
+    t.is(leaf(other), `js leaf${other} /app/app.js:3`);
+  }
+});
