@@ -43,6 +43,8 @@
 #define MP_PAGE 4096u
 #define MP_STACK_CHUNK_NODES 65536u
 #define MP_MAX_FRAMES 256u
+#define MP_QUIET_BYTES 24u
+#define MP_QUIET_STEP 4096u
 #define MP_MAX_QUESTION_BYTES (1u << 20)
 
 // ---------------------------------------------------------------------------------------------
@@ -299,6 +301,9 @@ enum MpMark {
   // The agent, before V8 collects garbage for the next checkpoint. What goes between the two went because V8 was
   // made to collect. value: resident bytes of the process
   MP_MARK_COLLECT = 8,
+  // While the agent has V8 list its objects: value: so many blocks of MP_QUIET_BYTES it holds here that are not recorded
+  // one by one. At every MP_QUIET_STEP of them, as long as they grow; 0 at the end.
+  MP_MARK_QUIET = 9,
 };
 enum { MP_TEARDOWN_NATURAL = 0, MP_TEARDOWN_PROCESS_EXIT = 1, MP_TEARDOWN_UNCAUGHT = 2 };
 enum {

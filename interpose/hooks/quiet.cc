@@ -11,6 +11,7 @@ struct Set {
   uint64_t* slots;
   size_t slotCount;
   size_t count;
+  size_t lastStep;
   size_t at;  // take_left: where to look on
   bool isPaused;
 };
@@ -28,7 +29,11 @@ size_t place(const Set& set, uint64_t address) {
 
 bool grow(Set& set) {
   if (set.slotCount >= kMostSlots) return false;
-  Set larger{static_cast<uint64_t*>(map_pages(set.slotCount * 2 * 8)), set.slotCount * 2, set.count, 0,
+  Set larger{static_cast<uint64_t*>(map_pages(set.slotCount * 2 * 8)),
+             set.slotCount * 2,
+             set.count,
+             set.lastStep,
+             0,
              false};
   if (larger.slots == nullptr) return false;
   for (size_t i = 0; i < set.slotCount; i++) {
@@ -58,10 +63,16 @@ bool open() {
   if (t_set.slots != nullptr) return false;
   auto* slots = static_cast<uint64_t*>(map_pages(kFirstSlots * 8));
   if (slots == nullptr) return false;
-  t_set = Set{slots, kFirstSlots, 0, 0, false};
+  t_set = Set{slots, kFirstSlots, 0, 0, 0, false};
   return true;
 }
 
+uint64_t step() {
+  uint64_t now = t_set.count / MP_QUIET_STEP * MP_QUIET_STEP;
+  if (now <= t_set.lastStep) return 0;
+  t_set.lastStep = now;
+  return now;
+}
 bool has_table() { return t_set.slots != nullptr; }
 bool is_open() { return t_set.slots != nullptr && !t_set.isPaused; }
 void pause(bool isPaused) { t_set.isPaused = isPaused; }

@@ -12,11 +12,12 @@
 #include <stdint.h>
 
 #include "../base.h"
+#include "../wire.h"
 
 namespace mp::quiet {
 
 // A node of V8's set: a link, the object, its hash.
-constexpr size_t kBlockBytes = 24;
+constexpr size_t kBlockBytes = MP_QUIET_BYTES;
 // ThreadState::inside of a thread that is quiet; 1 is a hook at work.
 constexpr uint32_t kInside = 2;
 
@@ -33,6 +34,8 @@ bool is_open();
 void pause(bool isPaused);
 // False: not kept, to be recorded as usual.
 bool keep(void* block, size_t sizeBytes);
+// How many there are, if there are more than ever since open() and a whole number of MP_QUIET_STEP; else 0.
+uint64_t step();
 // False: it was not kept.
 bool forget(void* block);
 // Any one that is left, and forgets it. False: none.

@@ -13,6 +13,7 @@ void* block(uint64_t number) { return reinterpret_cast<void*>(0x10000 + number *
 TEST(Quiet, KeepsAndForgetsAsASetDoes) {
   std::mt19937_64 random(7);
   std::set<void*> expected;
+  uint64_t last = 0;
   ASSERT_TRUE(open());
   for (int i = 0; i < 600'000; i++) {
     void* each = block(random() % 150'000);
@@ -21,7 +22,13 @@ TEST(Quiet, KeepsAndForgetsAsASetDoes) {
     } else {
       ASSERT_EQ(forget(each), expected.erase(each) == 1);
     }
+    if (uint64_t now = step(); now != 0) {
+      ASSERT_EQ(now, expected.size());
+      ASSERT_EQ(now, last + MP_QUIET_STEP);
+      last = now;
+    }
   }
+  EXPECT_GT(last, 10 * MP_QUIET_STEP);
   Left left;
   while (take_left(&left)) {
     ASSERT_EQ(expected.erase(left.block), 1u);

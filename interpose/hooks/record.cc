@@ -119,6 +119,12 @@ bool with_table(ThreadState* state, Work work) {
   return result;
 }
 
+void note_quiet(ThreadState* state, uint64_t count) {
+  uint64_t words[2] = {MP_MARK_QUIET, count};
+  Loud loud(state);
+  plain(MP_MARK, words, 2);
+}
+
 // The two records that nearly all events are, straight into the ring.
 MP_INLINE void commit_block(ThreadState* state, uint32_t type, uint64_t tick, uint64_t address) {
   if (MP_UNLIKELY(state->nestedCount != 0)) ring::flush_nested(state, tick);
@@ -158,7 +164,11 @@ void allocation(uint32_t type, void* block, size_t sizeBytes, unwind::Entry entr
   uint64_t words[2] = {address_word(block, sizeBytes), 0};
   if (MP_UNLIKELY(state->inside != 0)) {
     if (state->inside == quiet::kInside) {
-      if (type == MP_ALLOC_MALLOC && with_table(state, [=] { return quiet::keep(block, sizeBytes); })) return;
+      if (type == MP_ALLOC_MALLOC && with_table(state, [=] { return quiet::keep(block, sizeBytes); })) {
+        uint64_t now = quiet::step();
+        if (MP_UNLIKELY(now != 0)) note_quiet(state, now);
+        return;
+      }
       Loud loud(state);
       allocation(type, block, sizeBytes, entry);
       return;
@@ -427,6 +437,7 @@ void end_quiet(unwind::Entry entry) {
       Loud loud(state);
       allocation(MP_ALLOC_MALLOC, left.block, left.sizeBytes, entry);
     }
+    note_quiet(state, 0);
     state->inside = 0;
   }
   quiet::close();

@@ -24,7 +24,7 @@ enum OperationKind : uint8_t {
   kTrim = 7,        // value: malloc_trim's argument
   kSample = 8,      // value: its number
   kEndThread = 9,   //
-  kTransient = 10,  // value: that many blocks of `touched` bytes are allocated, and released
+  kTransient = 10,  // value: that many blocks of `touched` bytes are held from here on, which have no serials
 };
 
 constexpr uint32_t kWhole = 256;

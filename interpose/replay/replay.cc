@@ -51,6 +51,7 @@ char* g_stacks[kMaxThreads / kStacksAtOnce];
 Operation* g_operations;
 Sample* g_samples;
 void** g_transient;
+size_t g_transientCount = 0;
 char* g_text;
 size_t g_count = 0;
 size_t g_next = 0;
@@ -132,14 +133,15 @@ void keep(const Operation& operation, void* memory, uint64_t touchedBytes) {
   look_for_peak();
 }
 
-// What the program did for a moment, all at once, and what is not recorded one by one.
-void allocate_for_a_moment(uint64_t count, uint32_t bytes) {
-  for (uint64_t i = 0; i < count; ++i) {
-    g_transient[i] = malloc(bytes);
-    if (g_transient[i] != nullptr) *static_cast<char*>(g_transient[i]) = 1;
+// What the program held for a moment, and what is not recorded one by one.
+void hold_for_a_moment(uint64_t count, uint32_t bytes) {
+  if (count < g_transientCount) look();
+  for (; g_transientCount < count; ++g_transientCount) {
+    void*& memory = g_transient[g_transientCount];
+    memory = malloc(bytes);
+    if (memory != nullptr && bytes != 0) *static_cast<char*>(memory) = 1;
   }
-  look();
-  for (uint64_t i = count; i-- > 0;) free(g_transient[i]);
+  while (g_transientCount > count) free(g_transient[--g_transientCount]);
 }
 
 void perform(const Operation& operation) {
@@ -186,7 +188,7 @@ void perform(const Operation& operation) {
     case kSample:
       return take_sample(value);
     case kTransient:
-      return allocate_for_a_moment(value, operation.touched);
+      return hold_for_a_moment(value, operation.touched);
   }
 }
 

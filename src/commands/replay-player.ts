@@ -48,13 +48,19 @@ const allocatorFolders = [
   '/usr/lib',
 ];
 
+export interface Played {
+  answer: Answer;
+  /** Whether memprof itself allocated for a moment. */
+  hasOwnWork: boolean;
+}
+
 /** liveBytes: the most that was live in the recorded program, for the text where memory does not suffice. */
 export async function play(
   tracePath: string,
   environment: Record<string, string>,
   options: OperationWriterOptions,
   liveBytes: number,
-): Promise<Answer> {
+): Promise<Played> {
   const program = spawn(replayPath, [], { env: environment, stdio: ['pipe', 'pipe', 'pipe'] });
   let text = '';
   let complaint = '';
@@ -87,7 +93,7 @@ export async function play(
   }
   program.stdin.end();
   const [code, signal] = await ended;
-  if (code === 0) return parseAnswer(text);
+  if (code === 0) return { answer: parseAnswer(text), hasOwnWork: writer.ownWorkCount > 0 };
   throw new MemprofError(
     'ERR_MEMPROF_REPLAY_FAILED',
     failureText(code, signal, complaint.trim(), liveBytes),

@@ -4,6 +4,7 @@ import { explainMemory } from '../memory/index.js';
 import type { Checkpoint, StackId } from '../model/index.js';
 import { jsonLines, noEvents, processJson } from '../query/index.js';
 import {
+  type Compared,
   compare,
   type Recorded,
   recordedAt,
@@ -32,6 +33,8 @@ export function parseSettings(text: string, before: string[] = []): string[] {
     if (!names.includes(name)) throw new InvalidArgumentError(`There are: ${replayNames}.`);
   return [...before, ...chosen];
 }
+
+type PlayedOutcome = Outcome & { hasOwnWork: boolean };
 
 /** What is kept of a trace while its calls are replayed: not its model, which may be as large as the replay. */
 interface Prepared extends Pick<TraceCommand, 'tracePath' | 'style' | 'columns'> {
@@ -79,13 +82,12 @@ async function* replayPrepared(
 ): AsyncGenerator<string> {
   const prepared = await preparing;
   const { recorded, restBytes, shares, hasCheckpoint, lostEventCount } = prepared;
-  const outcomes: Outcome[] = [];
+  const outcomes: PlayedOutcome[] = [];
   for (const setting of settings) {
     const isChosen = options.with === undefined || options.with.includes(setting.name);
     if (isChosen || setting.name === 'glibc') outcomes.push(await outcomeOf(prepared, setting));
   }
-  const own = outcomes[0]?.answer ?? null;
-  const honest = own === null ? null : compare(own, recorded);
+  const { honest, ownBytes } = await compareHonestly(prepared, outcomes);
   if (options.json !== true) {
     const touched = { calloc: shares.calloc, others: shares.others };
     yield* renderReplay(
@@ -95,7 +97,7 @@ async function* replayPrepared(
         hasCheckpoint,
         restBytes,
         honest,
-        ownBytes: 0,
+        ownBytes,
         touched,
         lostEventCount,
       },
@@ -110,20 +112,40 @@ async function* replayPrepared(
       recorded,
       restBytes,
       honestyRatio: honest?.ratio ?? null,
+      ownBytes,
       touchedShares: { calloc: shares.calloc / whole, others: shares.others / whole },
     },
     { replays: outcomes.map(outcomeJson) },
   );
 }
 
+/** With what memprof itself did at checkpoints, which is in the recorded memory: once more, as it is recorded. */
+async function compareHonestly(
+  { tracePath, shares, peakLiveBytes, recorded }: Prepared,
+  [first]: readonly PlayedOutcome[],
+): Promise<{ honest: Compared | null; ownBytes: number }> {
+  const environment = first === undefined ? null : playerEnvironment(first.setting);
+  if (first === undefined || first.answer === null || environment === null)
+    return { honest: null, ownBytes: 0 };
+  const plain = compare(first.answer, recorded);
+  if (plain === null || !first.hasOwnWork) return { honest: plain, ownBytes: 0 };
+  const options = { shares, withOwnWork: true };
+  const { answer } = await play(tracePath, environment, options, peakLiveBytes);
+  const honest = compare(answer, recorded);
+  const ownBytes = honest === null ? 0 : Math.max(0, honest.replayedBytes - plain.replayedBytes);
+  return { honest, ownBytes };
+}
+
 async function outcomeOf(
   { tracePath, shares, peakLiveBytes }: Prepared,
   setting: Setting,
-): Promise<Outcome> {
+): Promise<PlayedOutcome> {
   const environment = playerEnvironment(setting);
-  if (environment === null) return { setting, answer: null, missing: missingText(setting) };
-  const answer = await play(tracePath, environment, { shares }, peakLiveBytes);
-  return { setting, answer, missing: null };
+  if (environment === null)
+    return { setting, answer: null, missing: missingText(setting), hasOwnWork: false };
+  const options = { shares, withOwnWork: false };
+  const played = await play(tracePath, environment, options, peakLiveBytes);
+  return { setting, missing: null, ...played };
 }
 
 const missingText = ({ preload, debianPackage }: Setting): string =>

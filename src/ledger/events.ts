@@ -56,6 +56,7 @@ export const MarkKind = {
   ignoreBegin: 6,
   ignoreEnd: 7,
   collect: 8,
+  quiet: 9,
 } as const;
 export const ResourceEnd = { explicit: 0, finalized: 1, teardown: 2 } as const;
 export const Teardown = { natural: 0, processExit: 1, uncaught: 2 } as const;

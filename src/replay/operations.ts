@@ -25,9 +25,15 @@ export const lastSample = 2 ** 32;
 /** The recording does not say how a block was aligned: a line of the cache, which is what most ask for. */
 const alignmentLog = 6;
 const pageLog = 12;
+/** MP_QUIET_BYTES in interpose/wire.h. */
+const ownBlockBytes = 24;
+/** As the replay can do at once. */
+const mostTransient = 1 << 22;
 
 export interface OperationWriterOptions {
   shares: TouchedShares;
+  /** What memprof itself allocated for a moment at checkpoints, which is not among the events, too. */
+  withOwnWork: boolean;
 }
 
 /** Takes what src/trace/call-decoder.ts tells: it is its CallSink. */
@@ -35,8 +41,11 @@ export class OperationWriter {
   operationCount = 0;
   /** Releases of blocks that the recording does not know. */
   leftOutCount = 0;
+  /** How often memprof itself allocated for a moment. */
+  ownWorkCount = 0;
   private readonly emit: (piece: Uint8Array<ArrayBuffer>) => void;
   private readonly shares: TouchedShares;
+  private readonly withOwnWork: boolean;
   /** By thread index: the block whose realloc has begun. */
   private readonly moving = new Map<number, number>();
   private readonly threadOf = new Map<number, number>();
@@ -48,8 +57,12 @@ export class OperationWriter {
   private filled = 0;
 
   /** A piece is handed over whole, until it is given back by reuse(). */
-  constructor({ shares }: OperationWriterOptions, emit: (piece: Uint8Array<ArrayBuffer>) => void) {
+  constructor(
+    { shares, withOwnWork }: OperationWriterOptions,
+    emit: (piece: Uint8Array<ArrayBuffer>) => void,
+  ) {
     this.shares = shares;
+    this.withOwnWork = withOwnWork;
     this.emit = emit;
   }
 
@@ -128,8 +141,17 @@ export class OperationWriter {
     const value = halves[3]! * 2 ** 32 + halves[2]!;
     if (kind === MarkKind.mallocTrim)
       this.write(OperationKind.trim, 0, this.thread(threadIndex), 0, value);
+    if (kind === MarkKind.quiet) this.addOwnWork(threadIndex, value);
     if (kind === MarkKind.checkpoint)
       this.write(OperationKind.sample, 0, this.thread(threadIndex), 0, value);
+  }
+
+  private addOwnWork(threadIndex: number, blockCount: number): void {
+    this.ownWorkCount++;
+    if (!this.withOwnWork) return;
+    const thread = this.thread(threadIndex);
+    const count = Math.min(blockCount, mostTransient);
+    this.write(OperationKind.transient, 0, thread, ownBlockBytes, count);
   }
 
   /** The first thread is the program's first; numbers of threads that ended are taken again. */
