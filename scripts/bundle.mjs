@@ -29,6 +29,7 @@ const entries = {
   'memprof-run': source('bin/memprof-run.ts'),
   memprof: source('bin/memprof.ts'),
   reading: source('reading/index.ts'),
+  'live-pages': source('bin/live-pages.ts'),
 };
 const parts = [
   ['start', ['bin/main.ts', 'commands/index.ts', 'commands/run-program.ts', 'commands/run.ts']],
@@ -39,7 +40,16 @@ const parts = [
   ['commands', ['commands/program.ts']],
   ['questions', ['reading/open-trace.ts']],
   ['answers', ['commands/answers.ts']],
-  ['live', ['commands/run-live.ts', 'commands/live-watchers.ts', 'commands/live.ts']],
+  [
+    'live',
+    [
+      'commands/run-live.ts',
+      'commands/live-watchers.ts',
+      'commands/live.ts',
+      'commands/live-browser.ts',
+    ],
+  ],
+  ['pages', ['commands/live-pages-thread.ts', 'commands/live-pages.ts']],
   ['check', ['commands/run-check.ts']],
   ['exports', ['commands/export.ts']],
   ['own-stack', ['bin/own-stack.ts']],

@@ -1,4 +1,5 @@
 // A recording as live views see it, from inside memprof-run. Costs nothing between two looks.
+import { resolve } from 'node:path';
 import { Figures, type LiveAnswer, type LiveRequest, liveVersion } from '../live/index.js';
 import { type StackNamer, stackNamer } from '../query/index.js';
 import type { QuestionView } from '../record/question-view.js';
@@ -28,6 +29,7 @@ export class LiveSource {
       const seen = this.#session.look(request.pid, lookAt);
       if (seen === null) return { kind: 'none', version: liveVersion };
       const { process, model } = seen;
+      if (request.wants === 'trace') return traceAnswer(seen);
       // Another image, or what turned out to be Node: whose stacks are whose changes with it.
       const now = `${process.pid}.${process.generation}.${isNodeProcess(model.process)}`;
       const names = this.#namesOf(now, seen);
@@ -54,10 +56,21 @@ function lookAt(view: QuestionView) {
   return {
     atNs: view.atNs,
     process: view.process,
+    tracePath: view.tracePath,
     model: view.namingModel(),
     stacks: view.stackTotals(),
     peakBytes: totals.peakBytes,
     eventCount: totals.allocationCount + totals.releaseCount,
+  };
+}
+
+function traceAnswer({ process, tracePath }: Seen): LiveAnswer {
+  return {
+    kind: 'trace',
+    version: liveVersion,
+    pid: process.pid,
+    command: commandText(process),
+    tracePath: tracePath === null ? null : resolve(tracePath),
   };
 }
 

@@ -90,6 +90,13 @@ export function parseNumber(text: string): number {
   return Number(text);
 }
 
+export function parsePort(text: string): number {
+  const value = Number(text);
+  if (!/^\d{1,5}$/.test(text) || value > 65_535)
+    throw new InvalidArgumentError('Expected a port, 0 to 65535.');
+  return value;
+}
+
 export function parsePercent(text: string): number {
   const value = Number(text.replace(/%$/, ''));
   if (!(value >= 0 && value <= 100))

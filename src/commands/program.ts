@@ -1,6 +1,6 @@
 // The command line of memprof: commands on a trace.
 import { Command, CommanderError, Option } from 'commander';
-import { ExitCode } from '../errors.js';
+import { ExitCode, MemprofError } from '../errors.js';
 import { includePath } from '../paths.js';
 import { cutText, openTraceFile } from '../query/index.js';
 import { ownVersion } from '../version.js';
@@ -24,6 +24,7 @@ import {
   parseMoment,
   parseNumber,
   parsePercent,
+  parsePort,
   parseSizeRange,
   parseTimeout,
 } from './parse-options.js';
@@ -82,9 +83,22 @@ export async function memprofProgram(
   quietCommander(program.command('live'))
     .description('watch a running program: what is live, what grows, how fast, by package and site')
     .argument('<pid>', 'a process that memprof-run started', parseCount)
+    .option('--web', 'in a browser on this machine, as a report that goes on')
+    .option('--port <number>', 'with --web: listen there (default: a port that is free)', parsePort)
     .helpOption('-h, --help', 'print this help')
-    .action(async (pid: number) => {
+    .action(async (pid: number, options: { web?: boolean; port?: number }) => {
       // Loaded when asked for: no other command needs it.
+      if (options.web === true) {
+        const { liveInBrowser } = await import('./live-browser.js');
+        await writeLines(process.stdout, await liveInBrowser(pid, options.port ?? 0));
+        return;
+      }
+      if (options.port !== undefined)
+        throw new MemprofError(
+          'ERR_MEMPROF_USAGE',
+          '--port is for --web, which was not given. Add it',
+          ExitCode.usage,
+        );
       const { live } = await import('./live.js');
       await writeLines(process.stdout, await live(pid));
     });

@@ -86,7 +86,8 @@ export async function writeReport(
   return `${path}: ${formatBytes(Buffer.byteLength(html))}. Open it in a browser; it needs no network.`;
 }
 
-function readTemplate(): string {
+/** Of the page, without data. */
+export function readTemplate(): string {
   try {
     return readFileSync(reportTemplatePath, 'utf8');
   } catch {
@@ -97,7 +98,8 @@ function readTemplate(): string {
   }
 }
 
-async function reportInput(command: OpenedTrace, warnings: string[]): Promise<ReportInput> {
+/** All of it but an earlier trace to compare with. `warnings` are completed while the events are read. */
+export async function reportInput(command: OpenedTrace, warnings: string[]): Promise<ReportInput> {
   const { model } = command;
   const context = stackContext(model);
   const last = model.checkpoints?.at(-1);

@@ -5,7 +5,12 @@ import { endLike } from '../record/launch-end.js';
 import { ownVersion } from '../version.js';
 import { type CheckWords, checkOf, withEmptyValues } from './check-words.js';
 import { parseWith, quietCommander } from './commander-errors.js';
-import { type CheckpointTimes, parseCheckpointTimes, parseDepth } from './parse-options.js';
+import {
+  type CheckpointTimes,
+  parseCheckpointTimes,
+  parseDepth,
+  parsePort,
+} from './parse-options.js';
 
 /** Resolves with the exit status; when a signal ended the program, the same signal ends us instead. */
 export async function memprofRunProgram(argv: readonly string[]): Promise<number> {
@@ -68,8 +73,13 @@ export async function memprofRunProgram(argv: readonly string[]): Promise<number
       'write an HTML report, too: of the program that was started\n(default: the name of its trace with .html)',
     )
     .option(
-      '--live',
-      'watch the program in this terminal while it runs; its own output goes to a file\n(memprof-output.<pid>.log) as far as it would have gone to the terminal',
+      '--live [where]',
+      'watch the program in this terminal while it runs; its own output goes to a file\n(memprof-output.<pid>.log) as far as it would have gone to the terminal.\n--live=web: in a browser on this machine; the program keeps the terminal',
+    )
+    .option(
+      '--port <number>',
+      'with --live=web: listen there (default: a port that is free)',
+      parsePort,
     )
     .option('-q, --quiet', 'no report at the end')
     .version(ownVersion(), '-V, --version', 'print the version')
@@ -98,16 +108,22 @@ The program's own exit status is passed on. Statuses of memprof-run itself:
           retainers?: boolean;
           quiet?: boolean;
           report?: string;
-          live?: boolean;
+          live?: string;
+          port?: number;
         } & CheckWords,
       ) => {
         const check = await checkOf(options, {
           hasCheckpoints: options.checkpoint.atExit,
           hasEvents: options.events === 'full' && options.output !== '/dev/null',
         });
+        const view = viewOf(options);
         // Loaded late: --help must work where nothing was built yet.
         const { run } = await import('./run.js');
-        const { end, checkStatus } = await run(words, { ...options, check }, process.stderr);
+        const { end, checkStatus } = await run(
+          words,
+          { ...options, ...view, check },
+          process.stderr,
+        );
         const ended = endLike(end);
         status = ended === 0 ? checkStatus : ended;
       },
@@ -121,3 +137,23 @@ The program's own exit status is passed on. Statuses of memprof-run itself:
   await parseWith(command, withEmptyValues(argv, command.options), ExitCode.failed);
   return status;
 }
+
+function viewOf(words: { live?: string; port?: number; output?: string }): {
+  live: 'terminal' | 'web' | null;
+  port: number;
+} {
+  const { live, port, output } = words;
+  if (port !== undefined && live !== 'web')
+    throw usage('--port is for --live=web, which was not given. Add it');
+  if (live !== undefined && live !== '' && live !== 'terminal' && live !== 'web')
+    throw usage(`--live=${live}: there are terminal (as with --live alone) and web`);
+  if (live === 'web' && output === '/dev/null')
+    throw usage(
+      '--live=web shows what is in the trace, and with -o /dev/null there is none. Leave that out; --events none makes a small one',
+    );
+  if (live === undefined) return { live: null, port: 0 };
+  return { live: live === 'web' ? 'web' : 'terminal', port: port ?? 0 };
+}
+
+const usage = (fact: string): MemprofError =>
+  new MemprofError('ERR_MEMPROF_USAGE', fact, ExitCode.failed);

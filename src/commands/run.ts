@@ -16,8 +16,10 @@ import {
 } from '../record/launch.js';
 import type { QuestionHandler } from '../record/questions.js';
 import { type Session, startSession } from '../record/session.js';
+import { escapeText } from '../report/escape.js';
 import { BlockClassifier } from '../symbols/block-classifier.js';
 import type { Check } from './check-setup.js';
+import type { LivePages } from './live-pages.js';
 import type { LiveServer } from './live-server.js';
 import type { CheckpointTimes } from './parse-options.js';
 import { assertReplaceable } from './replaceable.js';
@@ -42,8 +44,10 @@ export interface RunOptions {
   exactLines?: boolean;
   checkpoint: CheckpointTimes;
   retainers?: boolean;
-  /** A view of the program in the terminal while it runs. */
-  live?: boolean;
+  /** A view of the program while it runs: in this terminal, or in a browser. */
+  live: 'terminal' | 'web' | null;
+  /** Of 127.0.0.1, for browsers; 0: any that is free. */
+  port: number;
   /** An HTML report as well; '': beside the trace. */
   report?: string;
   /** null: the run is not judged. */
@@ -70,13 +74,18 @@ export async function run(
     assertReplaceable(options.report as string, options.force === true);
   const names = traceNames(options.output, options.force === true, process.cwd());
   let live: LiveRun | null = null;
+  const pages = options.live === 'web' ? await livePages(options.port, stderr) : null;
   const watchers = new Watchers();
   const session = startSession({
     events: options.events,
     maxFrames: options.depth,
     overwrite: options.force === true,
     sessionFlags: checkpointFlags(options.checkpoint, options.retainers === true),
-    tracePathFor: (traced) => names.pathFor(traced),
+    tracePathFor: (traced) => {
+      const path = names.pathFor(traced);
+      if (path !== null && traced.isRoot) pages?.follow(path);
+      return path;
+    },
     onQuestion: lateAnswers(),
     onWatcher: (socketPath) => watchers.serve(socketPath, session),
     classesFor: ({ stacks, modules, isNode }) =>
@@ -95,7 +104,7 @@ export async function run(
         ...(options.exactLines === true ? exactLinesEnvironment : {}),
       },
     });
-    if (options.live === true) live = await liveRun(descriptors, stderr);
+    if (options.live === 'terminal') live = await liveRun(descriptors, stderr);
     const program = spawnProgram(command, environment, live?.stdio ?? descriptors, (signal) =>
       checkpointBefore(signal, session, options.checkpoint),
     );
@@ -119,12 +128,14 @@ export async function run(
   } catch (error) {
     live?.end();
     watchers.close();
+    await pages?.close();
     await session.abort();
     throw error;
   }
   // Not while the program runs: it may need all cores. Now one of them is free.
   (judge ?? report)?.warm(command.file);
   const recorded = await session.finish(end);
+  const pagesFinished = pages?.finish();
   watchers.close();
   giveRootItsName(recorded, end.pid, options.output);
   await report?.print(recorded, end.pid);
@@ -141,7 +152,17 @@ export async function run(
     mayDropTraces: options.output === undefined && end.code === 0,
     isQuiet: options.quiet === true,
   });
+  await pagesFinished;
+  await pages?.close();
   return { end, checkStatus: checkStatus ?? 0 };
+}
+
+async function livePages(port: number, stderr: NodeJS.WriteStream): Promise<LivePages> {
+  const { LivePages } = await import('./live-pages.js');
+  const say = (sentence: string) => stderr.write(`memprof-run: ${escapeText(sentence)}\n`);
+  const pages = await LivePages.open(port, say);
+  say(`watch the program in a browser: ${pages.url}`);
+  return pages;
 }
 
 async function liveRun(

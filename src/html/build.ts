@@ -21,11 +21,13 @@ import {
 import type { Owner, SymbolizedStacks } from '../symbols/index.js';
 import { mostExplainedBlocks, packBlocks, type WayToHold, whyPaths } from './checkpoint-blocks.js';
 import { findingsOf } from './findings.js';
+import type { RunningTotals } from './growing-cells.js';
 import { memoryFacts, memoryFindings } from './memory-facts.js';
 import { Packer } from './pack.js';
 import {
   type ComparedFacts,
   columnTables,
+  type LiveFacts,
   type NapiFacts,
   type NapiKind,
   type ReportHead,
@@ -41,6 +43,7 @@ import {
   cellsOfMoment,
   sizeRadix,
   type TimeCells,
+  type TimeCellsOptions,
   threadRadix,
   timeCells,
 } from './time-cells.js';
@@ -67,6 +70,10 @@ export interface ReportInput {
   before?: { model: TraceModel; traceName: string; symbols: SymbolizedStacks };
   bucketCount?: number;
   mostCells?: number;
+  /** For pages that are fed while the program runs. */
+  live?: Omit<LiveFacts, 'stackOfSite'>;
+  /** Summed up already; else the events are. */
+  summed?: { time: TimeCells; totals: RunningTotals };
 }
 
 const usualBuckets = 192;
@@ -84,10 +91,7 @@ export function buildReport(input: ReportInput): Uint8Array {
     bucketCount: input.bucketCount ?? usualBuckets,
     mostCells: input.mostCells ?? usualMostCells,
   };
-  const time =
-    input.batches === null
-      ? cellsOfMoment(model, options)
-      : timeCells(model, input.batches, options);
+  const time = input.summed?.time ?? timeOf(input, options);
   packTime(packer, time);
   const checkpoint = model.checkpoints?.at(-1) ?? null;
   const explained: Explained | null =
@@ -107,10 +111,11 @@ export function buildReport(input: ReportInput): Uint8Array {
     );
   else for (const name of columnTables.blocks) packer.add(`blocks.${name}`, 'u8', []);
   const napi = input.napi.map((addon) => napiFacts(addon, index));
+  const isRunning = input.live?.isRunning === true;
   const memory = memoryFacts(packer, input);
-  const findings = findingsOf(input);
+  const findings = isRunning ? [] : findingsOf(input);
   // Worst first: notes on memory come behind what leaks and before what only passed.
-  const memoryFound = memoryFindings(memory, findings);
+  const memoryFound = isRunning ? [] : memoryFindings(memory, findings);
   const notes = findings.findIndex(({ level }) => level === 'note');
   findings.splice(notes < 0 ? findings.length : notes, 0, ...memoryFound);
   const whys =
@@ -135,11 +140,15 @@ export function buildReport(input: ReportInput): Uint8Array {
       model.process.nodeVersion === null ? null : safeText(model.process.nodeVersion, 40),
     startRealtimeMs: model.process.startRealtimeMs,
     durationNs: model.process.durationNs,
-    ended: describeEnd(model.process),
-    isEndedWell: isEndedWell(model),
-    hasEvents: input.batches !== null,
+    ended: isRunning ? 'is running' : describeEnd(model.process),
+    isEndedWell: isRunning || isEndedWell(model),
+    hasEvents: input.batches !== null || input.summed !== undefined,
     isComplete: model.complete,
-    totals: totalsOf(model, moment),
+    totals: {
+      ...totalsOf(model, moment),
+      ...input.summed?.totals,
+      ...(isRunning ? { momentText: 'now' } : {}),
+    },
     edges: time.edges.map((edge) => ({ ...edge, text: safeText(edge.text, 120) })),
     defaultEndEdge: teardownEdge < 0 ? time.edges.length - 1 : teardownEdge,
     peakEdge: time.edges.findIndex((edge) => edge.kind === 'peak'),
@@ -177,8 +186,15 @@ export function buildReport(input: ReportInput): Uint8Array {
     sources,
     coarseness: time.coarseness,
     compared,
+    ...(input.live === undefined
+      ? {}
+      : { live: { ...input.live, stackOfSite: index.stackOfSite() } }),
   };
   return packer.finish(head);
+}
+
+function timeOf({ model, batches }: ReportInput, options: TimeCellsOptions): TimeCells {
+  return batches === null ? cellsOfMoment(model, options) : timeCells(model, batches, options);
 }
 
 function packBefore(packer: Packer, { before, index }: ReportInput): ComparedFacts | null {
@@ -324,6 +340,11 @@ function packSums(
 function missingFrom(input: ReportInput, explained: Explained | null): string[] {
   const { model, symbols } = input;
   const found = [...input.warnings].map((text) => safeText(text, 500));
+  if (input.live?.isRunning === true)
+    return [
+      ...found,
+      'The program is running: what is lost, who holds what and what the Node-API ledger says is known at its end.',
+    ];
   if (!model.complete)
     found.push('The trace ends before its last part: everything is as of its last whole part.');
   if (input.batches === null)

@@ -4,7 +4,8 @@
 // Pure: must not import fs, process, child_process, clocks, record/, native/ or commands/.
 export { buildReport, type ReportInput } from './build.js';
 export { type WayToHold, waysOf } from './checkpoint-blocks.js';
-export { dataElementId, dataPlace, reportDocument } from './document.js';
+export { dataElementId, dataPlace, liveDocument, reportDocument } from './document.js';
+export { GrowingCells } from './growing-cells.js';
 export { type Unpacked, unpack } from './pack.js';
 export { type ReportHead, reportSchema } from './report-data.js';
 export type { ReadSource } from './sources.js';

@@ -248,6 +248,19 @@ export interface TimelineFacts {
   }[];
 }
 
+/** Of data that a page got while the program ran. */
+export interface LiveFacts {
+  /** false: the program has ended, and these are the data of the finished report. */
+  isRunning: boolean;
+  /** Of what was recorded so far, how much is in these data: 0 to 1. */
+  readShare: number;
+  /** false: native functions are shown as module and offset, their names are being looked up. */
+  areNamed: boolean;
+  /** Row of sites to a stack of it: finds a site again in other data of the same program. */
+  stackOfSite: number[];
+  tracePath: string;
+}
+
 export interface ReportHead {
   schema: typeof reportSchema;
   memprofVersion: string;
@@ -306,6 +319,8 @@ export interface ReportHead {
   coarseness: number;
   /** null: the report is of one trace; else the table `before` has rows. */
   compared: ComparedFacts | null;
+  /** Absent in files. */
+  live?: LiveFacts;
 }
 
 /**

@@ -167,6 +167,14 @@ export class StackIndex {
     return this.#sites.package[site] ?? 0;
   }
 
+  /** The lowest stack id of each site; 0 where there is none. */
+  stackOfSite(): number[] {
+    const stacks = new Array<number>(this.siteCount).fill(0);
+    for (let id = this.siteOf.length - 1; id > 0; id--) stacks[this.siteOf[id]!] = id;
+    stacks[0] = 0;
+    return stacks;
+  }
+
   isUsersSite(site: number): boolean {
     return !this.runtimePackages.has(this.packageOfSite(site));
   }

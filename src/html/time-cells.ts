@@ -32,7 +32,7 @@ export const threadRadix = 64;
 /** Above the highest bucket: 192 of equal length, and an edge for each special moment. */
 export const bucketRadix = 512;
 export const sizeRadix = 64;
-const mostSpecialEdges = 120;
+export const mostSpecialEdges = 120;
 
 export const siteKey = (site: number, thread: number): number => site * threadRadix + thread;
 export const cellKey = (birth: number, death: number, size: number): number =>
@@ -53,7 +53,7 @@ export function lifeClass(lifeNs: number): number {
 }
 
 /** While the pass runs: in the table a death that has not come. */
-const never = bucketRadix - 1;
+export const never = bucketRadix - 1;
 
 export function timeCells(
   model: TraceModel,
@@ -219,7 +219,7 @@ class Pass {
 }
 
 /** Sums that came to nothing go; a death that never came is the number of buckets. */
-function withoutEmpty(cells: SumTable, bucketCount: number): SumTable {
+export function withoutEmpty(cells: SumTable, bucketCount: number): SumTable {
   const kept = new SumTable(1 << 16);
   for (let row = 0; row < cells.count; row++) {
     if (cells.blockCount[row] === 0) continue;
@@ -237,7 +237,7 @@ function withoutEmpty(cells: SumTable, bucketCount: number): SumTable {
 }
 
 /** Every second edge that is only one of time goes. */
-function coarser(fine: TimeCells): TimeCells {
+export function coarser(fine: TimeCells): TimeCells {
   let timeEdges = 0;
   const keep = fine.edges.map((edge) => edge.kind !== 'time' || timeEdges++ % 2 === 1);
   const newBucket: number[] = [];
@@ -249,6 +249,7 @@ function coarser(fine: TimeCells): TimeCells {
   const bucketCount = kept - 1;
   // The last edge ends the last bucket; "never" is the number of buckets.
   newBucket[fine.edges.length - 1] = bucketCount;
+  newBucket[never] = never;
   const cells = new SumTable(1 << 16);
   for (let row = 0; row < fine.cells.count; row++) {
     const low = fine.cells.low[row]!;

@@ -4,6 +4,7 @@
 // Pure: must not import fs, process, net, clocks, record/, query/ or commands/.
 export { Figures, type StackFacts, type Sums } from './figures.js';
 export { decodeKeys, type Key } from './keys.js';
+export { judgeRequest, type PageAnswer, type PageRequest } from './page-request.js';
 export {
   type Amounts,
   type LiveAnswer,

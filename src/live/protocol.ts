@@ -11,6 +11,8 @@ export const liveVersion = 1;
 
 export interface LiveRequest {
   version: number;
+  /** Absent: figures. */
+  wants?: 'figures' | 'trace';
   /** null: the program that was started. */
   pid: number | null;
   sort: SortBy;
@@ -65,8 +67,18 @@ export interface LiveFigures {
   stack: { id: string; lines: string[] } | null;
 }
 
+/** For who reads the trace himself while it grows. */
+export interface LiveTrace {
+  kind: 'trace';
+  version: number;
+  pid: number;
+  command: string;
+  /** Absolute; null: there is none. */
+  tracePath: string | null;
+}
+
 /** none: nothing is recorded of the process yet, or no more. */
-export type LiveAnswer = LiveFigures | { kind: 'none'; version: number };
+export type LiveAnswer = LiveFigures | LiveTrace | { kind: 'none'; version: number };
 
 type Fields = Record<string, unknown>;
 
@@ -76,6 +88,7 @@ export function parseRequest(line: string): LiveRequest {
   if (sort === undefined) throw broken('request', 'sort');
   return {
     version: count(fields, 'version'),
+    wants: fields['wants'] === 'trace' ? 'trace' : 'figures',
     pid: fields['pid'] === null ? null : count(fields, 'pid'),
     sort,
     filter: text(fields, 'filter'),
@@ -96,6 +109,11 @@ export function parseAnswer(line: string): LiveAnswer {
       `memprof-run speaks version ${version} of the live view, this memprof ${liveVersion}. Use the memprof that started the program`,
     );
   if (fields['kind'] === 'none') return { kind: 'none', version };
+  if (fields['kind'] === 'trace') {
+    const pid = count(fields, 'pid');
+    const tracePath = fields['tracePath'] === null ? null : text(fields, 'tracePath');
+    return { kind: 'trace', version, pid, command: text(fields, 'command'), tracePath };
+  }
   if (fields['kind'] !== 'figures') throw broken('answer', 'kind');
   return {
     kind: 'figures',

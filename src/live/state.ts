@@ -66,7 +66,7 @@ export function requestOf(
 }
 
 export function withAnswer(state: ViewState, answer: LiveAnswer): ViewState {
-  if (answer.kind === 'none') return state;
+  if (answer.kind !== 'figures') return state;
   // A stack is looked at while the figures stand still.
   if (state.isPaused && state.openId !== null && state.answer !== null)
     return { ...state, answer: { ...state.answer, stack: answer.stack } };

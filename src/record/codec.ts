@@ -10,6 +10,7 @@ import {
   eventsOf,
   heapSnapshotPieces,
   openTrace,
+  TraceFollower,
   type TraceSource,
 } from '../trace/index.js';
 
@@ -56,6 +57,40 @@ export function* readHeapSnapshot(path: string, checkpointNumber: number): Gener
   }
 }
 
+export interface FollowedTrace {
+  follower: TraceFollower;
+  /** As of now. */
+  sizeBytes(): number;
+  /** Names the open file, whatever becomes of its name. */
+  openPath: string;
+  close(): void;
+}
+
+/** Follows a trace that is being written, even when it is renamed or removed. null: it is not there yet. */
+export function followTraceFile(path: string): FollowedTrace | null {
+  let descriptor: number;
+  try {
+    descriptor = openSync(path, 'r');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw notReadable(path, error);
+  }
+  const sizeBytes = () => fstatSync(descriptor).size;
+  const source: TraceSource = {
+    name: path,
+    get sizeBytes() {
+      return sizeBytes();
+    },
+    read: (offset, length) => readUpTo(descriptor, offset, Math.min(length, sizeBytes() - offset)),
+  };
+  return {
+    follower: new TraceFollower(source, nativeCodec),
+    sizeBytes,
+    openPath: `/proc/${process.pid}/fd/${descriptor}`,
+    close: () => closeSync(descriptor),
+  };
+}
+
 function withSource<T>(path: string, use: (source: TraceSource) => T): T {
   const file = openSource(path);
   try {
@@ -74,18 +109,26 @@ function openSource(path: string): { source: TraceSource; close(): void } {
     if (status.isDirectory()) throw new Error('it is a folder');
     sizeBytes = status.size;
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new MemprofError('ERR_MEMPROF_TRACE_NOT_READABLE', `${path} cannot be read: ${reason}.`);
+    throw notReadable(path, error);
   }
-  const read = (offset: number, length: number): Uint8Array => {
-    const bytes = new Uint8Array(Math.max(0, Math.min(length, sizeBytes - offset)));
-    let at = 0;
-    while (at < bytes.length) {
-      const count = readSync(descriptor, bytes, at, bytes.length - at, offset + at);
-      if (count === 0) break;
-      at += count;
-    }
-    return bytes.subarray(0, at);
-  };
+  const read = (offset: number, length: number): Uint8Array =>
+    readUpTo(descriptor, offset, Math.min(length, sizeBytes - offset));
   return { source: { name: path, sizeBytes, read }, close: () => closeSync(descriptor) };
+}
+
+function notReadable(path: string, error: unknown): MemprofError {
+  const reason = error instanceof Error ? error.message : String(error);
+  return new MemprofError('ERR_MEMPROF_TRACE_NOT_READABLE', `${path} cannot be read: ${reason}.`);
+}
+
+/** Fewer bytes at the file's end. */
+function readUpTo(descriptor: number, offset: number, length: number): Uint8Array {
+  const bytes = new Uint8Array(Math.max(0, length));
+  let at = 0;
+  while (at < bytes.length) {
+    const count = readSync(descriptor, bytes, at, bytes.length - at, offset + at);
+    if (count === 0) break;
+    at += count;
+  }
+  return bytes.subarray(0, at);
 }

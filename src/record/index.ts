@@ -3,6 +3,8 @@
 //
 // Must not import: commands/, report/, symbols/.
 export {
+  type FollowedTrace,
+  followTraceFile,
   nativeCodec,
   readHeapSnapshot,
   readTraceCalls,

@@ -147,11 +147,10 @@ export class ProcessRecorder {
       this.timeline.look(performance.now(), () =>
         this.liveNow(hasMore ? this.recording.lastTick : drainedTick, hasMore),
       );
-    if (drainedWords > 0)
-      this.trace?.flushIfDue(
-        () => this.model(null),
-        () => this.timeline.timeline(),
-      );
+    this.trace?.flushIfDue(
+      () => this.model(null),
+      () => this.timeline.timeline(),
+    );
     return { drainedWords, hasMore };
   }
 

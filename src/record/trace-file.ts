@@ -25,6 +25,8 @@ export class TraceFile {
   private nextFlushMs = performance.now() + flushIntervalMs;
   private readonly startMs = performance.now();
   private nextTimelineMs = 0;
+  /** Since the last flush. */
+  private hasNews = false;
 
   static create(
     path: string,
@@ -59,13 +61,15 @@ export class TraceFile {
   }
 
   addEvents(batch: EventBatch): void {
+    this.hasNews = true;
     if (this.failure === null) this.writer.addEvents(batch);
   }
 
   /** Once in a while, so that a killed memprof-run leaves a trace that is nearly up to date. */
   flushIfDue(model: () => TraceModel, timeline: () => MemoryTimeline | null): void {
     const startMs = performance.now();
-    if (startMs < this.nextFlushMs || this.failure !== null) return;
+    if (!this.hasNews || startMs < this.nextFlushMs || this.failure !== null) return;
+    this.hasNews = false;
     if (this.events === 'full') {
       this.writer.flushEvents();
     } else {

@@ -18,14 +18,23 @@ export interface Chunk {
 
 type Damaged = { offset: number; reason: string };
 
+/** The place of a chunk: in the file, and among the others. */
+export interface ChunkPlace {
+  offset: number;
+  sequence: number;
+}
+
+export const firstChunk: ChunkPlace = { offset: fileHeaderBytes, sequence: 0 };
+
 /** The whole chunks, in order; ends before the first that is damaged or cut. */
 export function* chunksOf(
   source: TraceSource,
   codec: Codec,
   onDamage: (damage: Damaged) => void,
+  from: ChunkPlace = firstChunk,
 ): Generator<Chunk> {
-  let offset = fileHeaderBytes;
-  for (let sequence = 0; offset < source.sizeBytes; sequence++) {
+  let { offset } = from;
+  for (let { sequence } = from; offset < source.sizeBytes; sequence++) {
     let header: ChunkHeader;
     try {
       header = decodeChunkHeader(source.read(offset, chunkHeaderBytes), sequence, codec.crc32);
@@ -40,6 +49,13 @@ export function* chunksOf(
     if (header.kind === ChunkKind.end) return;
     offset += chunkHeaderBytes + header.storedBytes;
   }
+}
+
+export function placeAfter({ header, offset }: Chunk): ChunkPlace {
+  return {
+    offset: offset + chunkHeaderBytes + header.storedBytes,
+    sequence: header.sequence + 1,
+  };
 }
 
 export function contentOf(

@@ -7,6 +7,7 @@ export { CallDecoder, type CallSink } from './call-decoder.js';
 export { TraceDamage } from './damage.js';
 export { EventDecoder } from './event-decoder.js';
 export { EventEncoder, rowsPerChunk } from './event-encoder.js';
+export { TraceFollower } from './follow.js';
 export { type Codec, formatVersion } from './format.js';
 export { heapSnapshotPieces } from './heap-snapshot.js';
 export {

@@ -123,11 +123,14 @@ function replay(state: OpenState, source: TraceSource, codec: Codec): void {
   state.replayed = { recording, nsPerTick: decoder.nsPerTick };
 }
 
-class OpenState {
+/** What chunks have said so far. */
+export class OpenState {
   hasEvents = false;
   isEnded = false;
   readonly eventChunks: Chunk[] = [];
+  /** Of marks and thread names, by id. */
   readonly texts: [number, string][] = [];
+  /** What events say where no checkpoint does. */
   replayed: { recording: Recording; nsPerTick: number } | null = null;
   private readonly stacks = new StackTableBuilder();
   private readonly codes: CodeInfo[] = [];

@@ -1,7 +1,9 @@
 // The frame around the views: who was traced, which view, which selection.
+import type { ComponentChildren } from 'preact';
 import { useCallback, useEffect, useMemo, useState } from 'preact/hooks';
 import type { PageData } from '../html/page-data.js';
 import { sumBefore, sumByGroup, sumBySite } from '../html/selection.js';
+import { carryState } from './live/same-program.js';
 import { SelectionBar } from './parts/selection-bar.js';
 import {
   type Change,
@@ -32,11 +34,13 @@ const viewOf = {
   napi: NapiView,
 } as const;
 
-export function App({ data }: { data: PageData }) {
-  const [state, setState] = useState<State>(() => stateOfHash(data, location.hash));
+/** `bar`: of a page that is fed, whose data are newer ones now and then. */
+export function App({ data, bar }: { data: PageData; bar?: ComponentChildren }) {
+  const [held, setHeld] = useState(() => ({ data, state: stateOfHash(data, location.hash) }));
+  const state = useMemo(() => stateFor(held, data), [held, data]);
   const [theme, setTheme] = useState<Theme>(currentTheme);
   useEffect(() => {
-    const follow = () => setState(stateOfHash(data, location.hash));
+    const follow = () => setHeld({ data, state: stateOfHash(data, location.hash) });
     addEventListener('hashchange', follow);
     const system = matchMedia('(prefers-color-scheme: dark)');
     const followSystem = () => setTheme(currentTheme());
@@ -48,13 +52,14 @@ export function App({ data }: { data: PageData }) {
   }, [data]);
   const change = useCallback(
     (more: Change) =>
-      setState((before) => {
+      setHeld((last) => {
+        const before = stateFor(last, data);
         const after = { ...before, ...more };
         const hash = hashOfState(data, after);
         // Another view is a step that "back" undoes; a selection is not.
         if (before.view !== after.view) history.pushState(null, '', hash);
         else history.replaceState(null, '', hash);
-        return after;
+        return { data, state: after };
       }),
     [data],
   );
@@ -114,16 +119,24 @@ export function App({ data }: { data: PageData }) {
           ))}
         </nav>
       </header>
+      {bar}
       <SelectionBar />
       <main id="content" tabIndex={-1}>
         <View />
       </main>
       <footer class="foot">
-        memprof {data.head.memprofVersion}, from {data.head.traceName}. All of this report is in
-        this file.
+        memprof {data.head.memprofVersion}, from {data.head.traceName}.{' '}
+        {bar === undefined
+          ? 'All of this report is in this file.'
+          : `memprof report ${data.head.traceName} makes a file of this page.`}
       </footer>
     </ReportProvider>
   );
+}
+
+/** What was chosen when the page had other data. */
+function stateFor(held: { data: PageData; state: State }, data: PageData): State {
+  return held.data === data ? held.state : carryState(held.data, held.state, data);
 }
 
 function skipToContent(event: Event): void {

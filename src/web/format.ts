@@ -27,6 +27,7 @@ export function edgeName(head: ReportHead, edge: number): string {
     case 'mark':
       return `${time}, mark ${text}`;
     case 'end':
+      if (head.live?.isRunning === true) return `${time}, now`;
       return `${time}, ${head.isComplete ? 'the end' : 'the end of what was recorded'}`;
     case 'start':
       return 'the start';

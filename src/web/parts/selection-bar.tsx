@@ -95,7 +95,7 @@ export function SelectionBar() {
         )}
         {before === null &&
           head.compared !== null &&
-          '; compared with the earlier trace is Live, of all threads and the whole range'}
+          `; compared with ${head.live === undefined ? 'the earlier trace' : head.compared.traceName} is Live, of all threads and the whole range`}
       </p>
     </section>
   );
