@@ -28,14 +28,16 @@ export function judgeRequest(
   if (!isOwnHost(host ?? ''))
     return refused(403, 'memprof answers under 127.0.0.1 and localhost only.');
   if (method !== 'GET') return refused(405, 'memprof answers GET only.');
-  const { pathname, searchParams } = new URL(url ?? '/', 'http://127.0.0.1');
-  if (pathname !== '/' && pathname !== '/data') return refused(404, 'There is no such page.');
+  // By hand: to URL "//data" is the page / of another host, and some texts are nothing.
+  const [, path, query] = /^([^?#]*)\??([^#]*)/.exec(url ?? '') as RegExpExecArray;
+  const searchParams = new URLSearchParams(query);
+  if (path !== '/' && path !== '/data') return refused(404, 'There is no such page.');
   if (!isEqual(searchParams.get('token') ?? '', token))
     return refused(
       403,
       'The address lacks the token of this run, or has another one. Open the address that memprof printed.',
     );
-  if (pathname === '/') return { kind: 'page' };
+  if (path === '/') return { kind: 'page' };
   if (searchParams.get('build') !== build)
     return refused(409, 'This page is of another build of memprof. Reload it.');
   const pageId = searchParams.get('page') ?? '';

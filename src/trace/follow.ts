@@ -87,7 +87,7 @@ export class TraceFollower {
     for (; this.#takenTexts < state.texts.length; this.#takenTexts++)
       this.#facts.addText(...state.texts[this.#takenTexts]!);
     state.replayed = state.hasEvents ? { recording: this.#facts, nsPerTick: this.nsPerTick } : null;
-    return state.model(this.#formatVersion ?? 0);
+    return state.model(this.#formatVersion ?? 0, true);
   }
 
   /** Threads and marks, not what happened to blocks: whoever follows sums that up for himself. */

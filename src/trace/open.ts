@@ -189,9 +189,10 @@ export class OpenState {
     }
   }
 
-  model(formatVersion: number): TraceModel {
+  /** `isGrowing`: more chunks will be taken, and those of stacks begin where the last one ended. */
+  model(formatVersion: number, isGrowing = false): TraceModel {
     const { checkpoint, replayed } = this;
-    this.stacks.pushReadyMade();
+    if (!isGrowing) this.stacks.pushReadyMade();
     const shared = {
       formatVersion,
       codes: this.codes,
