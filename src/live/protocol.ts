@@ -88,7 +88,7 @@ export function parseRequest(line: string): LiveRequest {
   if (sort === undefined) throw broken('request', 'sort');
   return {
     version: count(fields, 'version'),
-    wants: fields['wants'] === 'trace' ? 'trace' : 'figures',
+    ...(fields['wants'] === 'trace' ? { wants: 'trace' } : {}),
     pid: fields['pid'] === null ? null : count(fields, 'pid'),
     sort,
     filter: text(fields, 'filter'),

@@ -54,10 +54,7 @@ export class Served {
     folder: string,
   ): Promise<Served> {
     const served = new Served(words, folder);
-    t.teardown(() => {
-      // The program first: it outlives its recorder.
-      if (served.child.exitCode === null) served.stop();
-    });
+    t.teardown(() => served.#end());
     const found = await served.until(() => /http:\/\/\S+/.exec(served.stderr)?.[0] ?? null);
     served.url = found;
     return served;
@@ -91,6 +88,16 @@ export class Served {
       await sleep(20);
     }
     throw new Error(`it did not come:\n${this.stderr}`);
+  }
+
+  /** After a test that failed, too: the program first, for it outlives its recorder. */
+  async #end(): Promise<void> {
+    if (this.child.exitCode !== null || this.child.signalCode !== null) return;
+    this.stop();
+    await Promise.race([this.ended, sleep(20_000, null, { ref: false })]);
+    this.child.kill('SIGKILL');
+    this.child.stdout?.destroy();
+    this.child.stderr?.destroy();
   }
 
   get port(): number {
