@@ -40,7 +40,7 @@ import {
 } from '../report/index.js';
 import type { SymbolizedStacks } from '../symbols/index.js';
 import { stackContext, type TraceCommand } from './context.js';
-import { explain } from './rss.js';
+import { explain, withoutMemory } from './rss.js';
 
 export interface FragmentationOptions {
   at?: number;
@@ -60,7 +60,7 @@ export async function* fragmentation(
   options: FragmentationOptions,
 ): AsyncGenerator<string> {
   const { model, style, columns } = command;
-  const checkpoint = chooseCheckpoint(model, options.at);
+  const checkpoint = chooseCheckpoint(model, options.at, withoutMemory(model));
   const { explained } = await explain(command, checkpoint);
   const { memory } = checkpoint;
   if (memory === undefined) return;

@@ -8,13 +8,14 @@ import {
   otherAllocator,
   v8Summary,
 } from '../memory/index.js';
-import type { Checkpoint } from '../model/index.js';
+import type { Checkpoint, TraceModel } from '../model/index.js';
 import {
   allocatorJson,
   checkpointJson,
   chooseCheckpoint,
   jsonLines,
   processJson,
+  type WithoutCheckpoint,
 } from '../query/index.js';
 import {
   formatBytes,
@@ -45,7 +46,7 @@ export async function* rss(command: TraceCommand, options: RssOptions): AsyncGen
     yield* rssTimeline(command, options.json === true);
     return;
   }
-  const checkpoint = chooseCheckpoint(model, options.at);
+  const checkpoint = chooseCheckpoint(model, options.at, withoutMemory(model));
   const { explained } = await explain(command, checkpoint);
   const v8 = v8Summary(checkpoint, explained);
   if (options.json === true) {
@@ -90,6 +91,15 @@ export async function* rss(command: TraceCommand, options: RssOptions): AsyncGen
   if (allocator !== null) yield* wrap(allocator, columns, '', '');
   if (explained.note !== null) yield style.faint(`Note: ${explained.note}.`);
 }
+
+export const withoutMemory = ({ timeline }: TraceModel): WithoutCheckpoint => ({
+  missing:
+    "what resident memory consists of, how heaps are filled and what V8's heap holds cannot be given",
+  instead:
+    timeline === undefined
+      ? null
+      : '"memprof rss --timeline" needs none: resident memory and its parts over time, estimated from outside',
+});
 
 /** What memory is, with the owners of all stacks that it takes. */
 export async function explain(

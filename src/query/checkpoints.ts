@@ -3,14 +3,29 @@ import { ExitCode, MemprofError } from '../errors.js';
 import type { Checkpoint, TraceModel } from '../model/index.js';
 import { describeEnd } from '../report/index.js';
 
+/** What cannot be told without a checkpoint, and what can. */
+export interface WithoutCheckpoint {
+  missing: string;
+  instead: string | null;
+}
+
+const unowned: WithoutCheckpoint = {
+  missing: 'nothing is known of who holds what',
+  instead: '"memprof unfreed" needs none',
+};
+
 /** The last one where none is named. */
-export function chooseCheckpoint(model: TraceModel, number: number | undefined): Checkpoint {
+export function chooseCheckpoint(
+  model: TraceModel,
+  number: number | undefined,
+  { missing, instead }: WithoutCheckpoint = unowned,
+): Checkpoint {
   const checkpoints = model.checkpoints ?? [];
   const last = checkpoints.at(-1);
   if (last === undefined) {
     throw new MemprofError(
       'ERR_MEMPROF_NO_CHECKPOINT',
-      `the trace has no checkpoint, so nothing is known of who holds what: the program ${describeEnd(model.process)}. memprof-run takes one before a program ends by itself (not with --checkpoint none); --checkpoint 30s takes one every 30 seconds, "memprof checkpoint PID" takes one from outside, and checkpoint() from 'memprof' from within. "memprof unfreed" needs none`,
+      `the trace has no checkpoint, so ${missing}: the program ${describeEnd(model.process)}. memprof-run takes one before a program ends by itself (not with --checkpoint none); --checkpoint 30s takes one every 30 seconds, "memprof checkpoint PID" takes one from outside, and checkpoint() from 'memprof' from within${instead === null ? '' : `. ${instead}`}`,
       ExitCode.failed,
     );
   }

@@ -5,7 +5,7 @@
 // function that it is given).
 
 export { type AtMark, replayAt } from './at-mark.js';
-export { checkpointJson, chooseCheckpoint } from './checkpoints.js';
+export { checkpointJson, chooseCheckpoint, type WithoutCheckpoint } from './checkpoints.js';
 export { nameData } from './data-names.js';
 export { entryName, entryNames } from './entries.js';
 export { blockFilter, type FilterOptions, type Range, stackFilter, threadName } from './filters.js';
