@@ -147,7 +147,7 @@ function addHeld(
 /** What was there only because V8 had not collected. */
 function addGarbage(
   found: MemoryFinding[],
-  { v8 }: Checkpoint,
+  checkpoint: Checkpoint,
   collected: V8Collected | null,
 ): void {
   if (collected === null) return;
@@ -167,7 +167,7 @@ function addGarbage(
       ofBytes: beforeBytes,
       figures: { goneBytes, pendingBytes, toldGoneBytes, ...resident },
       remedies: ['announce-external', 'collect-now'],
-      stacks: v8?.collected?.stacks ?? [],
+      stacks: garbageStacks(checkpoint),
     });
   const garbageBytes = usedBeforeBytes - usedAfterBytes;
   if (garbageBytes >= leastGarbageBytes && garbageBytes >= leastGarbageShare * usedBeforeBytes)
@@ -178,6 +178,21 @@ function addGarbage(
       figures: { garbageBytes, usedBeforeBytes, usedAfterBytes, ...resident },
       remedies: ['collect-earlier', 'collect-now'],
     });
+}
+
+/** Who had allocated what has gone, or waits for its finalizer. */
+function garbageStacks({ v8, tallies }: Checkpoint): CollectedBlocks['stacks'] {
+  const stacks = new Map<number, CollectedBlocks['stacks'][number]>();
+  const waiting = tallies.filter(({ verdict }) => verdict === 'pending');
+  for (const { stackId, blockCount, sizeBytes } of [...(v8?.collected?.stacks ?? []), ...waiting]) {
+    const sum = stacks.get(stackId);
+    if (sum === undefined) stacks.set(stackId, { stackId, blockCount, sizeBytes });
+    else {
+      sum.blockCount += blockCount;
+      sum.sizeBytes += sizeBytes;
+    }
+  }
+  return [...stacks.values()].sort((a, b) => b.sizeBytes - a.sizeBytes);
 }
 
 function releasedFinding(

@@ -27,6 +27,7 @@ interface Rss {
 const blocks = 200 * 256 * 1024;
 const addon = await buildAddon('heavy-wraps.cc');
 const app = join(fixturesFolder, 'apps', 'uncollected.cjs');
+const library = JSON.stringify(join(packageRoot, 'dist', 'src', 'library', 'index.js'));
 const majors = [20, 22, 24, 26];
 const nodes = await Promise.all(majors.map(nodeOfMajor));
 
@@ -98,6 +99,31 @@ test('where V8 was told of that memory, it is not V8 that does not collect', asy
   t.true((v8.collected?.untoldBytes ?? blocks) < blocks * 0.02);
 });
 
+test('garbage whose finalizers wait, because JavaScript asked for the checkpoint, is told like that which went', async (t) => {
+  const taken = async (announced: boolean) => {
+    const trace = join(await scratchFolder(t), 'run.mprof');
+    const script = `import { checkpoint } from ${library};
+      import { createRequire } from 'node:module';
+      const { hold } = createRequire(${JSON.stringify(app)})(${JSON.stringify(addon)});
+      for (let i = 0; i < 200; i++) hold(1, 256 * 1024, ${announced});
+      await checkpoint();`;
+    const { code, stderr } = await runTraced(
+      [process.execPath, '--input-type=module', '-e', script],
+      { memprofOptions: ['--quiet', '-o', trace] },
+    );
+    t.is(code, 0, stderr);
+    return memprofJson<Fragmented>(t, 'fragmentation', trace, '--at', '1');
+  };
+  const [unannounced, announced] = await Promise.all([taken(false), taken(true)]);
+  const found = unannounced.findings.find(({ verdict }) => verdict === 'not-collecting');
+  t.true((found?.figures['pendingBytes'] ?? 0) >= blocks);
+  t.deepEqual(
+    found?.sites?.map(({ sizeBytes }) => sizeBytes),
+    [blocks],
+  );
+  t.false(announced.findings.some(({ verdict }) => verdict === 'not-collecting'));
+});
+
 test('a leak stays a leak, and released memory stays retention', async (t) => {
   const [leak, churn] = await Promise.all([
     verdicts(t, await traced(t, 'leak')),
@@ -136,7 +162,6 @@ test('a large heap that was left alone is not called clean: how much of it is ga
 
 test('every isolate of a program with Workers is told apart', async (t) => {
   const trace = join(await scratchFolder(t), 'run.mprof');
-  const library = JSON.stringify(join(packageRoot, 'dist', 'src', 'library', 'index.js'));
   const worker = `require('node:worker_threads').parentPort.on('message', () => 0).postMessage(1)`;
   // A Worker that does not answer in time is left out of a checkpoint: one of several has it.
   const script = `import { checkpoint } from ${library};
