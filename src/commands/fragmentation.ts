@@ -74,6 +74,10 @@ export async function* fragmentation(
   );
   const findings = diagnosed.map((finding) => withSites(command, symbols, finding));
   const sites = pinningSites(command, checkpoint, symbols, stacks);
+  const notes = [
+    v8NotCollectedText(checkpoint.v8?.isolates ?? []),
+    otherAllocatorText(memory, otherAllocator(model)),
+  ].filter((note) => note !== null);
   if (options.json === true) {
     yield* jsonLines(
       {
@@ -82,6 +86,7 @@ export async function* fragmentation(
         checkpoint: checkpointJson(checkpoint),
         findings,
         allocator: allocatorJson(model),
+        notes,
         arenas: found.arenas,
         pages: found.pages,
         sizes: found.sizes,
@@ -101,15 +106,9 @@ export async function* fragmentation(
     `${command.memprofCommand} leaks ${shellQuote(command.tracePath)}`,
     style,
   );
-  const notCollected = v8NotCollectedText(checkpoint.v8?.isolates ?? []);
-  if (notCollected !== null) {
+  for (const note of notes) {
     yield '';
-    yield* wrap(notCollected, columns, '', '');
-  }
-  const allocator = otherAllocatorText(memory, otherAllocator(model));
-  if (allocator !== null) {
-    yield '';
-    yield* wrap(allocator, columns, '', '');
+    yield* wrap(note, columns, '', '');
   }
   if (memory.heaps.length === 0) return;
   yield '';

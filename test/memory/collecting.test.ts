@@ -158,6 +158,8 @@ test('a large heap that was left alone is not called clean: how much of it is ga
     const { stdout } = await run([process.execPath, memprofBin, command, trace]);
     t.regex(stdout, /V8's heap uses\s+is\s+garbage is\s+unknown/);
   }
+  const { notes } = await memprofJson<{ notes: string[] }>(t, 'fragmentation', trace);
+  t.is(notes.length, 1);
 });
 
 test('every isolate of a program with Workers is told apart', async (t) => {
