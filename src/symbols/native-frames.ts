@@ -1,4 +1,5 @@
 // Frames of native code, from what a resolver says of their addresses. Pure.
+import { posix } from 'node:path';
 import { FrameKind, type ModuleInfo } from '../model/index.js';
 import { lookupAddress } from './addresses.js';
 import type { NamedFrame, StackFrame } from './frames.js';
@@ -50,7 +51,7 @@ export function nativeFrames(
     frames.push({
       kind: 'native',
       function: name,
-      file: resolved.file[row],
+      file: plainPath(resolved.file[row]),
       line: resolved.line[row] === 0 ? null : resolved.line[row],
       column: resolved.column[row] === 0 ? null : resolved.column[row],
       module: module.path,
@@ -61,6 +62,11 @@ export function nativeFrames(
     });
   }
   return frames;
+}
+
+/** node-gyp compiles `../src/addon.cc` in the folder `build`: people look for `src/addon.cc`. */
+function plainPath(path: string | null): string | null {
+  return path?.includes('/../') ? posix.normalize(path) : path;
 }
 
 export function markRecovered(frame: StackFrame): StackFrame {

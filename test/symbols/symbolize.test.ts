@@ -51,6 +51,15 @@ test('native, inlined, JavaScript and builtin frames stand in one list, leaf fir
   ]);
 });
 
+test('a source file that the compiler was told by a way round has its plain path', async (t) => {
+  const m = new ModelBuilder();
+  const id = m.stack('/app/build/app.node inner@../src/a.h:3 << outer@/app/build/../src/./a.cc:20');
+  t.deepEqual(draw(await named(m, id)), [
+    'native inner ../src/a.h:3 (inlined)',
+    'native outer /app/src/a.cc:20',
+  ]);
+});
+
 test('owners ask for names of node’s own code only, and only down to what settles them', async (t) => {
   const m = new ModelBuilder();
   const copied = m.stack(`

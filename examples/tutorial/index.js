@@ -1,0 +1,3 @@
+const { parseTrack } = require('./build/Release/gps_track.node');
+
+module.exports = { parseTrack };
