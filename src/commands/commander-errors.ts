@@ -17,7 +17,11 @@ export async function parseWith(
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return;
-    const fact = error.message
+    // After `help` commander's status is that of the process so far, which is no success before its end.
+    const isHelp = error.code === 'commander.help';
+    const asked = command.commands.some((known) => known.name() === argv[1]) ? undefined : argv[1];
+    if (isHelp && (asked === undefined || asked.startsWith('-'))) return;
+    const fact = (isHelp ? `unknown command '${asked}'` : error.message)
       .replace(/^error: /, '')
       .replace(/\.?\s*$/, '')
       .replace(/\n\(Did you mean (.*?)\?\)$/, ' (did you mean $1?)');

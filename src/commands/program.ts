@@ -75,7 +75,11 @@ export async function memprofProgram(
   quietCommander(program.command('checkpoint'))
     .description('take a checkpoint of a running program: who holds what now, and what is lost')
     .argument('<pid>', 'a Node.js process that memprof-run started', parseCount)
-    .option('--timeout <time>', 'how long to wait for it', parseTimeout, 10_000)
+    .addOption(
+      new Option('--timeout <time>', 'how long to wait for it: 5s, 1min')
+        .argParser(parseTimeout)
+        .default(10_000, '10s'),
+    )
     .helpOption('-h, --help', 'print this help')
     .action((pid: number, { timeout }: { timeout: number }) =>
       writeLines(process.stdout, checkpoint(pid, timeout)),
@@ -126,12 +130,16 @@ export async function memprofProgram(
     on('blocks', 'every live block: address, size, age, thread, entry point, site', blocks),
   )
     .addOption(momentOption())
-    .option('--limit <count>', 'rows shown, or all', parseCount, Number.POSITIVE_INFINITY)
+    .addOption(
+      new Option('--limit <count>', 'rows shown, or all')
+        .argParser(parseCount)
+        .default(Number.POSITIVE_INFINITY, 'all'),
+    )
     .option('--json', 'as JSON (memprof.blocks/1)');
   withFilters(
     on('unfreed', "what was live before Node's teardown and what was never freed", unfreed),
   )
-    .addOption(momentOption().default(undefined, 'both'))
+    .addOption(momentOption('both'))
     .option('--limit <count>', 'sites shown at each moment, or all', parseCount, 10)
     .option('--json', 'as JSON with all sites (memprof.unfreed/1)');
 
@@ -271,10 +279,10 @@ export async function memprofProgram(
   return exitStatus;
 }
 
-function momentOption(): Option {
+function momentOption(whenNone = 'before-teardown where there is one'): Option {
   return new Option(
     '--moment <moment>',
-    'before-teardown or at-end (default: before-teardown where there is one)',
+    `before-teardown or at-end (default: ${whenNone})`,
   ).argParser(parseMoment);
 }
 

@@ -23,14 +23,28 @@ export async function exampleProject(
   example: string,
   packagesFolder: string,
 ): Promise<Project> {
-  const folder = await scratchFolder(t);
-  await cp(join(examples, example), folder, { recursive: true });
-  await linkPackages(join(packagesFolder, 'node_modules'), join(folder, 'node_modules'));
-  await copyShipped(join(folder, 'node_modules', 'memprof'));
+  const project = await projectOf(t, join(examples, example), packagesFolder);
   await execute(join(examples, 'addon', 'build.sh'));
-  await cp(join(examples, 'addon'), join(folder, 'node_modules', 'tiny-digest'), {
+  await cp(join(examples, 'addon'), join(project.folder, 'node_modules', 'tiny-digest'), {
     recursive: true,
   });
+  return project;
+}
+
+/** A copy of `source`, as it is in the repository, with the packages of `packagesFolder` and memprof installed. */
+export async function projectOf(
+  t: ExecutionContext,
+  source: string,
+  packagesFolder: string,
+): Promise<Project> {
+  const folder = await scratchFolder(t);
+  // Somebody may have tried the example where it lies.
+  const isMade = (path: string) =>
+    ['node_modules', 'build'].some((name) => path === join(source, name)) ||
+    /\.(mprof|html)$/.test(path);
+  await cp(source, folder, { recursive: true, filter: (path) => !isMade(path) });
+  await linkPackages(join(packagesFolder, 'node_modules'), join(folder, 'node_modules'));
+  await copyShipped(join(folder, 'node_modules', 'memprof'));
   const path = `${join(folder, 'node_modules', '.bin')}:${dirname(process.execPath)}:/usr/bin:/bin`;
   return {
     folder,
