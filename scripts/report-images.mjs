@@ -37,6 +37,7 @@ const sets = {
       { name: 'report-overview', hash: '#view=overview', theme: 'light' },
       { name: 'report-timeline', hash: '#view=timeline', theme: 'light' },
       { name: 'report-flame', hash: '#view=flame&package=-2', theme: 'light' },
+      { name: 'report-memory', hash: '#view=memory', theme: 'light' },
       { name: 'report-site', hash: '#view=sites&package=-2', theme: 'dark', clicks: ['.tr'] },
     ],
   },

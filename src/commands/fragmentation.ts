@@ -4,7 +4,6 @@ import {
   diagnose,
   type Fragmentation,
   fragmentationOf,
-  type MemoryFinding,
   otherAllocator,
   type PinningStack,
 } from '../memory/index.js';
@@ -22,7 +21,6 @@ import {
   formatBytes,
   formatCount,
   formatDuration,
-  type GoneSite,
   otherAllocatorText,
   ownerClassOf,
   ownerText,
@@ -36,6 +34,7 @@ import {
   sizeTable,
   v8NotCollectedText,
   verdictLines,
+  withGoneSites,
   wrap,
 } from '../report/index.js';
 import type { SymbolizedStacks } from '../symbols/index.js';
@@ -52,8 +51,6 @@ export interface FragmentationOptions {
 /** Names cost time: so many stacks that keep most are named, and their sites shown. */
 const namedStacks = 2000;
 const mapRows = 24;
-const shownGone = 3;
-const leastGoneShare = 0.05;
 
 export async function* fragmentation(
   command: TraceCommand,
@@ -72,7 +69,7 @@ export async function* fragmentation(
     model,
     [...stacks, ...gone].map((one) => one.stackId),
   );
-  const findings = diagnosed.map((finding) => withSites(command, symbols, finding));
+  const findings = diagnosed.map((finding) => withGoneSites(finding, symbols, stackContext(model)));
   const sites = pinningSites(command, checkpoint, symbols, stacks);
   const notes = [
     v8NotCollectedText(checkpoint.v8?.isolates ?? []),
@@ -153,33 +150,6 @@ function* details(
     colours: style !== plainStyle,
     rows: mapRows,
   });
-}
-
-/** The stacks of a finding as sites: those that make up most of it. */
-function withSites(
-  { model }: TraceCommand,
-  symbols: SymbolizedStacks,
-  { stacks, ...finding }: MemoryFinding,
-): Omit<MemoryFinding, 'stacks'> & { sites?: GoneSite[] } {
-  if (stacks === undefined) return finding;
-  const context = stackContext(model);
-  const sites = new Map<string, GoneSite>();
-  for (const { stackId, blockCount, sizeBytes } of stacks) {
-    const text = siteText(symbols, stackId, context);
-    const owner = ownerText(symbols.stack(stackId).owner);
-    const site = sites.get(`${owner}\0${text}`);
-    if (site === undefined)
-      sites.set(`${owner}\0${text}`, { text, package: owner, blockCount, sizeBytes });
-    else {
-      site.blockCount += blockCount;
-      site.sizeBytes += sizeBytes;
-    }
-  }
-  const shown = [...sites.values()].sort((a, b) => b.sizeBytes - a.sizeBytes).slice(0, shownGone);
-  return {
-    ...finding,
-    sites: shown.filter((site) => site.sizeBytes >= finding.bytes * leastGoneShare),
-  };
 }
 
 /** Stacks that display equal are one site, largest first. */

@@ -11,6 +11,8 @@ import {
   mallocBlocks,
   otherAllocator,
   type PinningStack,
+  type V8Summary,
+  v8Summary,
 } from '../memory/index.js';
 import {
   type Checkpoint,
@@ -21,7 +23,9 @@ import {
   timelineParts,
 } from '../model/index.js';
 import {
+  collectedText,
   inOrder,
+  measuredText,
   noMemoryText,
   otherAllocatorText,
   ownerClassOf,
@@ -30,11 +34,13 @@ import {
   partText,
   partTitles,
   peakText,
+  type StackContext,
   timelineRows,
   v8NotCollectedText,
   verdictWords,
+  withGoneSites,
 } from '../report/index.js';
-import { isNodeProcess, type Owner } from '../symbols/index.js';
+import { isNodeProcess, type Owner, type SymbolizedStacks } from '../symbols/index.js';
 import { packPages } from './memory-map.js';
 import type { Packer } from './pack.js';
 import {
@@ -63,6 +69,8 @@ export interface MemoryInput {
   traceName: string;
   /** Of the stacks of memoryStackIds(); absent: nobody asked, and nothing is explained. */
   ownerOf?: (id: StackId) => Owner;
+  symbols: SymbolizedStacks;
+  context: StackContext;
 }
 
 /** Adds the tables "resident", "parts" and "pages". */
@@ -136,8 +144,12 @@ function atCheckpoint(
     verdicts: diagnose(model.checkpoints ?? [], checkpoint, explained, found).map((finding) => ({
       verdict: finding.verdict,
       level: levels[finding.verdict],
-      ...verdictWords(finding, `memprof leaks ${safeText(input.traceName, 200)}`),
+      ...verdictWords(
+        withGoneSites(finding, input.symbols, input.context),
+        `memprof leaks ${safeText(input.traceName, 200)}`,
+      ),
     })),
+    v8: v8Facts(v8Summary(checkpoint, explained)),
     arenas: found.arenas.slice(0, mostArenas).map(({ arena, isMain, ...use }) => ({
       name: isMain ? 'main' : arena.toString(16),
       residentBytes: use.residentBytes,
@@ -156,6 +168,18 @@ function atCheckpoint(
     hiddenPinning: restOf(pinning?.slice(mostPinning) ?? []),
     map: isLast ? mapOf(packer, input, checkpoint, found) : null,
     notes: notes.map((text) => safeText(text, 500)),
+  };
+}
+
+function v8Facts(v8: V8Summary | null): MemoryAtCheckpoint['v8'] {
+  if (v8 === null) return null;
+  const { collected } = v8;
+  return {
+    spaces: v8.spaces
+      .filter(({ committedBytes, usedBytes }) => committedBytes > 0 || usedBytes > 0)
+      .map((space) => ({ ...space, name: safeText(space.name, 80) })),
+    total: v8.total,
+    texts: [measuredText(v8), ...(collected === null ? [] : [collectedText(collected)])],
   };
 }
 

@@ -180,6 +180,20 @@ export interface PinningFacts {
   className: string;
 }
 
+interface V8SpaceSum {
+  usedBytes: number;
+  committedBytes: number;
+  physicalBytes: number;
+  availableBytes: number;
+}
+
+export interface V8Facts {
+  spaces: (V8SpaceSum & { name: string })[];
+  total: V8SpaceSum;
+  /** How that fits what is resident, and what went when V8 was made to collect. */
+  texts: string[];
+}
+
 /** Resident memory at a checkpoint, as memprof rss and memprof fragmentation have it. */
 export interface MemoryAtCheckpoint {
   number: number;
@@ -187,6 +201,8 @@ export interface MemoryAtCheckpoint {
   residentBytes: number;
   swappedBytes: number;
   heap: { usedBytes: number; totalBytes: number } | null;
+  /** By space, as V8 says; null: not recorded. */
+  v8: V8Facts | null;
   parts: MemoryPartFacts[];
   verdicts: MemoryVerdictFacts[];
   arenas: ArenaFacts[];

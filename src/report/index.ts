@@ -20,6 +20,7 @@ export {
   verdictLines,
   verdictWords,
 } from './fragmentation.js';
+export { withGoneSites } from './gone-sites.js';
 export { cellShares, renderHeatMap } from './heat-map.js';
 export { hasFindings } from './leak-summary.js';
 export {
@@ -121,6 +122,7 @@ export { buildTree, renderTree, type TreeNode } from './tree.js';
 export { formatBytes, formatCount, formatDuration, formatPercent } from './units.js';
 export {
   collectedText,
+  measuredText,
   renderV8,
   renderV8AtCheckpoints,
   type V8Moment,

@@ -43,13 +43,7 @@ export function* renderV8(
     ],
     { columns, heading: style.faint },
   );
-  const { resident } = v8;
-  const code = resident.codeBytes === 0 ? '' : `, ${formatBytes(resident.codeBytes)} of it code,`;
-  const beside = `${formatBytes(Math.abs(resident.besideBytes))} ${resident.besideBytes < 0 ? 'that V8 counts and that is not there' : 'beside its spaces (tables, embedded code)'}`;
-  yield* paragraph(
-    `Measured: ${formatBytes(resident.bytes)} resident in the mappings of V8 and Node${code} = ${formatBytes(resident.usedBytes)} used + ${formatBytes(resident.unusedBytes)} committed and unused ${resident.besideBytes < 0 ? '-' : '+'} ${beside}.`,
-    columns,
-  );
+  yield* paragraph(measuredText(v8), columns);
   yield '';
   yield* isolateTable(v8.isolates, options);
   const notCollected = v8NotCollectedText(v8.isolates);
@@ -57,6 +51,13 @@ export function* renderV8(
   if (v8.collected === null) return;
   yield '';
   yield* paragraph(collectedText(v8.collected), columns);
+}
+
+/** What V8 says against what is there. */
+export function measuredText({ resident }: V8Summary): string {
+  const code = resident.codeBytes === 0 ? '' : `, ${formatBytes(resident.codeBytes)} of it code,`;
+  const beside = `${formatBytes(Math.abs(resident.besideBytes))} ${resident.besideBytes < 0 ? 'that V8 counts and that is not there' : 'beside its spaces (tables, embedded code)'}`;
+  return `Measured: ${formatBytes(resident.bytes)} resident in the mappings of V8 and Node${code} = ${formatBytes(resident.usedBytes)} used + ${formatBytes(resident.unusedBytes)} committed and unused ${resident.besideBytes < 0 ? '-' : '+'} ${beside}.`;
 }
 
 function* isolateTable(

@@ -207,6 +207,7 @@ function memoryOf(names: readonly string[]): ReportHead['memory'] {
     trimmableBytes: 0,
   };
   const page = { pageCount: 1, liveBytes: 1 };
+  const spaceSum = { usedBytes: 1, committedBytes: 1, physicalBytes: 1, availableBytes: 0 };
   return {
     missing: '',
     hiddenCheckpointCount: 3,
@@ -217,6 +218,7 @@ function memoryOf(names: readonly string[]): ReportHead['memory'] {
       residentBytes: 4096,
       swappedBytes: 1,
       heap: null,
+      v8: { spaces: [{ name: text, ...spaceSum }], total: spaceSum, texts: [text] },
       parts: [
         {
           ...row(text),

@@ -11,6 +11,7 @@ const colours: Readonly<Record<string, string>> = {
   'allocator-free': '--mem-free',
   'allocator-top': '--mem-top',
   'allocator-unrecorded': '--mem-unrecorded',
+  'other-allocator': '--mem-free',
   'v8-code': '--mem-code',
   mapped: '--mem-mapped',
   stacks: '--mem-stacks',

@@ -46,9 +46,7 @@ export function Resident() {
       />
       <p class="faint">
         {timeline.peakText} Of the whole process, as seen from outside: package and thread do not
-        apply. {lookedText(drawn.partsCount)} They stand on each other and are told by area, so they
-        are estimates; those of checkpoints are exact (Memory). Rest: large blocks of malloc, and
-        what cannot be told from outside.
+        apply. {lookedText(drawn.partsCount)} Checkpoints have exact parts: see Memory.
       </p>
       <TimelineTable timeline={timeline} />
     </section>
@@ -56,10 +54,11 @@ export function Resident() {
 }
 
 function lookedText(count: number): string {
-  const often = count === 1 ? 'once' : `${formatCount(count)} times`;
-  return count === 0
-    ? 'Nobody looked what it consists of.'
-    : `What it consists of was looked at ${often}: never for more than 0.5% of the time.`;
+  const rest = 'rest is large blocks of malloc and what cannot be told from outside.';
+  const looked = `What it consists of was looked at ${count === 1 ? 'once' : `${formatCount(count)} times`}, never for more than 0.5% of the time`;
+  if (count === 0) return 'Nobody looked what it consists of.';
+  if (count === 1) return `${looked}: the table has it; ${rest}`;
+  return `${looked}. Parts stand on each other and are told by area, so they are estimates; ${rest}`;
 }
 
 function residentSeries(

@@ -1,5 +1,5 @@
 // Resident memory at a checkpoint: a sum that adds up, why it is resident, arenas, pages, and what keeps them.
-import type { MemoryAtCheckpoint } from '../../html/report-data.js';
+import type { MemoryAtCheckpoint, V8Facts } from '../../html/report-data.js';
 import { formatBytes, formatCount, formatPercent, timeText } from '../format.js';
 import { HeatMap } from '../parts/heat-map.js';
 import { MemorySum } from '../parts/memory-sum.js';
@@ -55,6 +55,7 @@ export function MemoryView() {
       </header>
       <MemorySum of={shown} />
       <Why of={shown} />
+      {shown.v8 !== null && <V8Heap v8={shown.v8} />}
       <Arenas of={shown} />
       {shown.pages !== null && shown.sizes !== null && shown.arenas.length > 0 ? (
         <>
@@ -114,15 +115,46 @@ function Why({ of }: { of: MemoryAtCheckpoint }) {
           )}
         </div>
       ))}
-      {of.heap !== null && (
+      {of.heap !== null && of.v8 === null && (
         <p class="faint">
-          V8’s heap: {formatBytes(of.heap.usedBytes)} used of {formatBytes(of.heap.totalBytes)}{' '}
-          after garbage was collected.
+          V8’s heap: {formatBytes(of.heap.usedBytes)} used of {formatBytes(of.heap.totalBytes)}. By
+          space: not recorded.
         </p>
       )}
       {of.swappedBytes > 0 && (
         <p class="faint">{formatBytes(of.swappedBytes)} more are swapped out.</p>
       )}
+    </section>
+  );
+}
+
+function V8Heap({ v8 }: { v8: V8Facts }) {
+  const row = (name: string, one: V8Facts['total'], kind?: string) => ({
+    key: name,
+    ...(kind === undefined ? {} : { class: kind }),
+    cells: [
+      name,
+      formatBytes(one.usedBytes),
+      formatBytes(one.committedBytes),
+      formatBytes(one.physicalBytes),
+      formatBytes(one.availableBytes),
+    ],
+  });
+  return (
+    <section class="card wide" aria-label="V8’s heap">
+      <h2>V8’s heap by space, as V8 says</h2>
+      <PlainTable
+        heads={['Space', 'Used', 'Committed', 'Physical', 'Available']}
+        rows={[
+          ...v8.spaces.map((space) => row(space.name, space)),
+          row('all spaces', v8.total, 'total'),
+        ]}
+      />
+      {v8.texts.map((text, at) => (
+        <p key={at} class="faint">
+          {text}
+        </p>
+      ))}
     </section>
   );
 }
