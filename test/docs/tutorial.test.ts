@@ -48,7 +48,7 @@ function stepsToRun(): Step[] {
       .filter((block) => block.info === info)
       .flatMap(stepsOf);
   const inOrder = steps('console');
-  const repair = inOrder.findIndex(({ command }) => command.startsWith('patch '));
+  const repair = inOrder.findIndex(({ command }) => command.startsWith('git apply '));
   return [...inOrder.slice(0, repair), ...steps('console before'), ...inOrder.slice(repair)];
 }
 
