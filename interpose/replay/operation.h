@@ -24,9 +24,11 @@ enum OperationKind : uint8_t {
   kTrim = 7,        // value: malloc_trim's argument
   kSample = 8,      // value: its number
   kEndThread = 9,   //
+  kTime = 11,       // value: nanoseconds since the program began
   kTransient = 10,  // value: that many blocks of `touched` bytes are held from here on, which have no serials
 };
 
+constexpr uint8_t kLastKind = kTime;
 constexpr uint32_t kWhole = 256;
 constexpr uint32_t kMaxThreads = 1u << 12;
 constexpr uint8_t kMaxAlignmentLog = 21;

@@ -18,6 +18,7 @@ export const OperationKind = {
   sample: 8,
   endThread: 9,
   transient: 10,
+  time: 11,
 } as const;
 
 /** As the replay numbers samples: checkpoints by their own number, the last one by this. */
@@ -98,6 +99,10 @@ export class OperationWriter {
     if (before !== undefined) this.free(thread, before);
     if (type === EventType.freeRealloc) this.moving.set(threadIndex, serial);
     else this.free(thread, serial);
+  }
+
+  passed(threadIndex: number, timeNs: number): void {
+    this.write(OperationKind.time, 0, this.thread(threadIndex), 0, Math.floor(timeNs));
   }
 
   other(type: number, threadIndex: number, halves: readonly number[]): void {

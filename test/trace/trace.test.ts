@@ -72,9 +72,13 @@ test('calls without addresses are those of the events, their blocks named by ord
     fc.asyncProperty(steps, fc.integer({ min: 1, max: 80 }), async (all, batchSize) => {
       const { bytes } = await writeTrace(all, { batchSize });
       const calls: unknown[] = [];
+      const told: number[] = [];
       const sink: CallSink = {
         allocated: (...call) => calls.push(['allocated', ...call]),
         released: (...call) => calls.push(['released', ...call]),
+        passed: (_thread, timeNs) => {
+          told.push(timeNs);
+        },
         other: (type, thread, halves) => calls.push(['other', type, thread, [...halves]]),
       };
       for (const _ of callsOf(sourceOf(bytes), plainCodec, sink));
@@ -98,12 +102,18 @@ test('calls without addresses are those of the events, their blocks named by ord
         }
       }
       same(t, calls, expected);
+      t.true(told.every((timeNs, at) => timeNs >= (told[at - 1] ?? 0) + 1e6));
     }),
   );
 });
 
 test('bytes that are no chunk of events are damage, whoever decodes calls from them', (t) => {
-  const ignore: CallSink = { allocated: () => 0, released: () => 0, other: () => 0 };
+  const ignore: CallSink = {
+    allocated: () => 0,
+    released: () => 0,
+    passed: () => 0,
+    other: () => 0,
+  };
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 400 }), (content) => {
       try {
