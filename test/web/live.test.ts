@@ -15,7 +15,15 @@ import {
 
 const desktop = looks[0]!;
 const phone = looks[3]!;
-const views = ['Overview', 'Timeline', 'Flame graph', 'Sites', 'Blocks & owners', 'Node-API'];
+const views = [
+  'Overview',
+  'Timeline',
+  'Flame graph',
+  'Sites',
+  'Blocks & owners',
+  'Memory',
+  'Node-API',
+];
 const patience = { timeout: 90_000 };
 if (chromiumPath !== null) await shelfAddon;
 const browser = chromiumPath === null ? null : await launch();
