@@ -33,6 +33,9 @@ export interface ReplayTextOptions {
   style: Style;
 }
 
+/** From here on there is room for all columns. */
+const wideColumns = 72;
+
 const right = (title: string): Column => ({ title, align: 'right' });
 const sizeOr = (sizeBytes: number | null | undefined): string =>
   sizeBytes === null || sizeBytes === undefined ? '' : formatBytes(sizeBytes);
@@ -47,13 +50,13 @@ export function renderReplay(report: ReplayReport, options: ReplayTextOptions): 
     '',
     ...remarks(report).flatMap(say),
     '',
-    ...say(groundsText(report)).map(style.faint),
+    ...say(groundsText(report, columns >= wideColumns)).map(style.faint),
   ];
 }
 
 function table(report: ReplayReport, { columns, style }: ReplayTextOptions): string[] {
   const { recorded, restBytes } = report;
-  const isWide = columns >= 72;
+  const isWide = columns >= wideColumns;
   const at = (answer: Answer) =>
     recorded === null ? null : answer.checkpoints.get(recorded.checkpoint)?.residentBytes;
   const whole = (bytes: number | null | undefined) =>
@@ -127,10 +130,26 @@ function notKnownText({ recorded, hasCheckpoint }: ReplayReport): string {
     : 'How near this is to the recorded program is not known: the trace has no checkpoint.';
 }
 
-function groundsText({ touched, restBytes, recorded }: ReplayReport): string {
-  const whole =
+function groundsText(
+  { outcomes, touched, restBytes, recorded }: ReplayReport,
+  isWide: boolean,
+): string {
+  const named = outcomes
+    .filter(({ answer }) => answer !== null)
+    .slice(1)
+    .map(({ setting }) => `${setting.name} is ${setting.what}`);
+  const process =
     restBytes === null || recorded === null
       ? ''
-      : ` "process" adds the ${formatBytes(restBytes)} of the recorded process that are not the allocator's (V8, files, stacks; memprof left out), as if the allocator did not change them.`;
-  return `Calls are done again in the recorded order, each by its own thread, without the time between them. What the program wrote is not recorded: of large blocks as much is touched as of its own at the checkpoint (on the whole ${formatPercent(touched.calloc, 256)} of those from calloc, ${formatPercent(touched.others, 256)} of others), small ones wholly.${whole} CPU is the replay's own time, for the calls, the touching of pages and the change from thread to thread: how the allocators compare, not how long the program would take.`;
+      : `"process" adds the ${formatBytes(restBytes)} of the recorded process that are not the allocator's (V8, files, stacks; memprof left out), as if the allocator did not change them.`;
+  const texts = [
+    named.length === 0 ? '' : `${named.join(', ')}.`,
+    'Calls are done again in the recorded order, each by its own thread, without waiting between them; allocators that go by the clock read the recorded one.',
+    `What the program wrote is not recorded: of large blocks as much is touched as of its own at the checkpoint (on the whole ${formatPercent(touched.calloc, 256)} of those from calloc, ${formatPercent(touched.others, 256)} of others), small ones wholly.`,
+    isWide ? process : '',
+    isWide
+      ? "CPU is the replay's own time, for the calls, the touching of pages and the change from thread to thread: how the allocators compare, not how long the program would take."
+      : '',
+  ];
+  return texts.filter((text) => text !== '').join(' ');
 }
