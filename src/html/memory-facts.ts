@@ -69,6 +69,7 @@ export interface MemoryInput {
   traceName: string;
   /** Of the stacks of memoryStackIds(); absent: nobody asked, and nothing is explained. */
   ownerOf?: (id: StackId) => Owner;
+  live?: { isRunning: boolean };
   symbols: SymbolizedStacks;
   context: StackContext;
 }
@@ -87,13 +88,14 @@ export function memoryFacts(packer: Packer, input: MemoryInput): MemoryFacts {
   return {
     checkpoints,
     hiddenCheckpointCount: telling.length - shown.length,
-    missing: telling.length > 0 ? '' : whyMissing(all),
+    missing: telling.length > 0 ? '' : whyMissing(all, input.live?.isRunning === true),
     timeline: timelineFacts(packer, model.timeline),
   };
 }
 
-function whyMissing(checkpoints: readonly Checkpoint[]): string {
+function whyMissing(checkpoints: readonly Checkpoint[], isRunning: boolean): string {
   const last = checkpoints.at(-1);
+  if (isRunning) return 'The program is running: where its memory goes is known when it has ended.';
   if (last === undefined)
     return 'No checkpoint was taken: what resident memory consists of is not known. memprof-run takes one before a Node program ends; --checkpoint 30s takes more of them.';
   const text = noMemoryText(last);

@@ -11,19 +11,11 @@ import {
   settle,
   showView,
   skipReason,
+  viewTitles,
 } from './support.js';
 
 const desktop = looks[0]!;
 const phone = looks[3]!;
-const views = [
-  'Overview',
-  'Timeline',
-  'Flame graph',
-  'Sites',
-  'Blocks & owners',
-  'Memory',
-  'Node-API',
-];
 const patience = { timeout: 90_000 };
 if (chromiumPath !== null) await shelfAddon;
 const browser = chromiumPath === null ? null : await launch();
@@ -163,7 +155,7 @@ inBrowser(
     for (const look of [phone, desktop]) {
       const { page, complaints } = await watch(browser, served.url, look);
       await page.keyboard.press('m');
-      for (const view of views) {
+      for (const view of viewTitles) {
         await showView(page, view);
         // Nothing changes under the measuring tape.
         await page.keyboard.press('p');

@@ -29,8 +29,9 @@ export function Resident() {
       <section aria-label="Resident memory">
         <h2>Resident memory</h2>
         <p class="empty">
-          The trace has no resident memory over time: it is from an older memprof, or the process
-          was gone before anybody could look.
+          {data.head.live?.isRunning === true
+            ? 'Resident memory over time is known when the program has ended.'
+            : 'The trace has no resident memory over time: it is from an older memprof, or the process was gone before anybody could look.'}
         </p>
       </section>
     );
