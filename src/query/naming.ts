@@ -48,6 +48,7 @@ export function stackNamer(output: NodeJS.WriteStream | ((sentence: string) => v
   const cache = cacheFolder === null ? null : new SymbolCache(uncached, cacheFolder);
   const resolver = cache ?? uncached;
   const packageOf = packageFiles();
+  const told = new Set<string>();
   return {
     warm(programFile) {
       try {
@@ -69,8 +70,9 @@ export function stackNamer(output: NodeJS.WriteStream | ((sentence: string) => v
           ? { say() {}, end() {} }
           : progressOn(output, 'memprof: reading symbols');
       const sourceMaps = sourceMapperFor(model);
+      let named: SymbolizedStacks;
       try {
-        return await symbolize(model, stackIds, resolver, {
+        named = await symbolize(model, stackIds, resolver, {
           ...(owners === undefined ? {} : { owners }),
           packageOf,
           sourceMaps,
@@ -85,6 +87,15 @@ export function stackNamer(output: NodeJS.WriteStream | ((sentence: string) => v
         }
         for (const warning of debuginfod?.warnings.splice(0) ?? []) say(warning);
       }
+      for (const { path, reason } of named.modules) {
+        if (reason !== 'changed' || told.has(path)) continue;
+        told.add(path);
+        // Who rebuilds an addon and reads an older trace would take offsets for all that is known.
+        say(
+          `${path} is not the file that ran: its functions have no names here. A report that was written before the file changed keeps them`,
+        );
+      }
+      return named;
     },
   };
 }

@@ -85,6 +85,12 @@ test('the tutorial’s commands find the leak, and after its repair find none, a
       t.true(collapsed.includes(fact), `${command} does not print "${fact}"\n${printed}`);
   }
   t.true(steps.length > 15);
+
+  // What step 3 warns of.
+  const late = await project.run(['memprof', 'leaks', 'before.mprof']);
+  t.is(late.code, 0, late.stderr);
+  t.regex(late.stderr, /^memprof: \S*gps_track\.node is not the file that ran: .*\n$/);
+  t.regex(late.stdout, /gps_track\.node\+0x/);
 });
 
 test('the tutorial shows its test and its repair as they are', async (t) => {
