@@ -88,9 +88,12 @@ testOnEachNode(
     t.is(waiting.checkpoints[0]?.ownerState, complete, 'so is one that waits');
     const busy = await runInSession(t, node, ['-e', worker('for (;;);')]);
     t.is(busy.checkpoints[0]?.ownerState, complete, 'JavaScript without end is interrupted');
+    // Until the checkpoint is taken, or a minute is over.
+    const sleeping =
+      '["-c", "for i in $(seq 600); do grep -q ^checkpoint $FAKE_SHIM_LOG && exit; sleep 0.1; done"]';
     const asleep = await runInSession(t, node, [
       '-e',
-      worker('require("node:child_process").execFileSync("sleep", ["3"])'),
+      worker(`require("node:child_process").execFileSync("sh", ${sleeping})`),
     ]);
     t.deepEqual([asleep.status, asleep.checkpoints[0]?.ownerState], [0, partial]);
   },
