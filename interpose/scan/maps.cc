@@ -65,17 +65,4 @@ size_t parse_maps(const char* text, size_t bytes, const char* session, Mapping* 
   return count;
 }
 
-const Mapping* mapping_of(const Mapping* mappings, size_t count, uintptr_t address) {
-  size_t low = 0;
-  size_t high = count;
-  while (low < high) {
-    size_t middle = (low + high) / 2;
-    if (mappings[middle].high <= address)
-      low = middle + 1;
-    else
-      high = middle;
-  }
-  return low < count && mappings[low].low <= address ? &mappings[low] : nullptr;
-}
-
 }  // namespace mp::scan

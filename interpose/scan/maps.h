@@ -26,8 +26,24 @@ struct Mapping {
 // `capacity`. Lines that are none are passed over. session: the folder whose files are ours, or "".
 size_t parse_maps(const char* text, size_t bytes, const char* session, Mapping* mappings, size_t capacity);
 
-// The mapping that holds the address; nullptr: none.
-const Mapping* mapping_of(const Mapping* mappings, size_t count, uintptr_t address);
+// Of rows with low and high, in order and apart: the one that holds the address; nullptr: none does.
+template <typename Row>
+const Row* row_at(const Row* rows, size_t count, uintptr_t address) {
+  size_t low = 0;
+  size_t high = count;
+  while (low < high) {
+    size_t middle = (low + high) / 2;
+    if (rows[middle].high <= address)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low < count && rows[low].low <= address ? &rows[low] : nullptr;
+}
+
+inline const Mapping* mapping_of(const Mapping* mappings, size_t count, uintptr_t address) {
+  return row_at(mappings, count, address);
+}
 
 }  // namespace mp::scan
 

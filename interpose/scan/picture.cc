@@ -55,18 +55,9 @@ void Picture::see_pages(const Mapping* mappings, size_t mappingCount, Pages* pag
 }
 
 PageBits Picture::bits_of(uintptr_t address) const {
-  size_t low = 0;
-  size_t high = rangeCount_;
-  while (low < high) {
-    size_t middle = (low + high) / 2;
-    if (ranges_[middle].high <= address)
-      low = middle + 1;
-    else
-      high = middle;
-  }
-  if (low == rangeCount_ || ranges_[low].low > address) return PageBits{0, 0, nullptr};
-  const PageRange& range = ranges_[low];
-  return PageBits{range.low, range.high, bits_ + range.bitOffset / sizeof(uint64_t)};
+  const PageRange* range = row_at(ranges_, rangeCount_, address);
+  if (range == nullptr) return PageBits{0, 0, nullptr};
+  return PageBits{range->low, range->high, bits_ + range->bitOffset / sizeof(uint64_t)};
 }
 
 void Picture::find_heaps(const Mapping* mappings, size_t mappingCount) {
@@ -90,18 +81,7 @@ void Picture::find_heaps(const Mapping* mappings, size_t mappingCount) {
   }
 }
 
-bool Picture::is_in_heap(uintptr_t address) const {
-  size_t low = 0;
-  size_t high = heapCount_;
-  while (low < high) {
-    size_t middle = (low + high) / 2;
-    if (heaps_[middle].high <= address)
-      low = middle + 1;
-    else
-      high = middle;
-  }
-  return low < heapCount_ && heaps_[low].low <= address;
-}
+bool Picture::is_in_heap(uintptr_t address) const { return row_at(heaps_, heapCount_, address) != nullptr; }
 
 // A chunk with a mapping of its own says so in its header, and how far into the mapping it lies.
 void Picture::take_rest(PictureHeader* header, const LiveBlocks& live, uint32_t liveCount) const {

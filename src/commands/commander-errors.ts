@@ -3,7 +3,9 @@ import { type Command, CommanderError } from 'commander';
 import { MemprofError } from '../errors.js';
 
 export function quietCommander(command: Command): Command {
-  return command.exitOverride().configureOutput({ writeErr: () => {}, outputError: () => {} });
+  return command
+    .exitOverride()
+    .configureOutput({ writeOut: sayHelp, writeErr: () => {}, outputError: () => {} });
 }
 
 /** Runs a parse; help and version were printed by then and are no errors. */
@@ -31,4 +33,12 @@ export async function parseWith(
       usageExitCode,
     );
   }
+}
+
+/** Who reads may have had enough: `memprof help | head`. */
+function sayHelp(text: string): void {
+  process.stdout.once('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
+  process.stdout.write(text);
 }

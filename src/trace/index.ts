@@ -13,6 +13,7 @@ export { heapSnapshotPieces } from './heap-snapshot.js';
 export {
   callsOf,
   eventsOf,
+  noLosses,
   openTrace,
   sourceOf,
   type TraceSource,

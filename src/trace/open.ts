@@ -317,7 +317,8 @@ export function unknownProcess(): ProcessInfo {
   };
 }
 
-function noLosses(): Losses {
+/** Of a run in which nothing was lost. */
+export function noLosses(): Losses {
   return {
     lostEventCount: 0,
     untracedThreadCount: 0,

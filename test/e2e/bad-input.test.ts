@@ -208,3 +208,9 @@ test('a program that cannot be traced further still gets its own exit status', a
   const outcome = await runTraced(['sh', '-c', 'exit 37'], { cwd: folder });
   t.is(outcome.code, 37, outcome.stderr);
 });
+
+test('who reads help may stop: nothing is said of it', async (t) => {
+  const command = `"${process.execPath}" "${memprofBin}" help | exec 0<&-`;
+  const { code, stderr } = await run(['bash', '-o', 'pipefail', '-c', command]);
+  t.deepEqual([code, stderr], [0, '']);
+});

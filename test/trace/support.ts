@@ -12,7 +12,7 @@ import {
   StackTableBuilder,
 } from '../../src/ledger/index.js';
 import { FrameKind, type TraceModel } from '../../src/model/index.js';
-import { type Codec, formatVersion, TraceWriter } from '../../src/trace/index.js';
+import { type Codec, formatVersion, noLosses, TraceWriter } from '../../src/trace/index.js';
 
 /** A stand-in for zstd where the native part is not what is tested. */
 export const plainCodec: Codec = {
@@ -271,22 +271,6 @@ function processInfo(durationNs: number): TraceModel['process'] {
     startRealtimeMs: 1.5,
     durationNs,
     ended: { how: 'exit', code: 0, signal: null },
-  };
-}
-
-function noLosses(): TraceModel['losses'] {
-  return {
-    lostEventCount: 0,
-    untracedThreadCount: 0,
-    nestedEventCount: 0,
-    cutStackCount: 0,
-    fullTableStackCount: 0,
-    unknownReleaseCount: 0,
-    doubleAllocationCount: 0,
-    ringWaitCount: 0,
-    ringWaitNs: 0,
-    bootstrapBytes: 0,
-    stoppedEarly: null,
   };
 }
 
