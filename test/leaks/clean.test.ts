@@ -47,11 +47,13 @@ async function assertClean(t: ExecutionContext, trace: string): Promise<void> {
 
 for (const [at, major] of majors.entries()) {
   const node = nodes[at] as FoundNode;
-  for (const { name, packages, source, isForThisNodeOnly } of programs) {
+  for (const [place, { name, packages, source, isForThisNodeOnly }] of programs.entries()) {
     if (isForThisNodeOnly && node.path !== process.execPath) continue;
     const reason = node.reason ?? packages?.reason ?? null;
     const check = reason === null ? test : test.skip;
-    for (const end of ['natural end', 'process.exit']) {
+    for (const [way, end] of ['natural end', 'process.exit'].entries()) {
+      // Both ends on the Node that most people of this version run, one of them on the others.
+      if (major !== 20 && (place + at + way) % 2 === 1) continue;
       const because = reason === null ? '' : ` (skipped: ${reason})`;
       check(`Node ${major}, ${name}, ${end}: nothing of an addon is lost${because}`, async (t) => {
         const folder = await scratchFolder(t);
