@@ -38,7 +38,7 @@
 #define MP_WIRE_MAGIC_CHECKPOINT UINT64_C(0x4b31464f52504d45)  // "EMPROF1K"
 #define MP_WIRE_MAGIC_BLOCKS UINT64_C(0x4231464f52504d45)      // "EMPROF1B"
 #define MP_WIRE_MAGIC_PICTURE UINT64_C(0x4d31464f52504d45)     // "EMPROF1M"
-#define MP_WIRE_ABI 8u
+#define MP_WIRE_ABI 9u
 
 #define MP_PAGE 4096u
 #define MP_STACK_CHUNK_NODES 65536u
@@ -304,7 +304,12 @@ enum MpMark {
   // While the agent has V8 list its objects: value: so many blocks of MP_QUIET_BYTES it holds here that are not recorded
   // one by one. At every MP_QUIET_STEP of them, as long as they grow; 0 at the end.
   MP_MARK_QUIET = 9,
+  // The agent, when V8 has collected garbage on this thread, until Node's teardown. value: nanoseconds that the
+  // thread stood still | MP_GC_* << 56
+  MP_MARK_GC = 10,
 };
+// v8::GCType.
+enum { MP_GC_SCAVENGE = 1, MP_GC_MINOR_MARK_SWEEP = 2, MP_GC_MARK_COMPACT = 4 };
 enum { MP_TEARDOWN_NATURAL = 0, MP_TEARDOWN_PROCESS_EXIT = 1, MP_TEARDOWN_UNCAUGHT = 2 };
 enum {
   MP_EXIT_EXIT = 1,

@@ -15,13 +15,14 @@
 
 #include "../wire.h"
 #include "checkpoint.h"
+#include "collections.h"
 #include "demand.h"
 #include "environment.h"
 #include "question.h"
 
 namespace {
 
-using MarkFunction = void (*)(uint32_t kind, uint64_t value, const char* text);
+using memprof::MarkFunction;
 using InfoFunction = void (*)(const char* json, size_t bytes);
 using AttachFunction = void (*)();
 
@@ -238,7 +239,10 @@ class ExitWatch {
     return code.IsNumber() ? static_cast<uint32_t>(code.As<Napi::Number>().Int32Value()) : 0;
   }
 
-  void mark(uint64_t how, uint32_t code) { mark_(MP_MARK_BEFORE_TEARDOWN, code | how << 32, nullptr); }
+  void mark(uint64_t how, uint32_t code) {
+    memprof::end_collections();
+    mark_(MP_MARK_BEFORE_TEARDOWN, code | how << 32, nullptr);
+  }
 
   MarkFunction mark_;
   memprof::Environment* environment_;
@@ -283,6 +287,8 @@ Napi::Value start(const Napi::CallbackInfo& info) {
   agentInfo(json.data(), json.size());
   bool isMainThread = info[1].As<Napi::Boolean>().Value();
   memprof::Environment* environment = join_environments(env, info[2], isMainThread);
+  const memprof::V8Api& v8 = memprof::agent().v8;
+  if (memprof::agent().hasV8) memprof::note_collections(v8, v8.currentIsolate(), mark);
   if (isMainThread) {
     bool atExit = (memprof::session_flags() & MP_SESSION_CHECKPOINT_EXIT) != 0;
     new ExitWatch(env, mark, atExit ? environment : nullptr);  // for good: it outlives its environment

@@ -300,6 +300,8 @@ function packTime(packer: Packer, time: TimeCells): void {
   packSums(packer, 'temporary', time.temporary, (low) => [low]);
   packSums(packer, 'lives', time.lives, (low) => [low]);
   packer.add('series.maxBytes', 'f64', time.maxBytes);
+  packer.add('collections.count', 'f64', time.collections.count);
+  packer.add('collections.pause', 'f64', time.collections.pauseNs);
 }
 
 /** Key columns after site and thread are those of columnTables; the last two are count and bytes. */

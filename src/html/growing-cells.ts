@@ -6,11 +6,13 @@ import { SerialTable } from '../trace/index.js';
 import type { Edge, ReportHead } from './report-data.js';
 import { SumTable } from './sum-table.js';
 import {
+  type Collections,
   cellKey,
   coarser,
   lifeClass,
   mostSpecialEdges,
   never,
+  pauseOf,
   siteKey,
   sizeClass,
   type TimeCells,
@@ -71,6 +73,9 @@ export class GrowingCells {
   #specialCount = 0;
   #coarseness = 1;
   #bucketMax = 0;
+  #collections: Collections = { count: [], pauseNs: [] };
+  #gcCount = 0;
+  #gcNs = 0;
   #serial = 0;
   #lastNs = 0;
 
@@ -99,7 +104,7 @@ export class GrowingCells {
       if (kind <= EventType.allocLast) this.#allocation(batch, row, threadIndex[row]!);
       else if (kind <= EventType.freeLast) this.#release(batch, row, nsPerTick, threadIndex[row]!);
       else if (kind === EventType.mark)
-        this.#mark(batch.rareLow(row, 0), batch.rareLow(row, 1), atNs);
+        this.#mark(batch.rareLow(row, 0), batch.rareLow(row, 1), batch.rareHigh(row, 1), atNs);
     }
     if (this.#cells.count > this.#mostHeld) this.#makeRoom();
   }
@@ -130,6 +135,7 @@ export class GrowingCells {
       temporary: bySite(this.#temporary),
       lives: bySite(this.#lives),
       maxBytes: [...this.#maxBytes, Math.max(this.#bucketMax, this.totals.liveBytes)],
+      collections: this.#collectionsSoFar(),
       coarseness: this.#coarseness,
     };
     while (made.cells.count > mostCells && made.coarseness < 64 * this.#coarseness)
@@ -210,7 +216,12 @@ export class GrowingCells {
     return low;
   }
 
-  #mark(kindWord: number, value: number, atNs: number): void {
+  #mark(kindWord: number, value: number, highWord: number, atNs: number): void {
+    if (kindWord === MarkKind.gc) {
+      this.#gcCount++;
+      this.#gcNs += pauseOf(value, highWord);
+      return;
+    }
     switch (kindWord & 0xff) {
       case MarkKind.beforeTeardown:
         this.#special(atNs, 'teardown', '');
@@ -242,6 +253,14 @@ export class GrowingCells {
     this.#edges.push(edge);
     this.#maxBytes.push(Math.max(this.#bucketMax, this.totals.liveBytes));
     this.#bucketMax = this.totals.liveBytes;
+    this.#collections = this.#collectionsSoFar();
+    this.#gcCount = this.#gcNs = 0;
+  }
+
+  /** With the bucket that is open. */
+  #collectionsSoFar(): Collections {
+    const { count, pauseNs } = this.#collections;
+    return { count: [...count, this.#gcCount], pauseNs: [...pauseNs, this.#gcNs] };
   }
 
   /** Sums that came to nothing go first. */
@@ -260,6 +279,7 @@ export class GrowingCells {
       temporary: this.#temporary,
       lives: this.#lives,
       maxBytes: [...this.#maxBytes, this.#bucketMax],
+      collections: this.#collectionsSoFar(),
       coarseness: this.#coarseness,
     });
     this.#edges = made.edges.slice(0, -1) as RunningEdge[];
@@ -267,6 +287,10 @@ export class GrowingCells {
     this.#temporary = made.temporary;
     this.#bucketMax = made.maxBytes.at(-1) as number;
     this.#maxBytes = made.maxBytes.slice(0, -1);
+    const { count, pauseNs } = made.collections;
+    this.#gcCount = count.at(-1) as number;
+    this.#gcNs = pauseNs.at(-1) as number;
+    this.#collections = { count: count.slice(0, -1), pauseNs: pauseNs.slice(0, -1) };
     this.#coarseness = made.coarseness;
     this.#timeEdgeCount = this.#edges.filter(({ kind }) => kind === 'time').length;
     this.#stepNs *= 2;

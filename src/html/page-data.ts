@@ -55,6 +55,7 @@ export interface PageData {
   };
   before: { site: Uint32Array; count: Float64Array; bytes: Float64Array };
   series: { maxBytes: Float64Array };
+  collections: { count: Float64Array; pause: Float64Array };
   resident: { at: Float64Array; bytes: Float64Array; live: Float64Array; lag: Float64Array };
   parts: { at: Float64Array; bytes: Float64Array } & Record<TimelinePart, Float64Array>;
   pages: { occupancy: Uint8Array; age: Uint8Array; package: Uint16Array };
@@ -116,6 +117,7 @@ export function pageData({ head, column }: Unpacked<ReportHead>): PageData {
     },
     before: { site: u32('before.site'), count: f64('before.count'), bytes: f64('before.bytes') },
     series: { maxBytes: f64('series.maxBytes') },
+    collections: { count: f64('collections.count'), pause: f64('collections.pause') },
     resident: {
       at: f64('resident.at'),
       bytes: f64('resident.bytes'),

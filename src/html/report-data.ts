@@ -353,6 +353,7 @@ export interface ReportHead {
  * - blocks: site, thread, birth, size, verdict, type, class, count, bytes. What was live at the checkpoint.
  * - before: site, count, bytes. What was live in the trace that this one is compared with.
  * - series: maxBytes, of live memory, a row a bucket.
+ * - collections: count, pause (ns). Garbage collections of V8, a row a bucket; none: the trace has no events.
  * - resident: at (ns), bytes, live, lag (ns, of what was live). Memory over time, as seen from outside.
  * - parts: at, bytes, and what these consist of. Rarer.
  * - pages: occupancy (255: none is resident; else 1/250 of the resident ones, 0 only where nothing lives), age (of the
@@ -370,6 +371,7 @@ export const columnTables = {
   blocks: ['site', 'thread', 'birth', 'size', 'verdict', 'type', 'class', 'count', 'bytes'],
   before: ['site', 'count', 'bytes'],
   series: ['maxBytes'],
+  collections: ['count', 'pause'],
   resident: ['at', 'bytes', 'live', 'lag'],
   parts: ['at', 'bytes', ...timelineParts],
   pages: ['occupancy', 'age', 'package'],

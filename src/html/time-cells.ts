@@ -15,8 +15,22 @@ export interface TimeCells {
   lives: SumTable;
   /** Of live memory, a bucket each. */
   maxBytes: number[];
+  /** What V8 collected, a bucket each. */
+  collections: Collections;
   /** How often neighbouring buckets were put together to keep the file small: 1, 2, 4, ... */
   coarseness: number;
+}
+
+/** Garbage collections of all isolates, by the bucket in which they ended. */
+export interface Collections {
+  count: number[];
+  /** How long their threads stood still. */
+  pauseNs: number[];
+}
+
+/** Of an MP_MARK_GC. */
+export function pauseOf(lowWord: number, highWord: number): number {
+  return (highWord & 0xffffff) * 2 ** 32 + lowWord;
 }
 
 export interface TimeCellsOptions {
@@ -78,6 +92,9 @@ class Pass {
   readonly #cells = new SumTable(1 << 16);
   readonly #temporary = new SumTable();
   readonly #lives = new SumTable();
+  readonly #collections: Collections = { count: [], pauseNs: [] };
+  #gcCount = 0;
+  #gcNs = 0;
   #specialCount = 0;
   #nextEdgeNs: number;
   #isBucketEmpty = true;
@@ -110,7 +127,7 @@ class Pass {
       if (kind <= EventType.allocLast) this.#allocation(batch, row, nsPerTick, threadIndex[row]!);
       else if (kind <= EventType.freeLast) this.#release(batch, row, nsPerTick, threadIndex[row]!);
       else if (kind === EventType.mark)
-        this.#mark(batch.rareLow(row, 0), batch.rareLow(row, 1), atNs);
+        this.#mark(batch.rareLow(row, 0), batch.rareLow(row, 1), batch.rareHigh(row, 1), atNs);
     }
   }
 
@@ -164,7 +181,13 @@ class Pass {
     if (last === serial) this.#temporary.add(key, birth, 1, sizeBytes);
   }
 
-  #mark(kindWord: number, value: number, atNs: number): void {
+  #mark(kindWord: number, value: number, highWord: number, atNs: number): void {
+    if (kindWord === MarkKind.gc) {
+      this.#isBucketEmpty = false;
+      this.#gcCount++;
+      this.#gcNs += pauseOf(value, highWord);
+      return;
+    }
     if (this.#specialCount >= mostSpecialEdges) return;
     switch (kindWord & 0xff) {
       case MarkKind.beforeTeardown:
@@ -198,6 +221,9 @@ class Pass {
     this.#edges.push({ atNs: Math.max(atNs, last.atNs), kind, text });
     this.#maxBytes.push(Math.max(this.#bucketMax, this.#liveBytes));
     this.#bucketMax = this.#liveBytes;
+    this.#collections.count.push(this.#gcCount);
+    this.#collections.pauseNs.push(this.#gcNs);
+    this.#gcCount = this.#gcNs = 0;
     this.#bucket++;
     this.#isBucketEmpty = true;
   }
@@ -211,6 +237,7 @@ class Pass {
       temporary: this.#temporary,
       lives: this.#lives,
       maxBytes: this.#maxBytes,
+      collections: this.#collections,
       coarseness: 1,
     };
     while (made.cells.count > this.#options.mostCells && made.coarseness < 64) made = coarser(made);
@@ -275,12 +302,19 @@ export function coarser(fine: TimeCells): TimeCells {
     const into = newBucket[bucket]!;
     maxBytes[into] = Math.max(maxBytes[into]!, bytes);
   }
+  const { count, pauseNs } = fine.collections;
+  const intoBuckets = (values: readonly number[]): number[] => {
+    const sums = new Array<number>(bucketCount).fill(0);
+    for (const [bucket, value] of values.entries()) sums[newBucket[bucket]!]! += value;
+    return sums;
+  };
   return {
     edges: fine.edges.filter((_edge, at) => keep[at]),
     cells,
     temporary,
     lives: fine.lives,
     maxBytes,
+    collections: { count: intoBuckets(count), pauseNs: intoBuckets(pauseNs) },
     coarseness: fine.coarseness * 2,
   };
 }
@@ -317,6 +351,7 @@ export function cellsOfMoment(model: TraceModel, options: TimeCellsOptions): Tim
     temporary: new SumTable(),
     lives: new SumTable(),
     maxBytes: [],
+    collections: { count: [], pauseNs: [] },
     coarseness: 1,
   };
 }

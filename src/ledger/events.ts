@@ -57,6 +57,7 @@ export const MarkKind = {
   ignoreEnd: 7,
   collect: 8,
   quiet: 9,
+  gc: 10,
 } as const;
 export const ResourceEnd = { explicit: 0, finalized: 1, teardown: 2 } as const;
 export const Teardown = { natural: 0, processExit: 1, uncaught: 2 } as const;

@@ -295,7 +295,7 @@ testOnEachNode(
     t.regex(main.v8Version, /^\d+\.\d+/);
     t.deepEqual([main.threadId, main.isMainThread, main.execArgv[0]], [0, true, '--no-warnings']);
     t.deepEqual([worker.threadId, worker.isMainThread], [1, false]);
-    t.is(log.filter((line) => line.startsWith('mark')).length, 1, 'a Worker marks nothing');
+    t.is(log.filter((line) => line.startsWith('mark 1 ')).length, 1, 'a Worker marks no end');
   },
 );
 

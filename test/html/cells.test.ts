@@ -16,7 +16,8 @@ import { ModelBuilder } from '../model-builder.js';
 type Step =
   | { do: 'allocate'; stack: number; thread: number; bytes: number; wait: number }
   | { do: 'release'; which: number; thread: number; wait: number }
-  | { do: 'teardown'; wait: number };
+  | { do: 'teardown'; wait: number }
+  | { do: 'collect'; pauseNs: number; wait: number };
 
 const steps = fc.array(
   fc.oneof(
@@ -46,6 +47,14 @@ const steps = fc.array(
         wait: fc.integer({ min: 0, max: 50 }),
       }),
     },
+    {
+      weight: 1,
+      arbitrary: fc.record({
+        do: fc.constant('collect' as const),
+        pauseNs: fc.nat({ max: 2 ** 50 }),
+        wait: fc.integer({ min: 0, max: 50 }),
+      }),
+    },
   ),
   { maxLength: 120 },
 );
@@ -66,6 +75,9 @@ function played(list: readonly Step[]): { model: TraceModel; batch: EventBatch }
     } else if (step.do === 'release' && live.length > 0) {
       const [address] = live.splice(step.which % live.length, 1);
       batch.pushRelease(EventType.free, step.thread, tick, address);
+    } else if (step.do === 'collect') {
+      const high = (4 << 24) | Math.floor(step.pauseNs / 2 ** 32);
+      batch.pushRare(EventType.mark, 0, tick, [MarkKind.gc, 0, step.pauseNs >>> 0, high]);
     } else if (step.do === 'teardown' && !isTornDown) {
       isTornDown = true;
       batch.pushRare(EventType.mark, 0, tick, [MarkKind.beforeTeardown, 0, 0, 0]);
@@ -182,6 +194,11 @@ test('what was live at teardown and at the peak is exact, however coarse the buc
           model.totals.peakBlockCount,
         );
       }
+      const { count, pauseNs } = made.collections;
+      const collected = list.flatMap((step) => (step.do === 'collect' ? [step.pauseNs] : []));
+      const all = (values: readonly number[]) => values.reduce((total, one) => total + one, 0);
+      t.deepEqual([all(count), all(pauseNs)], [collected.length, all(collected)]);
+      t.deepEqual([count.length, pauseNs.length], [made.edges.length - 1, made.edges.length - 1]);
       t.true(made.maxBytes.every((bytes) => bytes <= model.totals.peakBytes));
       t.is(made.maxBytes.length, made.edges.length - 1);
       for (const [at, edge] of made.edges.entries())

@@ -11,9 +11,9 @@ import {
 import { EventBatch, EventType, MarkKind, Recording } from '../../src/ledger/index.js';
 import { ModelBuilder } from '../model-builder.js';
 
-/** Memory is allocated, or an older block released, or the program says that this is a moment of note. */
+/** Memory is allocated, or an older block released, or V8 collects, or the program says that this is a moment of note. */
 interface Step {
-  kind: 'allocate' | 'release' | 'mark';
+  kind: 'allocate' | 'release' | 'mark' | 'collect';
   stack: number;
   thread: number;
   bytes: number;
@@ -31,6 +31,7 @@ const steps = fc.array(
       'release' as const,
       'release' as const,
       'mark' as const,
+      'collect' as const,
     ),
     stack: fc.integer({ min: 1, max: stackCount - 1 }),
     thread: fc.integer({ min: 0, max: 2 }),
@@ -63,6 +64,8 @@ function played(list: readonly Step[]): Played {
     } else if (kind === 'release' && live.length > 0) {
       const [block] = live.splice(which % live.length, 1);
       batch.pushRelease(EventType.free, thread, tick, block!.address);
+    } else if (kind === 'collect') {
+      batch.pushRare(EventType.mark, 0, tick, [MarkKind.gc, 0, bytes, 4 << 24]);
     } else if (kind === 'mark') {
       batch.pushRare(EventType.mark, 0, tick, [MarkKind.user, 0, 0, 0]);
       const sums = new Array<number>(stackCount).fill(0);
@@ -134,6 +137,17 @@ test('whenever it is looked at, it says what was live at every mark and is live 
       const temporary = parts.stackTotals.temporaryCount.reduce((sum, one) => sum + one, 0);
       t.is(totals.temporaryCount, temporary);
       t.is(made.maxBytes.length, made.edges.length - 1);
+      const collected = list.filter(({ kind }) => kind === 'collect');
+      const { count, pauseNs } = made.collections;
+      t.deepEqual([count.length, pauseNs.length], [made.maxBytes.length, made.maxBytes.length]);
+      t.is(
+        count.reduce((sum, one) => sum + one, 0),
+        collected.length,
+      );
+      t.is(
+        pauseNs.reduce((sum, one) => sum + one, 0),
+        collected.reduce((sum, { bytes }) => sum + bytes, 0),
+      );
       if (parts.totals.peakBytes > 0) t.is(Math.max(...made.maxBytes), parts.totals.peakBytes);
       const times = made.edges.map(({ atNs }) => atNs);
       t.deepEqual(

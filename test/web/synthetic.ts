@@ -123,6 +123,7 @@ export function syntheticData(
     'lives',
     'blocks',
     'before',
+    'collections',
     'resident',
     'parts',
     'pages',

@@ -79,6 +79,7 @@ export function TimelineView() {
           no rate.
         </p>
       )}
+      {head.hasEvents && <Collected times={times} />}
       <Resident />
       <Marks />
       <p class="faint">
@@ -88,13 +89,54 @@ export function TimelineView() {
           : ''}
         , of {formatDuration(head.edges[bucketCount]!.atNs / Math.max(1, bucketCount))} on average.
         A range begins and ends where buckets do, and is exact there; checkpoints, marks, the peak
-        and Node’s teardown are such places. The curve between them is drawn straight. Traces do not
-        say when V8 collected garbage: all that is known is that each checkpoint of a Node process
-        does so right before it.
+        and Node’s teardown are such places. The curve between them is drawn straight.
       </p>
     </div>
   );
 }
+
+/** Garbage collections of V8, in a bucket each. */
+function Collected({ times }: { times: readonly number[] }) {
+  const { data, state } = useReport();
+  const { count, pause } = data.collections;
+  const all = sum(count);
+  if (all === 0)
+    return (
+      <p class="empty">
+        The trace tells of no garbage collection: V8 made none, the program is not Node, or an older
+        memprof recorded it.
+      </p>
+    );
+  const chosen = [state.from, state.to] as const;
+  return (
+    <>
+      <h2>Garbage collections</h2>
+      <p class="faint">
+        {formatCount(all)}, for which threads stood still for {formatDuration(sum(pause))} in all;
+        in the selected range {formatCount(sum(count.subarray(...chosen)))}, for{' '}
+        {formatDuration(sum(pause.subarray(...chosen)))}. Each checkpoint of a Node process collects
+        right before it, and counts. Those of Node’s teardown do not.
+      </p>
+      <Plot
+        label="Garbage collections over time"
+        times={times}
+        height={110}
+        series={[
+          {
+            name: 'collections',
+            values: [...count, count.at(-1) ?? null],
+            colour: '--js',
+            fill: '--js-faint',
+            isStepped: true,
+          },
+        ]}
+        format={(value) => formatCount(Math.round(value))}
+      />
+    </>
+  );
+}
+
+const sum = (values: Float64Array): number => values.reduce((total, value) => total + value, 0);
 
 function Marks() {
   const { data, state, change } = useReport();
