@@ -15,6 +15,7 @@
 #include <new>
 
 #include "../scan/request.h"
+#include "collections.h"
 #include "heap.h"
 #include "memory.h"
 #include "owners.h"
@@ -205,9 +206,8 @@ void add_hints(OwnerList* owners) {
 }
 
 // What goes from here to the checkpoint's mark went because V8 was made to collect.
-void note_collection() {
-  auto mark =
-      reinterpret_cast<void (*)(uint32_t, uint64_t, const char*)>(dlsym(RTLD_DEFAULT, "memprof_mark"));
+void mark_collect() {
+  auto mark = reinterpret_cast<MarkFunction>(dlsym(RTLD_DEFAULT, "memprof_mark"));
   if (mark != nullptr) mark(MP_MARK_COLLECT, resident_bytes(), nullptr);
 }
 
@@ -275,7 +275,7 @@ uint32_t take_checkpoint(Environment* self, uint32_t reason) {
   {
     Part sum;
     Requests requests;
-    note_collection();
+    mark_collect();
     ask_others(*self, isEnd, &requests);
     gather(*self, isEnd, withSnapshot ? path : nullptr, &sum);
     bool areAll = hear_others(&requests, &sum);

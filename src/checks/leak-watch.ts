@@ -153,6 +153,8 @@ export class LeakWatch {
     return this.#rounds.reduce((all, one) => all + one.iterations, 0);
   }
 
+  readonly #classOf = (stackId: number): string | null => mainClassOf(this.#holdings?.get(stackId));
+
   get #roundCount(): number {
     return this.#increments.roundCount - this.#firstRound;
   }
@@ -176,7 +178,7 @@ export class LeakWatch {
     const growths = growthsOf(this.#increments, epoch, {
       ...sources,
       tolerance,
-      classOf: (stackId) => mainClassOf(this.#holdings?.get(stackId)),
+      classOf: this.#classOf,
     });
     const rising = growths.filter(({ shape }) => shape === 'rising');
     // The checkpoint tells of what rises who holds it: it goes with the round that will decide.
@@ -320,7 +322,7 @@ export class LeakWatch {
   #series(epoch: Epoch): Growth[] {
     return seriesOf(this.#increments, epoch, {
       ...(this.#sources as WatchSources),
-      classOf: (stackId) => mainClassOf(this.#holdings?.get(stackId)),
+      classOf: this.#classOf,
       tolerance: { blocks: null, bytes: null },
     });
   }
