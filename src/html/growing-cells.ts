@@ -3,16 +3,15 @@
 // looked at. Pure.
 import { type EventBatch, EventType, MarkKind } from '../ledger/index.js';
 import { SerialTable } from '../trace/index.js';
+import { RunningCollections } from './collections.js';
 import type { Edge, ReportHead } from './report-data.js';
 import { SumTable } from './sum-table.js';
 import {
-  type Collections,
   cellKey,
   coarser,
   lifeClass,
   mostSpecialEdges,
   never,
-  pauseOf,
   siteKey,
   sizeClass,
   type TimeCells,
@@ -73,9 +72,7 @@ export class GrowingCells {
   #specialCount = 0;
   #coarseness = 1;
   #bucketMax = 0;
-  #collections: Collections = { count: [], pauseNs: [] };
-  #gcCount = 0;
-  #gcNs = 0;
+  readonly #collections = new RunningCollections();
   #serial = 0;
   #lastNs = 0;
 
@@ -135,7 +132,7 @@ export class GrowingCells {
       temporary: bySite(this.#temporary),
       lives: bySite(this.#lives),
       maxBytes: [...this.#maxBytes, Math.max(this.#bucketMax, this.totals.liveBytes)],
-      collections: this.#collectionsSoFar(),
+      collections: this.#collections.sums(true),
       coarseness: this.#coarseness,
     };
     while (made.cells.count > mostCells && made.coarseness < 64 * this.#coarseness)
@@ -218,8 +215,7 @@ export class GrowingCells {
 
   #mark(kindWord: number, value: number, highWord: number, atNs: number): void {
     if (kindWord === MarkKind.gc) {
-      this.#gcCount++;
-      this.#gcNs += pauseOf(value, highWord);
+      this.#collections.add(value, highWord);
       return;
     }
     switch (kindWord & 0xff) {
@@ -253,14 +249,7 @@ export class GrowingCells {
     this.#edges.push(edge);
     this.#maxBytes.push(Math.max(this.#bucketMax, this.totals.liveBytes));
     this.#bucketMax = this.totals.liveBytes;
-    this.#collections = this.#collectionsSoFar();
-    this.#gcCount = this.#gcNs = 0;
-  }
-
-  /** With the bucket that is open. */
-  #collectionsSoFar(): Collections {
-    const { count, pauseNs } = this.#collections;
-    return { count: [...count, this.#gcCount], pauseNs: [...pauseNs, this.#gcNs] };
+    this.#collections.endBucket();
   }
 
   /** Sums that came to nothing go first. */
@@ -279,7 +268,7 @@ export class GrowingCells {
       temporary: this.#temporary,
       lives: this.#lives,
       maxBytes: [...this.#maxBytes, this.#bucketMax],
-      collections: this.#collectionsSoFar(),
+      collections: this.#collections.sums(true),
       coarseness: this.#coarseness,
     });
     this.#edges = made.edges.slice(0, -1) as RunningEdge[];
@@ -287,10 +276,7 @@ export class GrowingCells {
     this.#temporary = made.temporary;
     this.#bucketMax = made.maxBytes.at(-1) as number;
     this.#maxBytes = made.maxBytes.slice(0, -1);
-    const { count, pauseNs } = made.collections;
-    this.#gcCount = count.at(-1) as number;
-    this.#gcNs = pauseNs.at(-1) as number;
-    this.#collections = { count: count.slice(0, -1), pauseNs: pauseNs.slice(0, -1) };
+    this.#collections.goOnFrom(made.collections);
     this.#coarseness = made.coarseness;
     this.#timeEdgeCount = this.#edges.filter(({ kind }) => kind === 'time').length;
     this.#stepNs *= 2;

@@ -3,6 +3,7 @@
 import { type EventBatch, EventType, MarkKind } from '../ledger/index.js';
 import type { TraceModel } from '../model/index.js';
 import { SerialTable } from '../trace/index.js';
+import { type Collections, RunningCollections } from './collections.js';
 import type { Edge } from './report-data.js';
 import { SumTable } from './sum-table.js';
 
@@ -19,18 +20,6 @@ export interface TimeCells {
   collections: Collections;
   /** How often neighbouring buckets were put together to keep the file small: 1, 2, 4, ... */
   coarseness: number;
-}
-
-/** Garbage collections of all isolates, by the bucket in which they ended. */
-export interface Collections {
-  count: number[];
-  /** How long their threads stood still. */
-  pauseNs: number[];
-}
-
-/** Of an MP_MARK_GC. */
-export function pauseOf(lowWord: number, highWord: number): number {
-  return (highWord & 0xffffff) * 2 ** 32 + lowWord;
 }
 
 export interface TimeCellsOptions {
@@ -92,9 +81,7 @@ class Pass {
   readonly #cells = new SumTable(1 << 16);
   readonly #temporary = new SumTable();
   readonly #lives = new SumTable();
-  readonly #collections: Collections = { count: [], pauseNs: [] };
-  #gcCount = 0;
-  #gcNs = 0;
+  readonly #collections = new RunningCollections();
   #specialCount = 0;
   #nextEdgeNs: number;
   #isBucketEmpty = true;
@@ -184,8 +171,7 @@ class Pass {
   #mark(kindWord: number, value: number, highWord: number, atNs: number): void {
     if (kindWord === MarkKind.gc) {
       this.#isBucketEmpty = false;
-      this.#gcCount++;
-      this.#gcNs += pauseOf(value, highWord);
+      this.#collections.add(value, highWord);
       return;
     }
     if (this.#specialCount >= mostSpecialEdges) return;
@@ -221,9 +207,7 @@ class Pass {
     this.#edges.push({ atNs: Math.max(atNs, last.atNs), kind, text });
     this.#maxBytes.push(Math.max(this.#bucketMax, this.#liveBytes));
     this.#bucketMax = this.#liveBytes;
-    this.#collections.count.push(this.#gcCount);
-    this.#collections.pauseNs.push(this.#gcNs);
-    this.#gcCount = this.#gcNs = 0;
+    this.#collections.endBucket();
     this.#bucket++;
     this.#isBucketEmpty = true;
   }
@@ -237,7 +221,7 @@ class Pass {
       temporary: this.#temporary,
       lives: this.#lives,
       maxBytes: this.#maxBytes,
-      collections: this.#collections,
+      collections: this.#collections.sums(false),
       coarseness: 1,
     };
     while (made.cells.count > this.#options.mostCells && made.coarseness < 64) made = coarser(made);
