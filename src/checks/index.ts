@@ -26,6 +26,7 @@ export {
 export { type Begun, Watches } from './overlap.js';
 export { peaksOf } from './package-peaks.js';
 export type {
+  AskAgainCode,
   ErrorAnswer,
   FinishAnswer,
   Question,

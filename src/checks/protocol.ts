@@ -97,3 +97,5 @@ export interface ErrorAnswer {
 
 /** The error of a `begin` that another thread's watch must end before: its client asks again. */
 export type WaitCode = 'ERR_MEMPROF_WAIT';
+/** What answers was being loaded. Asked again at once, so that no later call is first. */
+export type AskAgainCode = 'ERR_MEMPROF_ASK_AGAIN';

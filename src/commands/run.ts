@@ -1,6 +1,6 @@
 // memprof-run: starts the program with the recorder preloaded, records while it runs, reports, and ends as it ended.
 import { existsSync } from 'node:fs';
-import type { ErrorAnswer, WaitCode } from '../checks/index.js';
+import type { AskAgainCode, ErrorAnswer } from '../checks/index.js';
 import { MemprofError } from '../errors.js';
 import { exportedRanges, inspectExecutable } from '../native/index.js';
 import { agentPath, shimPath } from '../paths.js';
@@ -213,7 +213,10 @@ function lateAnswers(): QuestionHandler {
 }
 
 const askAgain: ErrorAnswer = {
-  error: { code: 'ERR_MEMPROF_WAIT' satisfies WaitCode, message: 'memprof-run was not ready' },
+  error: {
+    code: 'ERR_MEMPROF_ASK_AGAIN' satisfies AskAgainCode,
+    message: 'memprof-run was not ready',
+  },
 };
 
 /**

@@ -2,13 +2,14 @@
 // settle, or end the process.
 import { randomInt } from 'node:crypto';
 import { threadId } from 'node:worker_threads';
-import type { FinishAnswer, WaitCode, WatchOptions } from '../checks/protocol.js';
+import type { AskAgainCode, FinishAnswer, WaitCode, WatchOptions } from '../checks/protocol.js';
 import { MemprofError } from '../errors.js';
 import { type Agent, ask, nextTurn, nowMs, startTimer, stopTimer } from './agent.js';
 import type { Call } from './missing.js';
 
 const waitForOthersMs = 50;
 const waitCode: WaitCode = 'ERR_MEMPROF_WAIT';
+const askAgainCode: AskAgainCode = 'ERR_MEMPROF_ASK_AGAIN';
 
 export interface Watch {
   number: number;
@@ -55,7 +56,9 @@ export async function begin(
       ask(from, { ...question, ask: 'begin' });
       return watch;
     } catch (error) {
-      if (!(error instanceof MemprofError) || error.code !== waitCode) throw error;
+      if (!(error instanceof MemprofError)) throw error;
+      if (error.code === askAgainCode) continue;
+      if (error.code !== waitCode) throw error;
       if (nowMs() > deadline)
         throw new MemprofError(
           'ERR_MEMPROF_OVERLAP',
