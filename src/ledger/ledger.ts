@@ -17,11 +17,14 @@ const maxLoad = 0.7;
 const liveLoad = 0.5;
 const lookahead = 32;
 
-// Per stack, one cache line. gone: released, or overwritten after a lost release. Pairs count in
-// none of the others.
+// Per stack that allocated, one cache line. gone: released, or overwritten after a lost release. Pairs count
+// in none of the others. Rows are given out from 1 on, in order of the first allocation: of the ids of a tsc run
+// (1.25 million) 15 % ever allocate, the others are inner nodes, and clearing pages for them all took a sixth of
+// the reader's time.
 const stackColumns = 8;
 const stackBytes = 8 * stackColumns;
-const initialStacks = 1 << 15;
+const initialRows = 1 << 14;
+const initialStackIds = 1 << 15;
 const Column = {
   count: 0,
   bytes: 1,
@@ -30,6 +33,7 @@ const Column = {
   temporaryCount: 4,
   pairCount: 5,
   pairBytes: 6,
+  stackId: 7,
 } as const;
 
 export class Ledger {
@@ -61,8 +65,13 @@ export class Ledger {
   private peakTick = 0;
   private eventCounts = new Float64Array(256);
 
+  /** By row. */
   private stackSums: Float64Array;
-  /** One above the highest stack id seen. */
+  /** Rows by stack id; 0: it has not allocated. */
+  private rowOfStack: Uint32Array;
+  /** One above the last row. */
+  private rowLimit = 1;
+  /** One above the highest stack id that allocated. */
   private stackLimit = 0;
 
   // What each thread's last event allocated; high word 0: its last event was a release.
@@ -76,7 +85,8 @@ export class Ledger {
   constructor(capacity = initialCapacity, memory = plainMemory) {
     this.memory = memory;
     this.slots = new Int32Array(memory.allocate(capacity * slotBytes), 0, capacity * slotInts);
-    this.stackSums = new Float64Array(memory.allocate(initialStacks * stackBytes));
+    this.stackSums = new Float64Array(memory.allocate(initialRows * stackBytes));
+    this.rowOfStack = new Uint32Array(memory.allocate(4 * initialStackIds));
     this.capacity = capacity;
     this.shift = 32 - Math.log2(capacity);
     this.peaks = new PeakWatches({
@@ -118,14 +128,14 @@ export class Ledger {
     const { sizeLow, sizeHigh, stackId, age } = batch;
     const { eventCounts } = this;
     const end = batch.count;
-    let { slots, shift, stackSums, lastLow, lastHigh } = this;
+    let { slots, shift, stackSums, rowOfStack, lastLow, lastHigh } = this;
     let mask = this.capacity - 1;
     let growAt = Math.floor(this.capacity * maxLoad);
     let serial = this.allocationCount;
     let serialLow = serial | 0;
     let serialHigh = (serial / 2 ** 32) | 0;
     let { allocatedBytes, releaseCount, releasedBytes, liveCount, liveBytes } = this;
-    let { ceilingBytes, stackLimit, usedCount } = this;
+    let { ceilingBytes, usedCount } = this;
 
     let row = start;
     let touchedUpTo = start;
@@ -175,12 +185,11 @@ export class Ledger {
         const bytesLow = slots[slot + 2]! >>> 0;
         const bytesHigh = slots[slot + 1]! >>> 16;
         const bytes = bytesHigh * 4294967296 + bytesLow;
-        const stack = slots[slot + 3]! >>> 0;
+        const sums = slots[slot + 3]! * stackColumns;
         sizeLow[row] = bytesLow;
         sizeHigh[row] = bytesHigh;
-        stackId[row] = stack;
+        stackId[row] = stackSums[sums + Column.stackId]!;
         age[row] = serial - 1 - ((slots[slot + 6]! >>> 21) * 4294967296 + (slots[slot + 7]! >>> 0));
-        const sums = stack * stackColumns;
         stackSums[sums + Column.goneCount]!++;
         stackSums[sums + Column.goneBytes]! += bytes;
         if (isTemporary) stackSums[sums + Column.temporaryCount]!++;
@@ -196,19 +205,17 @@ export class Ledger {
       const bytesHigh = sizeHigh[row]! | 0;
       const bytes = bytesHigh * 4294967296 + bytesLow;
       const stack = stackId[row]!;
-      if (stack >= stackLimit) {
-        stackLimit = stack + 1;
-        if (stackLimit * stackColumns > stackSums.length) {
-          this.growStacks(stackLimit);
-          ({ stackSums } = this);
-        }
+      let sumsRow = stack < rowOfStack.length ? rowOfStack[stack]! : 0;
+      if (sumsRow === 0) {
+        sumsRow = this.addStack(stack);
+        ({ stackSums, rowOfStack } = this);
       }
-      const sums = stack * stackColumns;
+      const sums = sumsRow * stackColumns;
       if (isLive) {
         // Its release was lost. It is not live any more, and nobody saw it released.
         this.doubleAllocationCount++;
         const lostBytes = (slots[slot + 1]! >>> 16) * 4294967296 + (slots[slot + 2]! >>> 0);
-        const lostSums = (slots[slot + 3]! >>> 0) * stackColumns;
+        const lostSums = slots[slot + 3]! * stackColumns;
         stackSums[lostSums + Column.goneCount]!++;
         stackSums[lostSums + Column.goneBytes]! += lostBytes;
         liveBytes -= lostBytes;
@@ -237,7 +244,7 @@ export class Ledger {
         slots[slot] = low;
         slots[slot + 1] = high | (bytesHigh << 16);
         slots[slot + 2] = bytesLow;
-        slots[slot + 3] = stack;
+        slots[slot + 3] = sumsRow;
         slots[slot + 4] = thread | (kind << 24);
         slots[slot + 5] = tickLow[row]!;
         slots[slot + 6] = tickHigh[row]! | (serialHigh << 21);
@@ -269,7 +276,6 @@ export class Ledger {
     this.liveCount = liveCount;
     this.liveBytes = liveBytes;
     this.ceilingBytes = ceilingBytes;
-    this.stackLimit = stackLimit;
     this.usedCount = usedCount;
     this.touched = touched;
     return row;
@@ -279,8 +285,10 @@ export class Ledger {
   dispose(): void {
     this.memory.release(this.slots.buffer as ArrayBuffer);
     this.memory.release(this.stackSums.buffer as ArrayBuffer);
+    this.memory.release(this.rowOfStack.buffer as ArrayBuffer);
     this.slots = new Int32Array(0);
     this.stackSums = new Float64Array(0);
+    this.rowOfStack = new Uint32Array(0);
   }
 
   countEvent(type: number): void {
@@ -298,7 +306,7 @@ export class Ledger {
       if (slots[slot] !== low || (slots[slot + 1]! & 0xffff) !== high) continue;
       if (slots[slot + 4]! <= 0) return null;
       const sizeBytes = (slots[slot + 1]! >>> 16) * 2 ** 32 + (slots[slot + 2]! >>> 0);
-      return { stackId: slots[slot + 3]! >>> 0, sizeBytes };
+      return { stackId: this.stackAt(slot), sizeBytes };
     }
     return null;
   }
@@ -321,7 +329,7 @@ export class Ledger {
       const slot = order[i]! * slotInts;
       live.address[i] = (slots[slot + 1]! & 0xffff) * 2 ** 32 + (slots[slot]! >>> 0);
       live.sizeBytes[i] = (slots[slot + 1]! >>> 16) * 2 ** 32 + (slots[slot + 2]! >>> 0);
-      live.stackId[i] = slots[slot + 3]!;
+      live.stackId[i] = this.stackAt(slot);
       live.threadIndex[i] = slots[slot + 4]! & 0xffffff;
       live.entry[i] = slots[slot + 4]! >>> 24;
       live.bornNs[i] =
@@ -346,14 +354,13 @@ export class Ledger {
 
   /** What is live by stack, without a look at the blocks. */
   liveSums(): StackSums {
-    const count = this.stackLimit;
-    const { stackSums } = this;
-    const liveCount = new Float64Array(count);
-    const liveBytes = new Float64Array(count);
-    for (let i = 0; i < count; i++) {
-      const at = i * stackColumns;
-      liveCount[i] = stackSums[at + Column.count]! - stackSums[at + Column.goneCount]!;
-      liveBytes[i] = stackSums[at + Column.bytes]! - stackSums[at + Column.goneBytes]!;
+    const { stackSums, rowLimit } = this;
+    const liveCount = new Float64Array(this.stackLimit);
+    const liveBytes = new Float64Array(this.stackLimit);
+    for (let at = stackColumns; at < rowLimit * stackColumns; at += stackColumns) {
+      const id = stackSums[at + Column.stackId]!;
+      liveCount[id] = stackSums[at + Column.count]! - stackSums[at + Column.goneCount]!;
+      liveBytes[id] = stackSums[at + Column.bytes]! - stackSums[at + Column.goneBytes]!;
     }
     return { liveCount, liveBytes };
   }
@@ -375,7 +382,7 @@ export class Ledger {
       if (tag <= 0 || (threadIndex !== null && (tag & 0xffffff) !== threadIndex)) continue;
       if (this.serialAt(slot / slotInts) < fromSerial) continue;
       if (isLeftOut((slots[slot + 1]! & 0xffff) * 2 ** 32 + (slots[slot]! >>> 0))) continue;
-      const stack = slots[slot + 3]! >>> 0;
+      const stack = this.stackAt(slot);
       liveCount[stack]!++;
       liveBytes[stack]! += (slots[slot + 1]! >>> 16) * 2 ** 32 + (slots[slot + 2]! >>> 0);
     }
@@ -392,17 +399,15 @@ export class Ledger {
       liveBytes: new Float64Array(count),
       temporaryCount: new Float64Array(count),
     };
-    for (let i = 0; i < this.stackLimit; i++) {
-      const at = i * stackColumns;
-      const pairCount = this.stackSums[at + Column.pairCount]!;
-      totals.allocationCount[i] = this.stackSums[at + Column.count]! + pairCount;
-      totals.allocatedBytes[i] =
-        this.stackSums[at + Column.bytes]! + this.stackSums[at + Column.pairBytes]!;
-      totals.liveCount[i] =
-        this.stackSums[at + Column.count]! - this.stackSums[at + Column.goneCount]!;
-      totals.liveBytes[i] =
-        this.stackSums[at + Column.bytes]! - this.stackSums[at + Column.goneBytes]!;
-      totals.temporaryCount[i] = this.stackSums[at + Column.temporaryCount]! + pairCount;
+    const { stackSums, rowLimit } = this;
+    for (let at = stackColumns; at < rowLimit * stackColumns; at += stackColumns) {
+      const id = stackSums[at + Column.stackId]!;
+      const pairCount = stackSums[at + Column.pairCount]!;
+      totals.allocationCount[id] = stackSums[at + Column.count]! + pairCount;
+      totals.allocatedBytes[id] = stackSums[at + Column.bytes]! + stackSums[at + Column.pairBytes]!;
+      totals.liveCount[id] = stackSums[at + Column.count]! - stackSums[at + Column.goneCount]!;
+      totals.liveBytes[id] = stackSums[at + Column.bytes]! - stackSums[at + Column.goneBytes]!;
+      totals.temporaryCount[id] = stackSums[at + Column.temporaryCount]! + pairCount;
     }
     return totals;
   }
@@ -469,12 +474,30 @@ export class Ledger {
     this.lastHigh = high;
   }
 
-  private growStacks(limit: number): void {
-    const { stackSums: old, memory } = this;
-    const sizeBytes = Math.max(2 * old.byteLength, limit * stackBytes);
-    const sums = new Float64Array(memory.allocate(sizeBytes));
-    sums.set(old);
-    memory.release(old.buffer as ArrayBuffer);
-    this.stackSums = sums;
+  private stackAt(slot: number): number {
+    return this.stackSums[this.slots[slot + 3]! * stackColumns + Column.stackId]!;
+  }
+
+  /** Its row. */
+  private addStack(stackId: number): number {
+    const { memory } = this;
+    this.stackLimit = Math.max(this.stackLimit, stackId + 1);
+    if (stackId >= this.rowOfStack.length) {
+      const old = this.rowOfStack;
+      const length = Math.max(2 * old.length, stackId + 1);
+      this.rowOfStack = new Uint32Array(memory.allocate(4 * length));
+      this.rowOfStack.set(old);
+      memory.release(old.buffer as ArrayBuffer);
+    }
+    const row = this.rowLimit++;
+    if (this.rowLimit * stackColumns > this.stackSums.length) {
+      const old = this.stackSums;
+      this.stackSums = new Float64Array(memory.allocate(2 * old.byteLength));
+      this.stackSums.set(old);
+      memory.release(old.buffer as ArrayBuffer);
+    }
+    this.rowOfStack[stackId] = row;
+    this.stackSums[row * stackColumns + Column.stackId] = stackId;
+    return row;
   }
 }

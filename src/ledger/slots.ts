@@ -5,7 +5,7 @@
 //   0  address, low 32
 //   1  address, high 16 | size, high 16 << 16
 //   2  size, low 32
-//   3  stack id
+//   3  row of the stack
 //   4  tag: thread index (24) | entry point << 24; 0: never used; below 0: released
 //   5  tick, low 32
 //   6  tick, high 21 | serial, high 11 << 21
