@@ -106,6 +106,9 @@ function buildRecordWords(): Uint8Array {
   return words;
 }
 
+/** Doubles for 8 rows: one column of 8 bytes, eight of 4, one of 1. */
+const eighthsOfRow = 8 + 8 * 4 + 1;
+
 /**
  * Events in the process's one order. A row is a block event (type up to freeLast), a pair of them, or a
  * rare event, whose words after word 0 lie in `rareWords` (32-bit halves, low first) from `stackId[i]` on.
@@ -116,6 +119,8 @@ function buildRecordWords(): Uint8Array {
 export class EventBatch {
   readonly capacity: number;
   count = 0;
+  /** All columns in one piece, for the native part: the layout is at `Batch` in src/native/src/batch.rs. */
+  readonly memory: Float64Array;
   readonly type: Uint8Array;
   readonly threadIndex: Uint32Array;
   readonly tickLow: Uint32Array;
@@ -136,16 +141,27 @@ export class EventBatch {
 
   constructor(capacity: number) {
     this.capacity = capacity;
-    this.type = new Uint8Array(capacity);
-    this.threadIndex = new Uint32Array(capacity);
-    this.tickLow = new Uint32Array(capacity);
-    this.tickHigh = new Uint32Array(capacity);
-    this.addressLow = new Uint32Array(capacity);
-    this.addressHigh = new Uint32Array(capacity);
-    this.sizeLow = new Uint32Array(capacity);
-    this.sizeHigh = new Uint32Array(capacity);
-    this.stackId = new Uint32Array(capacity);
-    this.age = new Float64Array(capacity);
+    // Whole cache lines, and one more: columns that begin in the same set of the cache would drive each
+    // other out of it.
+    const rows = (Math.ceil(capacity / 16) + 1) * 16;
+    this.memory = new Float64Array((rows / 8) * eighthsOfRow);
+    const { buffer } = this.memory;
+    let at = 8 * rows;
+    const halves = (): Uint32Array => {
+      const column = new Uint32Array(buffer, at, rows);
+      at += 4 * rows;
+      return column;
+    };
+    this.age = new Float64Array(buffer, 0, rows);
+    this.tickLow = halves();
+    this.tickHigh = halves();
+    this.addressLow = halves();
+    this.addressHigh = halves();
+    this.sizeLow = halves();
+    this.sizeHigh = halves();
+    this.stackId = halves();
+    this.threadIndex = halves();
+    this.type = new Uint8Array(buffer, at, rows);
   }
 
   clear(): void {

@@ -2,8 +2,10 @@
 //! JavaScript engine, so that `cargo test` can run it; `bindings` is the boundary and holds no logic.
 #![cfg_attr(test, allow(dead_code))]
 
+mod batch;
 mod clock;
 mod compress;
+mod encode;
 mod error;
 mod inspect;
 mod lock;

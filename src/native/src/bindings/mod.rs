@@ -1,6 +1,7 @@
 //! The boundary to JavaScript: conversions only, no logic.
 
 mod data;
+mod encode;
 mod functions;
 mod memory;
 mod symbols;

@@ -1,0 +1,42 @@
+use napi::bindgen_prelude::{Buffer, Float64ArraySlice};
+use napi_derive::napi;
+
+use super::{thrown, Thrown};
+use crate::batch::Batch;
+use crate::encode::Encoder;
+
+#[napi]
+pub struct EventEncoder(Encoder);
+
+#[napi]
+impl EventEncoder {
+    #[napi(constructor)]
+    pub fn new(rows_per_chunk: u32, record_words: &[u8]) -> Result<Self, Thrown> {
+        Encoder::new(rows_per_chunk as usize, record_words).map(Self).map_err(thrown)
+    }
+
+    #[napi]
+    pub fn add(
+        &mut self,
+        mut memory: Float64ArraySlice<'_>,
+        rare_words: &[u32],
+        start: u32,
+        count: u32,
+        ns_per_tick: f64,
+    ) -> Result<u32, Thrown> {
+        // SAFETY: a batch's memory is shared with no thread, and no JavaScript runs during this call.
+        let batch = Batch::over(unsafe { memory.as_mut() }).map_err(thrown)?;
+        let next = self.0.add(&batch, rare_words, start as usize, count as usize, ns_per_tick);
+        next.map(|row| row as u32).map_err(thrown)
+    }
+
+    #[napi]
+    pub fn event_count(&self) -> u32 {
+        self.0.event_count() as u32
+    }
+
+    #[napi]
+    pub fn finish(&mut self) -> Buffer {
+        self.0.finish().into()
+    }
+}
