@@ -1,4 +1,5 @@
-// The door to the Rust crate: what TypeScript cannot do (shared memory, ELF and DWARF, zstd).
+// The door to the Rust crate: what TypeScript cannot do (shared memory, ELF and DWARF, zstd), and what it
+// does too slowly (events to bytes).
 // Analysis never imports it; src/record and src/commands do. Must import nothing of the project
 // but errors and paths.
 import { createRequire } from 'node:module';
@@ -71,6 +72,25 @@ export interface ResolvedData {
   offset: Float64Array;
 }
 
+/** Of EventBatch in src/ledger/events.ts. */
+export interface BatchMemory {
+  readonly memory: Float64Array;
+  readonly rareWords: Uint32Array;
+  readonly count: number;
+}
+
+interface NativeEventEncoder {
+  add(
+    memory: Float64Array,
+    rareWords: Uint32Array,
+    start: number,
+    count: number,
+    nsPerTick: number,
+  ): number;
+  eventCount(): number;
+  finish(): Buffer;
+}
+
 interface NativeSymbolizer {
   useDebugFile(buildId: string, path: string): void;
   resolve(path: string, expectedBuildId: string, addresses: Float64Array): Promise<ResolvedModule>;
@@ -96,6 +116,7 @@ interface Native {
   zstdDecompress(data: Uint8Array, maxBytes: number): Buffer;
   crc32(data: Uint8Array, seed?: number): number;
   inspectExecutable(path: string): Inspection;
+  EventEncoder: new (rowsPerChunk: number, recordWords: Uint8Array) => NativeEventEncoder;
   Symbolizer: new (debugFolders: string[]) => NativeSymbolizer;
   resolveData(
     path: string,
@@ -188,6 +209,38 @@ export const zstdDecompress = (data: Uint8Array, maxBytes: number): Buffer =>
 
 /** CRC-32 as in zlib; seed is the CRC of what came before. */
 export const crc32 = (data: Uint8Array, seed?: number): number => binding().crc32(data, seed);
+
+/** EventEncoder of src/trace. */
+export class EventEncoder {
+  readonly #native: NativeEventEncoder;
+  readonly #rowsPerChunk: number;
+  #rowCount = 0;
+
+  /** recordWords: by type, 256 of them, as recordWords() of src/ledger. */
+  constructor(rowsPerChunk: number, recordWords: Uint8Array) {
+    this.#native = new (binding().EventEncoder)(rowsPerChunk, recordWords);
+    this.#rowsPerChunk = rowsPerChunk;
+  }
+
+  get eventCount(): number {
+    return this.#native.eventCount();
+  }
+
+  get isFull(): boolean {
+    return this.#rowCount >= this.#rowsPerChunk;
+  }
+
+  add({ memory, rareWords, count }: BatchMemory, start: number, nsPerTick: number): number {
+    const next = this.#native.add(memory, rareWords, start, count, nsPerTick);
+    this.#rowCount += next - start;
+    return next;
+  }
+
+  finish(): Uint8Array {
+    this.#rowCount = 0;
+    return this.#native.finish();
+  }
+}
 
 /** What a file is, before it is run. Throws an error with an errno `code` when it cannot be read. */
 export const inspectExecutable = (path: string): Inspection => binding().inspectExecutable(path);

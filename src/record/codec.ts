@@ -1,15 +1,18 @@
-// zstd and crc32 of the native part, as trace/ wants them.
+// zstd, crc32 and the encoder of events of the native part, as trace/ wants them.
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { MemprofError } from '../errors.js';
+import { recordWords } from '../ledger/index.js';
 import type { TraceModel } from '../model/index.js';
 import * as native from '../native/index.js';
 import {
   type CallSink,
   type Codec,
   callsOf,
+  type EventEncoder,
   eventsOf,
   heapSnapshotPieces,
   openTrace,
+  rowsPerChunk,
   TraceFollower,
   type TraceSource,
 } from '../trace/index.js';
@@ -21,6 +24,13 @@ export const nativeCodec: Codec = {
   decompress: native.zstdDecompress,
   crc32: native.crc32,
 };
+
+/** One for each trace that is written. */
+export const nativeEventEncoder = (): EventEncoder =>
+  new native.EventEncoder(
+    rowsPerChunk,
+    Uint8Array.from({ length: 256 }, (_, type) => recordWords(type)),
+  );
 
 /** Reads chunk by chunk: memory grows with live blocks and sites, not with the file. */
 export function readTraceFile(path: string): TraceModel {

@@ -6,6 +6,7 @@ export {
   type FollowedTrace,
   followTraceFile,
   nativeCodec,
+  nativeEventEncoder,
   readHeapSnapshot,
   readTraceCalls,
   readTraceEvents,

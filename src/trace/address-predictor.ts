@@ -1,6 +1,7 @@
 // Guesses where an allocation lands, as allocators reuse memory: the last released blocks of the same
 // size class on the same thread first (glibc's tcache is a stack of them), else right behind the last
-// block that was carved from fresh memory. Encoder and decoder feed it the same events.
+// block that was carved from fresh memory. The encoder has its equal (src/native/src/encode/predictor.rs)
+// and feeds it the same events.
 
 /** How an allocation's address is written. 0 to depth - 1: that many releases ago. */
 export const Placement = { fresh: 16, delta16: 17, delta: 18 } as const;
@@ -32,26 +33,6 @@ export class AddressPredictor {
     this.low[list * depth + at] = low;
     this.high[list * depth + at] = high;
     this.next[list] = (at + 1) & (depth - 1);
-  }
-
-  /** Is it the last one released? */
-  isNewest(list: number, low: number, high: number): boolean {
-    const at = list * depth + ((this.next[list]! - 1) & (depth - 1));
-    return this.low[at] === (low | 0) && this.high[at] === (high | 0);
-  }
-
-  /** How many releases ago this address was released, -1: not among those remembered. Takes it out. */
-  find(list: number, low: number, high: number): number {
-    const start = list * depth;
-    const top = this.next[list]!;
-    for (let age = 0; age < depth; age++) {
-      const at = (top - 1 - age) & (depth - 1);
-      if (this.low[start + at] === (low | 0) && this.high[start + at] === (high | 0)) {
-        this.take(list, age);
-        return age;
-      }
-    }
-    return -1;
   }
 
   lowAt(list: number, age: number): number {

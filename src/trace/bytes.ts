@@ -8,7 +8,7 @@ const slab = 4096;
 const isLittleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
 /** Returns where the next byte goes. There must be room for 8 bytes. */
-export function putVarint(bytes: Uint8Array, at: number, value: number): number {
+function putVarint(bytes: Uint8Array, at: number, value: number): number {
   if (value < 0x80) {
     bytes[at] = value;
     return at + 1;
@@ -29,11 +29,6 @@ function putLongVarint(bytes: Uint8Array, start: number, value: number): number 
   }
   bytes[at++] = rest;
   return at;
-}
-
-/** Signed: |value| below 2^52. */
-export function putZigzag(bytes: Uint8Array, at: number, value: number): number {
-  return putVarint(bytes, at, zigzagOf(value));
 }
 
 /** Signed numbers as unsigned ones, small ones small. */

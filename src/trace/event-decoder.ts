@@ -1,4 +1,4 @@
-// Bytes to events: the inverse of event-encoder.ts. One decoder reads the chunks of a trace from the
+// Bytes to events: the inverse of src/native/src/encode. One decoder reads the chunks of a trace from the
 // first on; its memory grows with live blocks.
 import { EventBatch, EventType, recordWords, tickLimit } from '../ledger/index.js';
 import { AddressPredictor, Placement } from './address-predictor.js';

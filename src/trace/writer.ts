@@ -16,7 +16,7 @@ import { ByteWriter } from './bytes.js';
 import { encodeCheckpoint } from './checkpoint.js';
 import { encodeCheckpointVerdicts } from './checkpoint-verdicts.js';
 import { type StoredCodeLines, storeCodeLines } from './code-lines.js';
-import { EventEncoder } from './event-encoder.js';
+import type { EventEncoder } from './event-encoder.js';
 import {
   type ChunkHeader,
   ChunkKind,
@@ -35,6 +35,8 @@ export interface TraceWriterOptions {
   /** Gets the file's bytes in order. Not called again once it threw. */
   sink(bytes: Uint8Array): void;
   codec: Codec;
+  /** Of this writer alone. */
+  eventEncoder: EventEncoder;
   /** Used instead of codec.compress, if given: on another thread. */
   compressAsync?(data: Uint8Array): Promise<Uint8Array>;
   events: 'full' | 'none';
@@ -70,7 +72,6 @@ export class TraceWriter {
 
   private readonly options: TraceWriterOptions;
   private readonly sources: TraceSources;
-  private readonly encoder = new EventEncoder();
   private sequence = 0;
   private last: Promise<void> = Promise.resolve();
   private failure: { error: unknown } | null = null;
@@ -91,20 +92,22 @@ export class TraceWriter {
   /** The ledger must have consumed the batch. */
   addEvents(batch: EventBatch): void {
     if (this.options.events === 'none') return;
+    const { eventEncoder } = this.options;
     let row = 0;
     while (row < batch.count) {
-      row = this.encoder.add(batch, row, this.sources.nsPerTick());
-      if (this.encoder.isFull) this.flushEvents();
+      row = eventEncoder.add(batch, row, this.sources.nsPerTick());
+      if (eventEncoder.isFull) this.flushEvents();
     }
   }
 
   /** So that a reader of a cut file finds them. */
   flushEvents(): void {
     this.appendKnown();
-    const eventCount = this.encoder.eventCount;
+    const { eventEncoder } = this.options;
+    const { eventCount } = eventEncoder;
     if (eventCount === 0) return;
     this.eventCount += eventCount;
-    this.writeChunk(ChunkKind.events, this.encoder.finish(), eventCount);
+    this.writeChunk(ChunkKind.events, eventEncoder.finish(), eventCount);
   }
 
   /** The live set before Node's environment teardown. */

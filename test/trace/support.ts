@@ -12,6 +12,7 @@ import {
   StackTableBuilder,
 } from '../../src/ledger/index.js';
 import { FrameKind, type TraceModel } from '../../src/model/index.js';
+import { nativeEventEncoder } from '../../src/record/index.js';
 import { type Codec, formatVersion, noLosses, TraceWriter } from '../../src/trace/index.js';
 
 /** A stand-in for zstd where the native part is not what is tested. */
@@ -162,7 +163,12 @@ export async function writeTrace(steps: Step[], options: WriteOptions = {}): Pro
     complete,
   });
   const writer = new TraceWriter(
-    { sink: (bytes) => parts.push(bytes.slice()), codec: plainCodec, events: mode },
+    {
+      sink: (bytes) => parts.push(bytes.slice()),
+      codec: plainCodec,
+      eventEncoder: nativeEventEncoder(),
+      events: mode,
+    },
     {
       process: () => processInfo(0),
       modules: () => [],

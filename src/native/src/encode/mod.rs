@@ -321,3 +321,24 @@ fn tick_of(batch: &Batch<'_>, row: usize) -> u64 {
 fn word_of(low: u32, high: u32) -> u64 {
     u64::from(high) << 32 | u64::from(low)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_and_words_that_are_not_there_are_refused() {
+        let mut memory = vec![0.0; 2 * 41];
+        let batch = Batch::over(&mut memory).unwrap();
+        batch.kind.fill(0x52);
+        let mut encoder = Encoder::new(100, &[2; 256]).unwrap();
+        assert!(encoder.add(&batch, &[1, 2], 0, 17, 1.0).is_err());
+        assert!(encoder.add(&batch, &[1, 2], 3, 2, 1.0).is_err());
+        assert!(encoder.add(&batch, &[1], 0, 1, 1.0).is_err());
+        assert_eq!(
+            Encoder::new(100, &[2; 256]).unwrap().add(&batch, &[1, 2], 0, 1, 1.0).unwrap(),
+            1
+        );
+        assert!(Encoder::new(100, &[2; 255]).is_err());
+    }
+}
