@@ -271,7 +271,7 @@ memprof::Environment* join_environments(Napi::Env env, Napi::Value samples, bool
     return nullptr;
   }
   return memprof::enter_environment(
-      {env, node, number == nullptr ? 0 : number(), 0, isMainThread, prototype});
+      {env, node, number == nullptr ? 0 : number(), 0, isMainThread, prototype, 0});
 }
 
 // start(info: string, isMainThread: boolean, samples: unknown[]): boolean. False: not under memprof.

@@ -19,13 +19,11 @@
 #include "heap.h"
 #include "memory.h"
 #include "owners.h"
+#include "patience.h"
 #include "snapshot.h"
 
 namespace memprof {
 namespace {
-
-// A Worker that waits, or works in native code, does not answer; the program does not wait for it.
-constexpr uint64_t kWorkerPatienceNs = 500'000'000;
 
 // The program is done: what is asked from now on would be taken in the middle of Node's teardown.
 std::atomic<bool> g_areOver{false};
@@ -107,6 +105,7 @@ struct Request {
   bool isEnd;
   std::atomic<uint32_t> holders{2};
   std::atomic<uint32_t> state{0};  // 0 asked, 1 under way, 2 answered, 3 nobody waits any more
+  ThreadPatience patience;
   Part part;
 };
 
@@ -144,6 +143,8 @@ void ask_others(const Environment& self, bool isEnd, Requests* requests) {
     Request* request = new (memory) Request;
     request->ticket = tickets[i];
     request->isEnd = isEnd;
+    Environment asked;
+    if (environment_of(tickets[i], &asked)) request->patience = ThreadPatience(asked.thread);
     requests->all[requests->count++] = request;
     if (!call_in(tickets[i], answer, request)) {
       request->state.store(2);
@@ -154,13 +155,13 @@ void ask_others(const Environment& self, bool isEnd, Requests* requests) {
 
 // Adds what they answered. False: one did not.
 bool hear_others(Requests* requests, Part* sum) {
-  uint64_t deadline = monotonic_ns() + kWorkerPatienceNs;
   bool areAll = true;
+  for (uint32_t i = 0; i < requests->count; i++) requests->all[i]->patience.begin();
   for (uint32_t i = 0; i < requests->count; i++) {
     Request* request = requests->all[i];
     while (request->state.load() < 2) {
       uint32_t asked = 0;
-      if (monotonic_ns() > deadline && request->state.compare_exchange_strong(asked, 3)) break;
+      if (request->patience.is_over() && request->state.compare_exchange_strong(asked, 3)) break;
       // One that has begun is waited for: it is at work, and will end.
       timespec pause{0, 500'000};
       syscall(SYS_nanosleep, &pause, nullptr);

@@ -1,5 +1,8 @@
 #include "environment.h"
 
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include <mutex>
 #include <new>
 
@@ -41,6 +44,7 @@ Environment* enter_environment(const Environment& environment) {
       if (place.ticket != 0) continue;
       place = environment;
       place.ticket = ++places.lastTicket;
+      place.thread = static_cast<int>(syscall(SYS_gettid));
       mine = &place;
       break;
     }

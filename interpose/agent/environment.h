@@ -20,6 +20,7 @@ struct Environment {
   uint32_t ticket;   // 0: the place is free
   bool isMain;
   napi_ref bufferPrototype;  // Buffer.prototype
+  int thread;                // the kernel's number of it; set on entering
 };
 
 // What is the same for all of them.
@@ -41,7 +42,7 @@ Environment* environment_here();
 // that runs without end can be interrupted. False: it is gone.
 bool call_in(uint32_t ticket, void (*callback)(void*), void* data);
 
-// A copy; only on its own thread. False: it is gone.
+// A copy; elsewhere than on its own thread only its numbers mean something. False: it is gone.
 bool environment_of(uint32_t ticket, Environment* environment);
 
 // Tickets of all environments but this one.

@@ -99,7 +99,15 @@ export async function rustAddon(how: 'imports' | 'lookup'): Promise<string> {
   await promisify(execFile)(
     'cargo',
     ['build', '--release', '--locked', ...(how === 'lookup' ? ['--features', 'lookup'] : [])],
-    { cwd: source, env: { ...process.env, CARGO_TARGET_DIR: join(cacheFolder, 'napi-rust') } },
+    {
+      cwd: source,
+      env: {
+        ...process.env,
+        CARGO_TARGET_DIR: join(cacheFolder, 'napi-rust'),
+        // Built for a few calls.
+        CARGO_PROFILE_RELEASE_OPT_LEVEL: '0',
+      },
+    },
   );
   const half = join(folder, `.${process.pid}.node`);
   await copyFile(join(cacheFolder, 'napi-rust', 'release', 'libnapi_rust.so'), half);

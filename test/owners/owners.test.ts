@@ -88,13 +88,14 @@ testOnEachNode(
     t.is(waiting.checkpoints[0]?.ownerState, complete, 'so is one that waits');
     const busy = await runInSession(t, node, ['-e', worker('for (;;);')]);
     t.is(busy.checkpoints[0]?.ownerState, complete, 'JavaScript without end is interrupted');
-    // Until the checkpoint is taken, or a minute is over.
+    // Sleeps before the program ends, and until the checkpoint is taken or a minute is over.
     const sleeping =
-      '["-c", "for i in $(seq 600); do grep -q ^checkpoint $FAKE_SHIM_LOG && exit; sleep 0.1; done"]';
-    const asleep = await runInSession(t, node, [
-      '-e',
-      worker(`require("node:child_process").execFileSync("sh", ${sleeping})`),
-    ]);
+      '["-c", "echo asleep >> $FAKE_SHIM_LOG; for i in $(seq 600); do grep -q ^checkpoint $FAKE_SHIM_LOG && exit; sleep 0.1; done"]';
+    const source = `new (require('node:worker_threads').Worker)('require("node:child_process").execFileSync("sh", ${sleeping})', { eval: true });
+      setInterval(() => {
+        if (/^asleep$/m.test(require('node:fs').readFileSync(process.env.FAKE_SHIM_LOG))) process.exit(0);
+      }, 20);`;
+    const asleep = await runInSession(t, node, ['-e', source]);
     t.deepEqual([asleep.status, asleep.checkpoints[0]?.ownerState], [0, partial]);
   },
 );

@@ -129,10 +129,16 @@ test('a reader that pauses loses nothing: producers wait for small rings', async
 });
 
 test('a process that was killed is recorded up to its last whole record', async (t) => {
-  const session = startSession(options());
+  const path = join(outputFolder, 'killed.mprof');
+  const session = startSession(options({ tracePathFor: () => path }));
   const status = await dump.write(session.folder, [2, 100_000_000], (pid) => {
     session.rootPid = pid;
-    setTimeout(() => process.kill(pid, 'SIGKILL'), 400);
+    // In the middle of it: some of its events are written already.
+    const looking = setInterval(() => {
+      if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) < 20_000) return;
+      clearInterval(looking);
+      process.kill(pid, 'SIGKILL');
+    }, 20);
   });
   const [recorded] = await session.finish(status);
   t.deepEqual(recorded!.warnings, []);

