@@ -17,13 +17,14 @@ test('a peak below the limit passes and is told; one above it fails with sites a
     Failure,
   ];
   t.false(below.skipped);
+  // As high as they are, less what V8 releases meanwhile.
   t.is(below.limitBytes, 24 << 20);
   for (const { peakBytes } of [below, inBytes])
-    t.true(peakBytes >= 4 << 20 && peakBytes < 8 << 20, `${peakBytes}`);
+    t.true(peakBytes >= 3.5 * 2 ** 20 && peakBytes < 8 << 20, `${peakBytes}`);
   t.is(above.code, 'ERR_MEMPROF_ABOVE_LIMIT');
   t.regex(
     above.message,
-    /^expectMemoryBelow at script\.cjs:5:\d+: native memory rose by 4\.\d MiB at its peak,\s+3\.\d\s+MiB above the limit of 1\.0 MiB\n/,
+    /^expectMemoryBelow at script\.cjs:5:\d+: native memory rose by (?:3\.[5-9]|4\.\d) MiB at its peak,\s+(?:2\.[5-9]|3\.\d)\s+MiB above the limit of 1\.0 MiB\n/,
   );
   t.regex(above.message, /\n {2}1\. 4\.0 MiB in \d+ allocations?, .*Node's runtime\n/);
   t.regex(above.message, /\n +use +script\.cjs:2\n/);
@@ -174,7 +175,7 @@ test('a Worker that is terminated in the middle of it stands in nobody’s way',
     const worker = new Worker(code, { eval: true, workerData: testingPath });
     await new Promise((resolve) => worker.on('message', resolve));
     await worker.terminate();
-    say(await failure(expectMemoryBelow('1 GiB', () => {}, { timeoutMs: 20_000 })));`,
+    say(await failure(expectMemoryBelow('1 GiB', () => {}, { timeoutMs: 60_000 })));`,
   );
   const [{ value, message }] = said(outcome) as [Failure];
   t.truthy(value, message);
