@@ -115,6 +115,7 @@ interface Native {
   zstdCompressAsync(data: Uint8Array, level: number): Promise<Buffer>;
   zstdDecompress(data: Uint8Array, maxBytes: number): Buffer;
   crc32(data: Uint8Array, seed?: number): number;
+  mergeBlocks(batch: Float64Array, state: Float64Array, stagings: Uint32Array[]): number;
   inspectExecutable(path: string): Inspection;
   EventEncoder: new (rowsPerChunk: number, recordWords: Uint8Array) => NativeEventEncoder;
   Symbolizer: new (debugFolders: string[]) => NativeSymbolizer;
@@ -241,6 +242,43 @@ export class EventEncoder {
     return this.#native.finish();
   }
 }
+
+/** The state of mergeBlocks: these, then `ringLength` doubles for each ring. */
+export const MergeState = {
+  /** Rows of the batch that are filled, and those that it may have. */
+  count: 0,
+  capacity: 1,
+  lastTick: 2,
+  /** Records at and above it wait; Infinity: none does. */
+  horizon: 3,
+  stackLimit: 4,
+  fallenTickCount: 5,
+  unknownStackCount: 6,
+  /** Which ring it stopped at. */
+  stoppedAt: 7,
+  length: 8,
+} as const;
+export const MergeRing = { from: 0, to: 1, thread: 2, lastTick: 3, length: 4 } as const;
+export const MergeStop = {
+  /** No ring has a record below the horizon. */
+  horizon: 0,
+  /** The batch is full, and there is more. */
+  full: 1,
+  /** A ring's words were read to their end. */
+  ended: 2,
+  /** The next record of all is none of a block, or damaged: it was not taken. */
+  other: 3,
+} as const;
+
+/**
+ * Takes the block events of several rings in the order of their ticks into a batch's memory, and returns
+ * why it stopped (MergeStop). `stagings`: each ring's words in halves.
+ */
+export const mergeBlocks = (
+  batch: Float64Array,
+  state: Float64Array,
+  stagings: Uint32Array[],
+): number => binding().mergeBlocks(batch, state, stagings);
 
 /** What a file is, before it is run. Throws an error with an errno `code` when it cannot be read. */
 export const inspectExecutable = (path: string): Inspection => binding().inspectExecutable(path);

@@ -1,7 +1,7 @@
 // Puts the staged records of all rings into the one order of their process, as batches in columns.
 //
-// A ring gives a run: its records up to the next tick of any other ring. With one busy thread that
-// is everything there is, so the inner loop is the whole cost.
+// The records about blocks, nearly all, are taken by native code (src/native/src/merge.rs), a call for many:
+// V8 took 50 ns a record until it had compiled the same loop, which for a short program was never.
 import {
   type EventBatch,
   EventType,
@@ -9,6 +9,7 @@ import {
   threadLimit,
   tickLimit,
 } from '../ledger/index.js';
+import { MergeRing, MergeState, MergeStop, mergeBlocks } from '../native/index.js';
 import type { RingReader } from './ring-reader.js';
 
 export class Merge {
@@ -22,6 +23,8 @@ export class Merge {
   private readonly onDamage: (ring: RingReader) => void;
   private lastTick = 0;
   private readonly active: RingReader[] = [];
+  private readonly stagings: Uint32Array[] = [];
+  private state = new Float64Array(MergeState.length + MergeRing.length);
 
   /** `rings`: where the records come from; their owner may add to them. */
   constructor(rings: readonly RingReader[], onDamage: (ring: RingReader) => void) {
@@ -49,25 +52,11 @@ export class Merge {
       else horizon = Math.min(horizon, boundOf(ring, now));
     }
     while (true) {
-      let ring: RingReader | null = null;
-      let least = horizon;
-      let second = horizon;
-      for (const candidate of active) {
-        const tick = headTick(candidate);
-        // At one tick a release goes before an allocation: it may be of the same address.
-        if (
-          tick < least ||
-          (tick === least && ring !== null && isRelease(candidate) && !isRelease(ring))
-        ) {
-          second = least;
-          least = tick;
-          ring = candidate;
-        } else if (tick < second) {
-          second = tick;
-        }
-      }
-      if (ring === null) return false;
-      if (this.takeRun(ring, second, batch, stackLimit)) return true;
+      const stop = this.takeBlocks(batch, horizon, stackLimit);
+      if (stop === MergeStop.horizon) return false;
+      if (stop === MergeStop.full) return true;
+      const ring = active[this.state[MergeState.stoppedAt]!]!;
+      if (stop === MergeStop.other) this.takeOther(ring, batch, stackLimit);
       if (ring.to === ring.from) ring.advance();
       if (ring.to === ring.from) {
         active[active.indexOf(ring)] = active[active.length - 1]!;
@@ -77,136 +66,91 @@ export class Merge {
     }
   }
 
-  /** Takes the first record, then those below `limit`. Returns whether the batch is full. */
-  private takeRun(ring: RingReader, limit: number, batch: EventBatch, stackLimit: number): boolean {
-    const {
-      type,
-      threadIndex,
-      tickLow,
-      tickHigh,
-      addressLow,
-      addressHigh,
-      sizeLow,
-      sizeHigh,
-      stackId,
-      age,
-    } = batch;
-    const { staging, to } = ring;
-    const { capacity } = batch;
-    let { from, threadIndex: thread } = ring;
-    let { lastTick } = this;
-    let count = batch.count;
-    let isFirst = true;
-    let damage: string | null = null;
-
-    while (to - from >= 2) {
-      const low = staging[from]!;
-      const word = staging[from + 1]!;
-      const kind = word >>> 24;
-      let high = word & 0xffffff;
-      let tick = high * 4294967296 + low;
-      if (!isFirst && tick >= limit) break;
-      if (count === capacity) {
-        batch.count = count;
-        ring.from = from;
-        ring.threadIndex = thread;
-        ring.lastTick = lastTick;
-        this.lastTick = lastTick;
-        return true;
-      }
-      let halves = 2 * recordWords(kind);
-      if (halves === 0 || tick >= tickLimit) {
-        damage = halves === 0 ? `no record has the type ${kind}` : `a tick of ${tick}`;
-        break;
-      }
-      // Only whole records are published.
-      if (to - from < halves) {
-        damage = `a record of type ${kind} is cut after ${(to - from) / 2} words`;
-        break;
-      }
-      isFirst = false;
-      if (tick < lastTick) {
-        this.fallenTickCount++;
-        tick = lastTick;
-        high = Math.floor(tick / 4294967296);
-        tickLow[count] = tick;
-      } else {
-        tickLow[count] = low;
-      }
-      lastTick = tick;
-      type[count] = kind;
-      if (kind <= EventType.freeLast) {
-        if (thread < 0) {
-          damage = 'a block event before any thread took the ring';
-          break;
-        }
-        const word1High = staging[from + 3]!;
-        addressLow[count] = staging[from + 2]!;
-        addressHigh[count] = word1High & 0xffff;
-        if (kind <= EventType.allocLast) {
-          const sizeTop = staging[from + 5]!;
-          sizeLow[count] = (word1High >>> 16) | (sizeTop << 16);
-          sizeHigh[count] = sizeTop >>> 16;
-          const stack = staging[from + 4]!;
-          if (stack < stackLimit) {
-            stackId[count] = stack;
-          } else {
-            stackId[count] = stackNotTaken;
-            this.unknownStackCount++;
-          }
-          // The block's release comes next, of all rings: one row for both.
-          if (
-            to - from >= 10 &&
-            staging[from + 7]! >>> 24 === EventType.free &&
-            staging[from + 8] === staging[from + 2] &&
-            ((staging[from + 9]! ^ word1High) & 0xffff) === 0
-          ) {
-            const end = (staging[from + 7]! & 0xffffff) * 4294967296 + staging[from + 6]!;
-            if (end >= tick && end < limit && end < tickLimit) {
-              type[count] = EventType.pair + kind;
-              age[count] = end - tick;
-              lastTick = end;
-              halves = 10;
-            }
-          }
-        }
-      } else {
-        if (kind === EventType.threadBegin) {
-          thread = staging[from + 3]!;
-          if (thread >= threadLimit) {
-            damage = `a thread index of ${thread}`;
-            break;
-          }
-        }
-        const at = batch.appendRareWords(staging, from + 2, halves - 2);
-        stackId[count] = at;
-        const stackAt = rareStackHalf(kind);
-        if (stackAt >= 0) {
-          const stack = batch.rareWords[at + stackAt]!;
-          if (stack >= stackLimit) {
-            batch.rareWords[at + stackAt] = stackNotTaken;
-            this.unknownStackCount++;
-          } else {
-            this.rareStackLimit = Math.max(this.rareStackLimit, stack + 1);
-          }
-        }
-      }
-      threadIndex[count] = Math.max(thread, 0);
-      tickHigh[count] = high;
-      count++;
-      from += halves;
+  /** All that is in order and about blocks, in native code. Returns why it stopped. */
+  private takeBlocks(batch: EventBatch, horizon: number, stackLimit: number): number {
+    const { active, stagings } = this;
+    const needed = MergeState.length + MergeRing.length * active.length;
+    if (this.state.length < needed) this.state = new Float64Array(2 * needed);
+    const { state } = this;
+    state[MergeState.count] = batch.count;
+    state[MergeState.capacity] = batch.capacity;
+    state[MergeState.lastTick] = this.lastTick;
+    state[MergeState.horizon] = horizon;
+    state[MergeState.stackLimit] = stackLimit;
+    state[MergeState.fallenTickCount] = this.fallenTickCount;
+    state[MergeState.unknownStackCount] = this.unknownStackCount;
+    stagings.length = active.length;
+    let at: number = MergeState.length;
+    for (const [index, ring] of active.entries()) {
+      stagings[index] = ring.staging;
+      state[at + MergeRing.from] = ring.from;
+      state[at + MergeRing.to] = ring.to;
+      state[at + MergeRing.thread] = ring.threadIndex;
+      state[at + MergeRing.lastTick] = ring.lastTick;
+      at += MergeRing.length;
     }
-    batch.count = count;
-    ring.from = from;
-    ring.threadIndex = thread;
-    ring.lastTick = lastTick;
-    this.lastTick = lastTick;
+    const stop = mergeBlocks(batch.memory, state, stagings);
+    batch.count = state[MergeState.count]!;
+    this.lastTick = state[MergeState.lastTick]!;
+    this.fallenTickCount = state[MergeState.fallenTickCount]!;
+    this.unknownStackCount = state[MergeState.unknownStackCount]!;
+    at = MergeState.length;
+    for (const ring of active) {
+      ring.from = state[at + MergeRing.from]!;
+      ring.lastTick = state[at + MergeRing.lastTick]!;
+      at += MergeRing.length;
+    }
+    return stop;
+  }
+
+  /** One record that is not about a block, or none at all: such a ring is damaged. The batch has room. */
+  private takeOther(ring: RingReader, batch: EventBatch, stackLimit: number): void {
+    const { staging, from } = ring;
+    const word = staging[from + 1]!;
+    const kind = word >>> 24;
+    const published = (word & 0xffffff) * 4294967296 + staging[from]!;
+    const damage = damageOf(ring, kind, published);
     if (damage !== null) {
       ring.stop(damage);
       this.onDamage(ring);
+      return;
     }
-    return false;
+    if (published < this.lastTick) this.fallenTickCount++;
+    this.lastTick = Math.max(published, this.lastTick);
+    if (kind === EventType.threadBegin) ring.threadIndex = staging[from + 3]!;
+    const halves = 2 * recordWords(kind);
+    const thread = Math.max(ring.threadIndex, 0);
+    const row = batch.count;
+    batch.pushRare(kind, thread, this.lastTick, staging.subarray(from + 2, from + halves));
+    const stackAt = rareStackHalf(kind);
+    if (stackAt >= 0) this.checkStack(batch.rareWords, batch.stackId[row]! + stackAt, stackLimit);
+    ring.from += halves;
+    ring.lastTick = this.lastTick;
   }
+
+  private checkStack(rareWords: Uint32Array, at: number, stackLimit: number): void {
+    const stack = rareWords[at]!;
+    if (stack < stackLimit) {
+      this.rareStackLimit = Math.max(this.rareStackLimit, stack + 1);
+      return;
+    }
+    rareWords[at] = stackNotTaken;
+    this.unknownStackCount++;
+  }
+}
+
+/** null: the record at the ring's head is in order. */
+function damageOf(ring: RingReader, kind: number, tick: number): string | null {
+  const halves = 2 * recordWords(kind);
+  const left = ring.to - ring.from;
+  if (halves === 0) return `no record has the type ${kind}`;
+  if (tick >= tickLimit) return `a tick of ${tick}`;
+  // Only whole records are published.
+  if (left < halves) return `a record of type ${kind} is cut after ${left / 2} words`;
+  if (kind <= EventType.freeLast) return 'a block event before any thread took the ring';
+  const thread = ring.staging[ring.from + 3]!;
+  if (kind === EventType.threadBegin && thread >= threadLimit) return `a thread index of ${thread}`;
+  return null;
 }
 
 const stackNotTaken = 4;
@@ -223,13 +167,4 @@ function rareStackHalf(type: number): number {
   if (type >= EventType.resourceNew && type <= EventType.resourceChange) return 1;
   if (type === EventType.poolCreate || type === EventType.poolAlloc) return 6;
   return type === EventType.remap ? 8 : -1;
-}
-
-function headTick(ring: RingReader): number {
-  return (ring.staging[ring.from + 1]! & 0xffffff) * 4294967296 + ring.staging[ring.from]!;
-}
-
-function isRelease(ring: RingReader): boolean {
-  const type = ring.staging[ring.from + 1]! >>> 24;
-  return type >= EventType.free && type <= EventType.freeLast;
 }

@@ -9,6 +9,7 @@ mod encode;
 mod error;
 mod inspect;
 mod lock;
+mod merge;
 mod process;
 mod shared;
 mod symbols;

@@ -4,6 +4,7 @@ mod data;
 mod encode;
 mod functions;
 mod memory;
+mod merge;
 mod symbols;
 
 use crate::error::Failure;
