@@ -14,6 +14,7 @@ export {
   threadLimit,
   tickLimit,
 } from './events.js';
+export type { LedgerHost } from './host.js';
 export { Ledger } from './ledger.js';
 export { Mappings } from './mappings.js';
 export type { PeakWatch } from './peaks.js';
@@ -26,4 +27,3 @@ export {
 } from './recording.js';
 export { type NewResource, ResourceBook } from './resources.js';
 export { StackTableBuilder } from './stacks.js';
-export { plainMemory, type TableMemory } from './table-memory.js';

@@ -1,21 +1,16 @@
-// The ledger: which blocks are live, and totals per stack and per process.
-//
-// The loop in consume() has no closure, object, BigInt or division in it: see test/ledger and the numbers
-// in ARCHITECTURE.md before making it prettier.
+// The ledger: which blocks are live, and totals per stack and per process. The loop over events is the
+// host's (src/native/src/ledger.rs); this keeps the tables, lets them grow and answers from them.
 import type { LiveSet, StackSums, StackTotals, Totals } from '../model/index.js';
 import { type EventBatch, EventType } from './events.js';
+import { type LedgerHost, type LedgerTables, State, Stop, stateWords } from './host.js';
 import { PeakWatches } from './peaks.js';
-import { homeOf, moveLive, purgeReleased, releasedTag, slotBytes, slotInts } from './slots.js';
-import { plainMemory, type TableMemory } from './table-memory.js';
+import { homeOf, moveLive, purgeReleased, slotBytes, slotInts } from './slots.js';
 
-// A Node program has some 30,000 live blocks when it has started; growing costs most while the loops
-// are not compiled yet. And it is one huge page.
+// A Node program has some 30,000 live blocks when it has started; growing costs most then. And it is one
+// huge page.
 const initialCapacity = 1 << 16;
-// Longer probes cost more than the memory: at 0.7 a miss looks at 6 slots, at 0.8 at 13.
-const maxLoad = 0.7;
 // Full of slots that are more than this part live: it grows; else the released ones are taken out.
 const liveLoad = 0.5;
-const lookahead = 32;
 
 // Per stack that allocated, one cache line. gone: released, or overwritten after a lost release. Pairs count
 // in none of the others. Rows are given out from 1 on, in order of the first allocation: of the ids of a tsc run
@@ -25,6 +20,7 @@ const stackColumns = 8;
 const stackBytes = 8 * stackColumns;
 const initialRows = 1 << 14;
 const initialStackIds = 1 << 15;
+const initialThreads = 16;
 const Column = {
   count: 0,
   bytes: 1,
@@ -39,82 +35,57 @@ const Column = {
 export class Ledger {
   /** Of watched parts of the run; the whole run's is in totals(). */
   readonly peaks: PeakWatches;
-  unknownReleaseCount = 0;
-  doubleAllocationCount = 0;
 
-  private readonly memory: TableMemory;
-  private slots: Int32Array;
-  private capacity: number;
-  private shift: number;
-  /** Slots that are live or released. */
-  private usedCount = 0;
-
-  private allocationCount = 0;
-  private allocatedBytes = 0;
-  private releaseCount = 0;
-  private releasedBytes = 0;
-  // Allocations and releases of pairs: allocationCount (the serial) has them, the sums below do not.
-  private pairCount = 0;
-  private pairBytes = 0;
-  private liveCount = 0;
-  private liveBytes = 0;
-  private peakBytes = 0;
-  /** Most live bytes since a watch of them began; without one, peakBytes. */
-  private ceilingBytes = 0;
-  private peakBlockCount = 0;
-  private peakTick = 0;
-  private eventCounts = new Float64Array(256);
-
-  /** By row. */
-  private stackSums: Float64Array;
-  /** Rows by stack id; 0: it has not allocated. */
-  private rowOfStack: Uint32Array;
-  /** One above the last row. */
-  private rowLimit = 1;
-  /** One above the highest stack id that allocated. */
-  private stackLimit = 0;
-
-  // What each thread's last event allocated; high word 0: its last event was a release.
-  private lastLow = new Int32Array(16);
-  private lastHigh = new Int32Array(16);
-
-  /** Holds what the look-ahead loaded, so that the compiler cannot drop the loads. */
-  protected touched = 0;
+  private readonly host: LedgerHost;
+  private readonly tables: LedgerTables;
 
   /** `capacity`: places in the table at first, a power of two. */
-  constructor(capacity = initialCapacity, memory = plainMemory) {
-    this.memory = memory;
-    this.slots = new Int32Array(memory.allocate(capacity * slotBytes), 0, capacity * slotInts);
-    this.stackSums = new Float64Array(memory.allocate(initialRows * stackBytes));
-    this.rowOfStack = new Uint32Array(memory.allocate(4 * initialStackIds));
-    this.capacity = capacity;
-    this.shift = 32 - Math.log2(capacity);
+  constructor(host: LedgerHost, capacity = initialCapacity) {
+    this.host = host;
+    this.tables = {
+      slots: new Int32Array(host.allocate(capacity * slotBytes), 0, capacity * slotInts),
+      rowOfStack: new Uint32Array(host.allocate(4 * Math.min(initialStackIds, capacity))),
+      stackSums: new Float64Array(host.allocate(stackBytes * Math.min(initialRows, capacity))),
+      lastOfThread: new Float64Array(initialThreads),
+      state: new Float64Array(stateWords),
+    };
+    this.tables.state[State.rowLimit] = 1;
     this.peaks = new PeakWatches({
-      live: () => this.liveBytes,
-      ceiling: () => this.ceilingBytes,
+      live: () => this.of(State.liveBytes),
+      ceiling: () => this.of(State.ceilingBytes),
       lower: (isWatched) => {
-        this.ceilingBytes = isWatched ? this.liveBytes : this.peakBytes;
+        this.tables.state[State.ceilingBytes] = this.of(
+          isWatched ? State.liveBytes : State.peakBytes,
+        );
       },
     });
   }
 
+  get unknownReleaseCount(): number {
+    return this.of(State.unknownReleaseCount);
+  }
+
+  get doubleAllocationCount(): number {
+    return this.of(State.doubleAllocationCount);
+  }
+
   get blockCount(): number {
-    return this.liveCount;
+    return this.of(State.liveCount);
   }
 
   /** Sum of what the program asked for and has not released. */
   get blockBytes(): number {
-    return this.liveBytes;
+    return this.of(State.liveBytes);
   }
 
   /** One above the highest stack id that allocated. */
   get stackIdLimit(): number {
-    return this.stackLimit;
+    return this.of(State.stackLimit);
   }
 
   /** How many allocations there were: the serial of the next one. */
   get nextSerial(): number {
-    return this.allocationCount;
+    return this.of(State.allocationCount);
   }
 
   /**
@@ -124,183 +95,39 @@ export class Ledger {
    * Fills in, of releases, size (0 when unknown), stack and age.
    */
   consume(batch: EventBatch, start: number): number {
-    const { type, threadIndex, tickLow, tickHigh, addressLow, addressHigh } = batch;
-    const { sizeLow, sizeHigh, stackId, age } = batch;
-    const { eventCounts } = this;
-    const end = batch.count;
-    let { slots, shift, stackSums, rowOfStack, lastLow, lastHigh } = this;
-    let mask = this.capacity - 1;
-    let growAt = Math.floor(this.capacity * maxLoad);
-    let serial = this.allocationCount;
-    let serialLow = serial | 0;
-    let serialHigh = (serial / 2 ** 32) | 0;
-    let { allocatedBytes, releaseCount, releasedBytes, liveCount, liveBytes } = this;
-    let { ceilingBytes, usedCount } = this;
-
+    const { tables } = this;
     let row = start;
-    let touchedUpTo = start;
-    let touched = 0;
-    for (; row < end; row++) {
-      const kind = type[row]!;
-      if (kind > EventType.freeLast && kind < EventType.pair) break;
-      if (row === touchedUpTo) {
-        // Load the slots of the next events in one go: independent loads miss the cache together,
-        // where the loop below waits for each.
-        touchedUpTo = Math.min(end, row + lookahead);
-        for (let ahead = row; ahead < touchedUpTo; ahead++) {
-          const home = homeOf(addressLow[ahead]! | 0, addressHigh[ahead]! | 0, shift);
-          touched ^= slots[home * slotInts + 4]!;
-        }
-      }
-      const low = addressLow[row]! | 0;
-      const high = addressHigh[row]! | 0;
-      const thread = threadIndex[row]!;
-      if (thread >= lastHigh.length) {
-        this.growThreads(thread);
-        ({ lastLow, lastHigh } = this);
-      }
-      let at = homeOf(low, high, shift);
-      let slot = at * slotInts;
-      let tag = slots[slot + 4]!;
-      while (tag !== 0) {
-        if (slots[slot] === low && (slots[slot + 1]! & 0xffff) === high) break;
-        at = (at + 1) & mask;
-        slot = at * slotInts;
-        tag = slots[slot + 4]!;
-      }
-      const isLive = tag > 0;
-
-      if (kind > EventType.allocLast && kind < EventType.pair) {
-        eventCounts[kind]!++;
-        const isTemporary = lastHigh[thread] === (high | 0x10000) && lastLow[thread] === low;
-        lastHigh[thread] = 0;
-        if (!isLive) {
-          this.unknownReleaseCount++;
-          sizeLow[row] = 0;
-          sizeHigh[row] = 0;
-          stackId[row] = 0;
-          age[row] = -1;
-          continue;
-        }
-        const bytesLow = slots[slot + 2]! >>> 0;
-        const bytesHigh = slots[slot + 1]! >>> 16;
-        const bytes = bytesHigh * 4294967296 + bytesLow;
-        const sums = slots[slot + 3]! * stackColumns;
-        sizeLow[row] = bytesLow;
-        sizeHigh[row] = bytesHigh;
-        stackId[row] = stackSums[sums + Column.stackId]!;
-        age[row] = serial - 1 - ((slots[slot + 6]! >>> 21) * 4294967296 + (slots[slot + 7]! >>> 0));
-        stackSums[sums + Column.goneCount]!++;
-        stackSums[sums + Column.goneBytes]! += bytes;
-        if (isTemporary) stackSums[sums + Column.temporaryCount]!++;
-        releaseCount++;
-        releasedBytes += bytes;
-        liveCount--;
-        liveBytes -= bytes;
-        slots[slot + 4] = releasedTag;
-        continue;
-      }
-
-      const bytesLow = sizeLow[row]!;
-      const bytesHigh = sizeHigh[row]! | 0;
-      const bytes = bytesHigh * 4294967296 + bytesLow;
-      const stack = stackId[row]!;
-      let sumsRow = stack < rowOfStack.length ? rowOfStack[stack]! : 0;
-      if (sumsRow === 0) {
-        sumsRow = this.addStack(stack);
-        ({ stackSums, rowOfStack } = this);
-      }
-      const sums = sumsRow * stackColumns;
-      if (isLive) {
-        // Its release was lost. It is not live any more, and nobody saw it released.
-        this.doubleAllocationCount++;
-        const lostBytes = (slots[slot + 1]! >>> 16) * 4294967296 + (slots[slot + 2]! >>> 0);
-        const lostSums = slots[slot + 3]! * stackColumns;
-        stackSums[lostSums + Column.goneCount]!++;
-        stackSums[lostSums + Column.goneBytes]! += lostBytes;
-        liveBytes -= lostBytes;
-        liveCount--;
-      }
-      if (liveBytes + bytes > ceilingBytes) {
-        ceilingBytes = liveBytes + bytes;
-        if (ceilingBytes > this.peakBytes) {
-          this.peakBytes = ceilingBytes;
-          this.peakBlockCount = liveCount + 1;
-          this.peakTick = tickHigh[row]! * 4294967296 + tickLow[row]!;
-        }
-      }
-
-      if (kind >= EventType.pair) {
-        // Lived and died with nothing between: it never needs a place in the table.
-        if (isLive) slots[slot + 4] = releasedTag;
-        eventCounts[kind - EventType.pair]!++;
-        stackSums[sums + Column.pairCount]!++;
-        stackSums[sums + Column.pairBytes]! += bytes;
-        this.pairCount++;
-        this.pairBytes += bytes;
-        lastHigh[thread] = 0;
-      } else {
-        eventCounts[kind]!++;
-        slots[slot] = low;
-        slots[slot + 1] = high | (bytesHigh << 16);
-        slots[slot + 2] = bytesLow;
-        slots[slot + 3] = sumsRow;
-        slots[slot + 4] = thread | (kind << 24);
-        slots[slot + 5] = tickLow[row]!;
-        slots[slot + 6] = tickHigh[row]! | (serialHigh << 21);
-        slots[slot + 7] = serialLow;
-        stackSums[sums + Column.count]!++;
-        stackSums[sums + Column.bytes]! += bytes;
-        allocatedBytes += bytes;
-        liveBytes += bytes;
-        liveCount++;
-        lastLow[thread] = low;
-        lastHigh[thread] = high | 0x10000;
-        if (tag === 0 && ++usedCount > growAt) {
-          this.makeRoom(liveCount);
-          ({ slots, shift } = this);
-          usedCount = liveCount;
-          mask = this.capacity - 1;
-          growAt = Math.floor(this.capacity * maxLoad);
-        }
-      }
-      serial++;
-      serialLow = (serialLow + 1) | 0;
-      if (serialLow === 0) serialHigh++;
+    while (true) {
+      const stop = this.host.consumeBlocks(batch, row, tables);
+      row = tables.state[State.row]!;
+      if (stop === Stop.done) return row;
+      if (stop === Stop.slots) this.makeRoom();
+      else if (stop === Stop.stacks) this.growStacks(batch.stackId[row]!);
+      else this.growThreads(batch.threadIndex[row]!);
     }
-
-    this.allocationCount = serial;
-    this.allocatedBytes = allocatedBytes;
-    this.releaseCount = releaseCount;
-    this.releasedBytes = releasedBytes;
-    this.liveCount = liveCount;
-    this.liveBytes = liveBytes;
-    this.ceilingBytes = ceilingBytes;
-    this.usedCount = usedCount;
-    this.touched = touched;
-    return row;
   }
 
   /** Gives its tables back. Nothing may be asked of it any more. */
   dispose(): void {
-    this.memory.release(this.slots.buffer as ArrayBuffer);
-    this.memory.release(this.stackSums.buffer as ArrayBuffer);
-    this.memory.release(this.rowOfStack.buffer as ArrayBuffer);
-    this.slots = new Int32Array(0);
-    this.stackSums = new Float64Array(0);
-    this.rowOfStack = new Uint32Array(0);
+    const { host, tables } = this;
+    for (const table of [tables.slots, tables.rowOfStack, tables.stackSums])
+      host.release(table.buffer);
+    tables.slots = new Int32Array(0);
+    tables.rowOfStack = new Uint32Array(0);
+    tables.stackSums = new Float64Array(0);
   }
 
   countEvent(type: number): void {
-    this.eventCounts[type]!++;
+    this.tables.state[State.eventCounts + type]!++;
   }
 
   /** The live block that begins there; null: none does. */
   blockAt(address: number): { stackId: number; sizeBytes: number } | null {
     const low = address | 0;
     const high = Math.floor(address / 2 ** 32);
-    const { slots, capacity } = this;
-    let at = homeOf(low, high, this.shift);
+    const { slots } = this.tables;
+    const { capacity, shift } = this;
+    let at = homeOf(low, high, shift);
     for (; slots[at * slotInts + 4] !== 0; at = (at + 1) & (capacity - 1)) {
       const slot = at * slotInts;
       if (slots[slot] !== low || (slots[slot + 1]! & 0xffff) !== high) continue;
@@ -313,8 +140,8 @@ export class Ledger {
 
   /** The live blocks in order of allocation. */
   snapshot(nsPerTick: number): LiveSet {
-    const count = this.liveCount;
-    const { slots } = this;
+    const count = this.blockCount;
+    const { slots } = this.tables;
     const live: LiveSet = {
       count,
       address: new Float64Array(count),
@@ -340,11 +167,11 @@ export class Ledger {
 
   /** Whether a live block begins there. */
   isLive(address: number): boolean {
-    const { slots, shift } = this;
+    const { slots } = this.tables;
     const low = address | 0;
     const high = Math.floor(address / 2 ** 32);
     const mask = this.capacity - 1;
-    for (let at = homeOf(low, high, shift); ; at = (at + 1) & mask) {
+    for (let at = homeOf(low, high, this.shift); ; at = (at + 1) & mask) {
       const slot = at * slotInts;
       const tag = slots[slot + 4]!;
       if (tag === 0) return false;
@@ -354,10 +181,11 @@ export class Ledger {
 
   /** What is live by stack, without a look at the blocks. */
   liveSums(): StackSums {
-    const { stackSums, rowLimit } = this;
-    const liveCount = new Float64Array(this.stackLimit);
-    const liveBytes = new Float64Array(this.stackLimit);
-    for (let at = stackColumns; at < rowLimit * stackColumns; at += stackColumns) {
+    const { stackSums } = this.tables;
+    const liveCount = new Float64Array(this.stackIdLimit);
+    const liveBytes = new Float64Array(this.stackIdLimit);
+    const end = this.of(State.rowLimit) * stackColumns;
+    for (let at = stackColumns; at < end; at += stackColumns) {
       const id = stackSums[at + Column.stackId]!;
       liveCount[id] = stackSums[at + Column.count]! - stackSums[at + Column.goneCount]!;
       liveBytes[id] = stackSums[at + Column.bytes]! - stackSums[at + Column.goneBytes]!;
@@ -374,9 +202,9 @@ export class Ledger {
     threadIndex: number | null,
     isLeftOut: (address: number) => boolean = () => false,
   ): StackSums {
-    const { slots } = this;
-    const liveCount = new Float64Array(this.stackLimit);
-    const liveBytes = new Float64Array(this.stackLimit);
+    const { slots } = this.tables;
+    const liveCount = new Float64Array(this.stackIdLimit);
+    const liveBytes = new Float64Array(this.stackIdLimit);
     for (let slot = 0; slot < slots.length; slot += slotInts) {
       const tag = slots[slot + 4]!;
       if (tag <= 0 || (threadIndex !== null && (tag & 0xffffff) !== threadIndex)) continue;
@@ -391,7 +219,7 @@ export class Ledger {
 
   /** Columns of `length` rows, or as many as there are stack ids seen if that is more. */
   stackTotals(length: number): StackTotals {
-    const count = Math.max(length, this.stackLimit);
+    const count = Math.max(length, this.stackIdLimit);
     const totals: StackTotals = {
       allocationCount: new Float64Array(count),
       allocatedBytes: new Float64Array(count),
@@ -399,8 +227,9 @@ export class Ledger {
       liveBytes: new Float64Array(count),
       temporaryCount: new Float64Array(count),
     };
-    const { stackSums, rowLimit } = this;
-    for (let at = stackColumns; at < rowLimit * stackColumns; at += stackColumns) {
+    const { stackSums } = this.tables;
+    const end = this.of(State.rowLimit) * stackColumns;
+    for (let at = stackColumns; at < end; at += stackColumns) {
       const id = stackSums[at + Column.stackId]!;
       const pairCount = stackSums[at + Column.pairCount]!;
       totals.allocationCount[id] = stackSums[at + Column.count]! + pairCount;
@@ -413,29 +242,44 @@ export class Ledger {
   }
 
   totals(nsPerTick: number): Totals {
-    const eventCounts = this.eventCounts.slice();
-    eventCounts[EventType.free]! += this.pairCount;
+    const eventCounts = this.tables.state.slice(State.eventCounts);
+    const pairCount = this.of(State.pairCount);
+    const pairBytes = this.of(State.pairBytes);
+    eventCounts[EventType.free]! += pairCount;
     return {
-      allocationCount: this.allocationCount,
-      allocatedBytes: this.allocatedBytes + this.pairBytes,
-      releaseCount: this.releaseCount + this.pairCount,
-      releasedBytes: this.releasedBytes + this.pairBytes,
-      liveCount: this.liveCount,
-      liveBytes: this.liveBytes,
-      peakBytes: this.peakBytes,
-      peakBlockCount: this.peakBlockCount,
-      peakNs: this.peakTick * nsPerTick,
+      allocationCount: this.of(State.allocationCount),
+      allocatedBytes: this.of(State.allocatedBytes) + pairBytes,
+      releaseCount: this.of(State.releaseCount) + pairCount,
+      releasedBytes: this.of(State.releasedBytes) + pairBytes,
+      liveCount: this.blockCount,
+      liveBytes: this.blockBytes,
+      peakBytes: this.of(State.peakBytes),
+      peakBlockCount: this.of(State.peakBlockCount),
+      peakNs: this.of(State.peakTick) * nsPerTick,
       eventCounts,
     };
   }
 
+  private of(word: number): number {
+    return this.tables.state[word]!;
+  }
+
+  private get capacity(): number {
+    return this.tables.slots.length / slotInts;
+  }
+
+  private get shift(): number {
+    return 32 - Math.log2(this.capacity);
+  }
+
   private slotsBySerial(): ArrayLike<number> {
-    const { slots, capacity } = this;
-    const found = new Uint32Array(this.liveCount);
+    const { slots } = this.tables;
+    const { capacity } = this;
+    const found = new Uint32Array(this.blockCount);
     let count = 0;
     for (let at = 0; at < capacity; at++) if (slots[at * slotInts + 4]! > 0) found[count++] = at;
     // Serial and slot in one double sort natively, several times faster than with a comparator.
-    if (this.allocationCount * capacity < 2 ** 53) {
+    if (this.nextSerial * capacity < 2 ** 53) {
       const keys = new Float64Array(count);
       for (let i = 0; i < count; i++) keys[i] = this.serialAt(found[i]!) * capacity + found[i]!;
       keys.sort();
@@ -447,57 +291,48 @@ export class Ledger {
 
   private serialAt(at: number): number {
     const slot = at * slotInts;
-    return (this.slots[slot + 6]! >>> 21) * 2 ** 32 + (this.slots[slot + 7]! >>> 0);
-  }
-
-  private makeRoom(liveCount: number): void {
-    if (liveCount <= this.capacity * liveLoad) {
-      purgeReleased(this.slots, this.shift);
-      return;
-    }
-    const { slots: old, memory } = this;
-    this.capacity *= 2;
-    this.shift--;
-    const { capacity } = this;
-    this.slots = new Int32Array(memory.allocate(capacity * slotBytes), 0, capacity * slotInts);
-    moveLive(old, this.slots, this.shift);
-    memory.release(old.buffer as ArrayBuffer);
-  }
-
-  private growThreads(thread: number): void {
-    const length = Math.max(2 * this.lastHigh.length, thread + 1);
-    const low = new Int32Array(length);
-    const high = new Int32Array(length);
-    low.set(this.lastLow);
-    high.set(this.lastHigh);
-    this.lastLow = low;
-    this.lastHigh = high;
+    const { slots } = this.tables;
+    return (slots[slot + 6]! >>> 21) * 2 ** 32 + (slots[slot + 7]! >>> 0);
   }
 
   private stackAt(slot: number): number {
-    return this.stackSums[this.slots[slot + 3]! * stackColumns + Column.stackId]!;
+    const { slots, stackSums } = this.tables;
+    return stackSums[slots[slot + 3]! * stackColumns + Column.stackId]!;
   }
 
-  /** Its row. */
-  private addStack(stackId: number): number {
-    const { memory } = this;
-    this.stackLimit = Math.max(this.stackLimit, stackId + 1);
-    if (stackId >= this.rowOfStack.length) {
-      const old = this.rowOfStack;
-      const length = Math.max(2 * old.length, stackId + 1);
-      this.rowOfStack = new Uint32Array(memory.allocate(4 * length));
-      this.rowOfStack.set(old);
-      memory.release(old.buffer as ArrayBuffer);
+  private makeRoom(): void {
+    const { host, tables, shift } = this;
+    const { slots: old } = tables;
+    if (this.blockCount <= this.capacity * liveLoad) {
+      purgeReleased(old, shift);
+    } else {
+      tables.slots = new Int32Array(host.allocate(2 * old.byteLength), 0, 2 * old.length);
+      moveLive(old, tables.slots, shift - 1);
+      host.release(old.buffer);
     }
-    const row = this.rowLimit++;
-    if (this.rowLimit * stackColumns > this.stackSums.length) {
-      const old = this.stackSums;
-      this.stackSums = new Float64Array(memory.allocate(2 * old.byteLength));
-      this.stackSums.set(old);
-      memory.release(old.buffer as ArrayBuffer);
+    tables.state[State.usedCount] = this.blockCount;
+  }
+
+  private growThreads(thread: number): void {
+    const { lastOfThread: old } = this.tables;
+    this.tables.lastOfThread = new Float64Array(Math.max(2 * old.length, thread + 1));
+    this.tables.lastOfThread.set(old);
+  }
+
+  /** So that there is room for one more stack, and for this id. */
+  private growStacks(stackId: number): void {
+    const { host, tables } = this;
+    const { rowOfStack, stackSums } = tables;
+    if (stackId >= rowOfStack.length) {
+      const length = Math.max(2 * rowOfStack.length, stackId + 1);
+      tables.rowOfStack = new Uint32Array(host.allocate(4 * length));
+      tables.rowOfStack.set(rowOfStack);
+      host.release(rowOfStack.buffer);
     }
-    this.rowOfStack[stackId] = row;
-    this.stackSums[row * stackColumns + Column.stackId] = stackId;
-    return row;
+    if (this.of(State.rowLimit) * stackColumns >= stackSums.length) {
+      tables.stackSums = new Float64Array(host.allocate(2 * stackSums.byteLength));
+      tables.stackSums.set(stackSums);
+      host.release(stackSums.buffer);
+    }
   }
 }

@@ -20,10 +20,10 @@ import { Announcements } from './announcements.js';
 import { CollectionWatch } from './collected.js';
 import type { EndedData } from './ended-data.js';
 import { type EventBatch, EventType, ExitKind, MarkKind, Teardown } from './events.js';
+import type { LedgerHost } from './host.js';
 import { Ledger } from './ledger.js';
 import { Mappings } from './mappings.js';
 import { type NewResource, ResourceBook } from './resources.js';
-import type { TableMemory } from './table-memory.js';
 
 export interface ThreadFacts {
   index: number;
@@ -100,9 +100,9 @@ export class Recording {
   private readonly texts = new Map<number, string>();
   private readonly collection = new CollectionWatch();
 
-  /** `capacity`: places in the ledger's table at first; `memory`: where its tables lie. */
-  constructor(capacity?: number, memory?: TableMemory) {
-    this.ledger = new Ledger(capacity, memory);
+  /** `capacity`: places in the ledger's table at first. */
+  constructor(host: LedgerHost, capacity?: number) {
+    this.ledger = new Ledger(host, capacity);
     this.announcements = new Announcements(this.ledger);
   }
 

@@ -100,6 +100,16 @@ interface Native {
   mapShared(path: string): ArrayBuffer;
   mapMemory(sizeBytes: number): ArrayBuffer;
   unmap(buffer: ArrayBuffer): void;
+  consumeBlocks(
+    batch: Float64Array,
+    start: number,
+    count: number,
+    slots: Int32Array,
+    rowOfStack: Uint32Array,
+    stackSums: Float64Array,
+    lastOfThread: Float64Array,
+    state: Float64Array,
+  ): number;
   reserveFile(path: string, sizeBytes: number): void;
   wakeWord(path: string, offset: number): number;
   fence(clockBase: bigint): number;
@@ -162,6 +172,10 @@ export const mapMemory = (sizeBytes: number): ArrayBuffer => binding().mapMemory
 
 /** Detaches an ArrayBuffer of mapShared or mapMemory, then unmaps. Once more is harmless. */
 export const unmap = (buffer: ArrayBuffer): void => binding().unmap(buffer);
+
+/** LedgerHost.consumeBlocks() of src/ledger, over the memory of a batch and of the ledger's tables. */
+export const consumeBlocks = (...of: Parameters<Native['consumeBlocks']>): number =>
+  binding().consumeBlocks(...of);
 
 /** Creates a new file (0600) with every page reserved. Throws an error with an errno `code`. */
 export const reserveFile = (path: string, sizeBytes: number): void =>

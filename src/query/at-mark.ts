@@ -1,7 +1,7 @@
 // What a process held at a mark: the ledger, rebuilt from the trace's events up to the mark's very place.
 import { Recording } from '../ledger/index.js';
 import type { LiveSet, StackTotals } from '../model/index.js';
-import { readTraceEvents } from '../record/index.js';
+import { nativeLedger, readTraceEvents } from '../record/index.js';
 
 export interface AtMark {
   atNs: number;
@@ -15,7 +15,7 @@ export function replayAt(tracePath: string, markIndices: Iterable<number>): Map<
   const wanted = new Set(markIndices);
   const found = new Map<number, AtMark>();
   if (wanted.size === 0) return found;
-  const recording = new Recording();
+  const recording = new Recording(nativeLedger);
   let nsPerTick = 1;
   recording.onMark = (tick, index) => {
     if (!wanted.has(index)) return;

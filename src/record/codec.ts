@@ -16,6 +16,7 @@ import {
   TraceFollower,
   type TraceSource,
 } from '../trace/index.js';
+import { nativeLedger } from './native-ledger.js';
 
 export const zstdLevel = 3;
 
@@ -34,7 +35,7 @@ export const nativeEventEncoder = (): EventEncoder =>
 
 /** Reads chunk by chunk: memory grows with live blocks and sites, not with the file. */
 export function readTraceFile(path: string): TraceModel {
-  return withSource(path, (source) => openTrace(source, nativeCodec));
+  return withSource(path, (source) => openTrace(source, nativeCodec, nativeLedger));
 }
 
 /** Every batch of events of a trace, in order. */
@@ -94,7 +95,7 @@ export function followTraceFile(path: string): FollowedTrace | null {
     read: (offset, length) => readUpTo(descriptor, offset, Math.min(length, sizeBytes() - offset)),
   };
   return {
-    follower: new TraceFollower(source, nativeCodec),
+    follower: new TraceFollower(source, nativeCodec, nativeLedger),
     sizeBytes,
     openPath: `/proc/${process.pid}/fd/${descriptor}`,
     close: () => closeSync(descriptor),

@@ -15,6 +15,7 @@ export {
 export { type DemandAnswer, demandCheckpoint, headerOfProcess } from './demand.js';
 export type { RootStatus } from './ended.js';
 export * from './launch.js';
+export { nativeLedger } from './native-ledger.js';
 export type { PeakWatch, QuestionView, StackParts } from './question-view.js';
 export type { QuestionHandler } from './questions.js';
 export type { ProcessSummary, RecordedProcess } from './recorded.js';

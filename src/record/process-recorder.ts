@@ -8,9 +8,9 @@ import * as native from '../native/index.js';
 import { formatVersion, type TraceSources } from '../trace/index.js';
 import { type CheckpointHost, Checkpoints, type StackClasses } from './checkpoints.js';
 import { endedOf, type RootStatus } from './ended.js';
-import { hugeMemory } from './huge-memory.js';
 import { Merge } from './merge.js';
 import { MetaParser } from './meta.js';
+import { nativeLedger } from './native-ledger.js';
 import { processAllocator } from './process-allocator.js';
 import { ProcessFacts } from './process-facts.js';
 import { ProcessMemory } from './process-memory.js';
@@ -57,7 +57,7 @@ export class ProcessRecorder {
   private readonly meta = new MetaParser();
   private readonly stackReader = new StackReader();
   private readonly stacks = new StackTableBuilder();
-  private readonly recording = new Recording(undefined, hugeMemory);
+  private readonly recording = new Recording(nativeLedger);
   private readonly checkpoints: Checkpoints;
   private readonly questions: Questions;
   private readonly timeline: Timeline;
@@ -394,7 +394,7 @@ export class ProcessRecorder {
       codes: [...this.facts.codes],
       codeLines: [...this.facts.codeLines],
       stacks: this.stacks.table(),
-      ...new Recording(2).parts(nsPerTick, 0),
+      ...new Recording(nativeLedger, 2).parts(nsPerTick, 0),
       losses: lossesOf(this.memory, this.recording.ledger),
       hasEvents: this.options.events === 'full',
       complete: false,

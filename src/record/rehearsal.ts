@@ -8,6 +8,7 @@ import { FrameKind } from '../model/index.js';
 import { TraceWriter, unknownProcess } from '../trace/index.js';
 import { nativeEventEncoder } from './codec.js';
 import { Merge } from './merge.js';
+import { nativeLedger } from './native-ledger.js';
 import { RingReader } from './ring-reader.js';
 import { WrittenRing } from './written-ring.js';
 
@@ -21,7 +22,7 @@ export function rehearse(): void {
   const readers = written.map(({ buffer }, index) => new RingReader(buffer, index));
   const merge = new Merge(readers, () => undefined);
   // So small that it grows at once.
-  const recording = new Recording(16);
+  const recording = new Recording(nativeLedger, 16);
   const stacks = new StackTableBuilder();
   stacks.pushReadyMade();
   const writer = new TraceWriter(

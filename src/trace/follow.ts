@@ -1,5 +1,5 @@
 // Follows a trace that is still being written: each call takes what was appended since the last.
-import { EventBatch, EventType, Recording, recordWords } from '../ledger/index.js';
+import { EventBatch, EventType, type LedgerHost, Recording, recordWords } from '../ledger/index.js';
 import type { TraceModel } from '../model/index.js';
 import { ByteReader } from './bytes.js';
 import { type ChunkPlace, chunksOf, contentOf, firstChunk, placeAfter } from './chunks.js';
@@ -11,17 +11,19 @@ import { OpenState, type TraceSource } from './open.js';
 export class TraceFollower {
   readonly #source: TraceSource;
   readonly #codec: Codec;
-  readonly #state = new OpenState();
+  readonly #state: OpenState;
   readonly #decoder = new EventDecoder();
-  readonly #facts = new Recording(2);
+  readonly #facts: Recording;
   #formatVersion: number | null = null;
   #at: ChunkPlace = firstChunk;
   #takenTexts = 0;
 
   /** `source.sizeBytes` is asked again at each call: it grows. */
-  constructor(source: TraceSource, codec: Codec) {
+  constructor(source: TraceSource, codec: Codec, host: LedgerHost) {
     this.#source = source;
     this.#codec = codec;
+    this.#state = new OpenState(host);
+    this.#facts = new Recording(host, 2);
   }
 
   get isEnded(): boolean {

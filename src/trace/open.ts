@@ -1,7 +1,7 @@
 // Opens a trace: reads chunk by chunk, keeps only what the model needs. Events are passed over when
 // the trace says everything without them, and replayed through a ledger when it was cut before.
 import { MemprofError } from '../errors.js';
-import { type EventBatch, Recording, StackTableBuilder } from '../ledger/index.js';
+import { type EventBatch, type LedgerHost, Recording, StackTableBuilder } from '../ledger/index.js';
 import type {
   CodeInfo,
   CodeLines,
@@ -46,9 +46,10 @@ export function sourceOf(bytes: Uint8Array, name = 'the trace'): TraceSource {
   };
 }
 
-export function openTrace(source: TraceSource, codec: Codec): TraceModel {
+/** `host`: for the ledger of a trace that was cut. */
+export function openTrace(source: TraceSource, codec: Codec, host: LedgerHost): TraceModel {
   const formatVersion = checkFileHeader(source.read(0, fileHeaderBytes), source.name);
-  const state = new OpenState();
+  const state = new OpenState(host);
   for (const chunk of chunksOf(source, codec, () => undefined)) {
     if (chunk.header.kind === ChunkKind.events) {
       state.eventChunks.push(chunk);
@@ -110,7 +111,7 @@ function* decodedChunks<T>(
 /** Rebuilds what the last checkpoint would have said, from the events. */
 function replay(state: OpenState, source: TraceSource, codec: Codec): void {
   const decoder = new EventDecoder();
-  const recording = new Recording();
+  const recording = new Recording(state.host);
   for (const [id, text] of state.texts) recording.addText(id, text);
   for (const chunk of state.eventChunks) {
     try {
@@ -132,6 +133,7 @@ export class OpenState {
   readonly texts: [number, string][] = [];
   /** What events say where no checkpoint does. */
   replayed: { recording: Recording; nsPerTick: number } | null = null;
+  readonly host: LedgerHost;
   private readonly stacks = new StackTableBuilder();
   private readonly codes: CodeInfo[] = [];
   private readonly codeLines: CodeLines[] = [];
@@ -143,6 +145,10 @@ export class OpenState {
   /** Of the live set of the next chunk. */
   private announced: ((live: LiveSet) => LiveSet) | null = null;
   private readonly checkpoints = new CheckpointsRead();
+
+  constructor(host: LedgerHost) {
+    this.host = host;
+  }
 
   take(chunk: Chunk, reader: ByteReader): void {
     const { announced } = this;
@@ -236,7 +242,7 @@ export class OpenState {
         atEnd: { name: 'at-end', atNs, live: checkpoint.live },
       });
     }
-    const parts = new Recording().parts(1, this.stacks.count);
+    const parts = new Recording(this.host, 2).parts(1, this.stacks.count);
     const process = this.process ?? unknownProcess();
     return {
       ...shared,

@@ -9,6 +9,7 @@ import type {
   StackFrame,
   SymbolizedStacks,
 } from '../../src/symbols/index.js';
+import { plainHost } from '../ledger/support.js';
 import { ModelBuilder } from '../model-builder.js';
 
 export interface Drawn {
@@ -172,7 +173,7 @@ export const drawnTrace: fc.Arbitrary<Drawn> = fc
 const nsPerTick = 1000;
 
 function recorded(steps: readonly Step[], ids: readonly StackId[], batchRows: number) {
-  const recording = new Recording(1 << 8);
+  const recording = new Recording(plainHost, 1 << 8);
   const batches: TimedBatch[] = [];
   let batch = new EventBatch(batchRows);
   const live = new Map<number, { stack: number; size: number }>();

@@ -11,6 +11,7 @@ import {
 } from '../../src/html/time-cells.js';
 import { EventBatch, EventType, MarkKind, Recording } from '../../src/ledger/index.js';
 import type { TraceModel } from '../../src/model/index.js';
+import { plainHost } from '../ledger/support.js';
 import { ModelBuilder } from '../model-builder.js';
 
 type Step =
@@ -83,7 +84,7 @@ function played(list: readonly Step[]): { model: TraceModel; batch: EventBatch }
       batch.pushRare(EventType.mark, 0, tick, [MarkKind.beforeTeardown, 0, 0, 0]);
     }
   }
-  const recording = new Recording();
+  const recording = new Recording(plainHost);
   recording.consume(batch);
   const base = new ModelBuilder().build();
   return { model: { ...base, ...recording.parts(1, 5) }, batch };

@@ -9,6 +9,7 @@ import {
   timeCells,
 } from '../../src/html/time-cells.js';
 import { EventBatch, EventType, MarkKind, Recording } from '../../src/ledger/index.js';
+import { plainHost } from '../ledger/support.js';
 import { ModelBuilder } from '../model-builder.js';
 
 /** Memory is allocated, or an older block released, or V8 collects, or the program says that this is a moment of note. */
@@ -73,7 +74,7 @@ function played(list: readonly Step[]): Played {
       liveAtMarks.push(sums);
     }
   }
-  const recording = new Recording();
+  const recording = new Recording(plainHost);
   recording.consume(batch);
   return { batch, recording, liveAtMarks };
 }

@@ -25,6 +25,7 @@ import { EventBatch, EventType, MarkKind, Recording } from '../../src/ledger/ind
 import type { StackId, TraceModel } from '../../src/model/index.js';
 import { liveStackIds, noRootNames } from '../../src/report/index.js';
 import { symbolize } from '../../src/symbols/index.js';
+import { plainHost } from '../ledger/support.js';
 import { ModelBuilder } from '../model-builder.js';
 
 interface Drawn {
@@ -72,7 +73,7 @@ function played({ m, stacks }: Omit<Drawn, 'model' | 'batch'>, lines: readonly L
       batch.pushRelease(EventType.free, 0, line[0], (line[2] + 1) * 0x1000);
     else batch.pushRare(EventType.mark, 0, line[0], [MarkKind.beforeTeardown, 0, 0, 0]);
   }
-  const recording = new Recording();
+  const recording = new Recording(plainHost);
   recording.consume(batch);
   const base = m.build();
   return {

@@ -2,6 +2,7 @@ import test from 'ava';
 import fc from 'fast-check';
 import { EventBatch, EventType, MarkKind, Recording } from '../../src/ledger/index.js';
 import type { CollectedBlocks } from '../../src/model/index.js';
+import { plainHost } from './support.js';
 
 type Step =
   | { do: 'allocate' | 'pair'; address: number; size: number; stack: number }
@@ -32,7 +33,7 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
 
 /** What each checkpoint is told, by the recording. */
 function recorded(list: readonly Step[], batchRows: number): (CollectedBlocks | null)[] {
-  const recording = new Recording();
+  const recording = new Recording(plainHost);
   const told: (CollectedBlocks | null)[] = [];
   recording.onCheckpoint = () => told.push(recording.collectedNow());
   let batch = new EventBatch(64);

@@ -1,6 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { EventBatch, EventType, Ledger } from '../../src/ledger/index.js';
+import { plainHost } from './support.js';
 
 const GiB = 2 ** 30;
 
@@ -103,7 +104,7 @@ test('the ledger equals a plain Map over any sequence of events', (t) => {
       // Tables that are too small at once, so that they grow, and are cleared of released blocks.
       fc.integer({ min: 2, max: 8 }),
       (events, batchSize, capacityLog) => {
-        const ledger = new Ledger(2 ** capacityLog);
+        const ledger = new Ledger(plainHost, 2 ** capacityLog);
         const naive = new NaiveLedger();
         for (let start = 0; start < events.length; start += batchSize) {
           const batch = new EventBatch(batchSize);
@@ -178,7 +179,7 @@ test('the ledger equals a plain Map over any sequence of events', (t) => {
 });
 
 test('the table stays right while it grows to 200,000 blocks and shrinks to none', (t) => {
-  const ledger = new Ledger();
+  const ledger = new Ledger(plainHost);
   const count = 200_000;
   // Spread over the whole 48-bit space, so that neighbours in the table are strangers.
   const addressOf = (i: number) => 16 * ((i * 2654435761) % 2 ** 43);
@@ -217,7 +218,7 @@ test('addresses that never come back do not make the table grow, and outgrown ta
     },
   };
   const capacity = 256;
-  const ledger = new Ledger(capacity, memory);
+  const ledger = new Ledger({ ...plainHost, ...memory }, capacity);
   const atFirst = [...held];
   const batch = new EventBatch(1000);
   const addressOf = (i: number) => 16 * ((i * 2654435761) % 2 ** 43);
@@ -248,7 +249,7 @@ test('addresses that never come back do not make the table grow, and outgrown ta
 });
 
 test('a realloc that moves, grows and frees leaves one block, then none', (t) => {
-  const ledger = new Ledger();
+  const ledger = new Ledger(plainHost);
   const batch = new EventBatch(16);
   batch.pushAllocation(EventType.malloc, 0, 1, 0x1000, 100, 1);
   batch.pushRelease(EventType.freeRealloc, 0, 2, 0x1000);
@@ -268,7 +269,7 @@ test('a realloc that moves, grows and frees leaves one block, then none', (t) =>
 });
 
 test('a block is temporary only when the same thread releases it as its very next event', (t) => {
-  const ledger = new Ledger();
+  const ledger = new Ledger(plainHost);
   const batch = new EventBatch(16);
   batch.pushAllocation(EventType.malloc, 0, 1, 0x1000, 8, 1);
   batch.pushAllocation(EventType.malloc, 1, 2, 0x2000, 8, 2);

@@ -1,6 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { EventBatch, EventType, MarkKind, Recording } from '../../src/ledger/index.js';
+import { plainHost } from './support.js';
 
 type Step =
   | { do: 'create' | 'destroy' | 'clear'; pool: number }
@@ -33,7 +34,7 @@ const rare = (batch: EventBatch, type: number, words: readonly number[]) =>
   );
 
 function recorded(list: readonly Step[]): Recording {
-  const recording = new Recording();
+  const recording = new Recording(plainHost);
   recording.addText(1, 'shapes');
   const batch = new EventBatch(1024);
   for (const step of list) {
@@ -121,7 +122,7 @@ const acts: fc.Arbitrary<Act[]> = fc.array(
 test('types and ignores go with their blocks through realloc and end with them, however threads interleave', (t) => {
   fc.assert(
     fc.property(acts, fc.integer({ min: 1, max: 7 }), (list, rowsOfBatch) => {
-      const recording = new Recording();
+      const recording = new Recording(plainHost);
       recording.addText(1, 'Widget');
       let batch = new EventBatch(rowsOfBatch + 4);
       const flush = () => {

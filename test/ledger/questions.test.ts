@@ -9,6 +9,7 @@ import {
   type PeakWatch,
   Recording,
 } from '../../src/ledger/index.js';
+import { plainHost } from './support.js';
 
 const address = fc.nat({ max: 40 }).map((low) => 0x7f00_0000_0000 + 16 * low);
 const step = fc.oneof(
@@ -71,7 +72,7 @@ class Naive {
 test('peaks of any parts of the run are those over every event, whatever batches they come in', (t) => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 300 }), fc.nat({ max: 9 }), (steps, batchSize) => {
-      const ledger = new Ledger(16);
+      const ledger = new Ledger(plainHost, 16);
       const naive = new Naive();
       let batch = new EventBatch(batchSize + 1);
       const flush = () => {
@@ -121,7 +122,7 @@ test('what is live by stack, since a serial and of a thread, is what the blocks 
       fc.nat({ max: 100 }),
       fc.option(fc.nat({ max: 3 })),
       (steps, from, thread) => {
-        const ledger = new Ledger(16);
+        const ledger = new Ledger(plainHost, 16);
         const naive = new Naive();
         const batch = new EventBatch(steps.length + 1);
         for (const [at, one] of steps.entries()) {
@@ -161,7 +162,7 @@ test('what is live by stack, since a serial and of a thread, is what the blocks 
 });
 
 test('a question is put between the events before and after its mark, in the middle of a batch', (t) => {
-  const recording = new Recording();
+  const recording = new Recording(plainHost);
   const seen: [number, number, number, number][] = [];
   recording.onQuestion = (tick, number, thread) =>
     seen.push([tick, number, thread, recording.ledger.blockCount]);

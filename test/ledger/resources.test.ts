@@ -2,10 +2,11 @@ import test from 'ava';
 import fc from 'fast-check';
 import { EventBatch, EventType, MarkKind, Recording, ResourceEnd } from '../../src/ledger/index.js';
 import { ResourceKind, type ResourceLedger, type StackId } from '../../src/model/index.js';
+import { plainHost } from './support.js';
 
 /** Writes records as the shim does, in words of two halves. */
 class Book {
-  readonly recording = new Recording();
+  readonly recording = new Recording(plainHost);
   private tick = 1;
 
   event(type: number, threadIndex: number, words: readonly number[]): void {
@@ -58,7 +59,7 @@ class Book {
 const { wrap, reference, external, externalMemory, asyncWork } = ResourceKind;
 
 test('a trace without resources has no ledger of them', (t) => {
-  t.is(new Recording().parts(1, 16).resources, undefined);
+  t.is(new Recording(plainHost).parts(1, 16).resources, undefined);
 });
 
 test('what ends after the last mark of teardown was outstanding, and ended by it', (t) => {

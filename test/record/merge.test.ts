@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { EventBatch, EventType, Recording } from '../../src/ledger/index.js';
 import { Merge } from '../../src/record/merge.js';
 import { MetaParser } from '../../src/record/meta.js';
+import { plainHost } from '../ledger/support.js';
 import { allocationWords, TestRing } from './rings.js';
 
 function mergeOf(rings: TestRing[]): { merge: Merge; damages: string[] } {
@@ -234,7 +235,7 @@ test('random words in a ring, or a random head, never throw; the ring is stopped
         good.put(EventType.malloc, 7, ...allocationWords(0x7000, 24, 1));
         bad.putWords(words);
         if (head !== null) bad.setHead(head);
-        const recording = new Recording();
+        const recording = new Recording(plainHost);
         for (let round = 0; round < 3; round++) {
           bad.reader.drain(0);
           good.reader.drain(0);

@@ -21,12 +21,13 @@ import { QuestionFiles } from '../../src/record/question-files.js';
 import type { StackParts, ViewSources } from '../../src/record/question-view.js';
 import { type QuestionHandler, Questions } from '../../src/record/questions.js';
 import { maxQuestionBytes } from '../../src/record/wire.js';
+import { plainHost } from '../ledger/support.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'memprof-test-questions-'));
 test.after.always(() => rmSync(folder, { recursive: true, force: true }));
 
 const sources: ViewSources = {
-  recording: new Recording(16),
+  recording: new Recording(plainHost, 16),
   nsPerTick: () => 1,
   process: () => ({ pid: 7, ppid: 1, generation: 0, argv: [], executable: '', isRoot: true }),
   tracePath: () => null,

@@ -16,6 +16,7 @@ import { decodeCheckpointVerdicts } from '../../src/trace/checkpoint-verdicts.js
 import { encodeChunkHeader } from '../../src/trace/format.js';
 import { openTrace, sourceOf, TraceDamage } from '../../src/trace/index.js';
 import { decodeResources } from '../../src/trace/resources.js';
+import { plainHost } from '../ledger/support.js';
 import { plainCodec, same, step, writeTrace } from './support.js';
 
 const natural = fc.oneof(fc.nat({ max: 300 }), fc.nat({ max: 2 ** 47 }));
@@ -181,7 +182,7 @@ const parts: fc.Arbitrary<Pick<TraceModel, 'checkpoints' | 'resources'>> = fc
     };
   });
 
-const opened = (trace: Uint8Array) => openTrace(sourceOf(trace), plainCodec);
+const opened = (trace: Uint8Array) => openTrace(sourceOf(trace), plainCodec, plainHost);
 
 test('checkpoints and resources that were written are read back equal', async (t) => {
   await fc.assert(

@@ -1,6 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { eventsOf, sourceOf, TraceFollower, type TraceSource } from '../../src/trace/index.js';
+import { plainHost } from '../ledger/support.js';
 import { type PlainEvent, plainCodec, plainEvents, same, step, writeTrace } from './support.js';
 
 const steps = fc.array(step, { maxLength: 200 });
@@ -31,7 +32,7 @@ test('a trace that grows by any number of bytes at a time is followed, event by 
           flushEachBatch: true,
         });
         const source = new Growing(bytes);
-        const follower = new TraceFollower(source, plainCodec);
+        const follower = new TraceFollower(source, plainCodec, plainHost);
         const read: PlainEvent[] = [];
         for (let at = 0; source.sizeBytes < bytes.length; at++) {
           source.sizeBytes = Math.min(
@@ -68,7 +69,7 @@ test('a trace that grows by any number of bytes at a time is followed, event by 
 test('of a trace without events the last checkpoint is known', async (t) => {
   const all = fc.sample(step, { numRuns: 120, seed: 3 });
   const { bytes, model } = await writeTrace(all, { events: 'none' });
-  const follower = new TraceFollower(sourceOf(bytes), plainCodec);
+  const follower = new TraceFollower(sourceOf(bytes), plainCodec, plainHost);
   while (follower.next() !== null);
   t.false(follower.hasEvents);
   same(t, follower.model().totals, model.totals);
@@ -81,7 +82,7 @@ test('a chunk that is damaged is waited for, and what lies before it stays', asy
   const half = Math.floor(bytes.length / 2);
   const damaged = Uint8Array.from(bytes);
   damaged[half] = damaged[half]! ^ 0x55;
-  const follower = new TraceFollower(sourceOf(damaged), plainCodec);
+  const follower = new TraceFollower(sourceOf(damaged), plainCodec, plainHost);
   const read: PlainEvent[] = [];
   for (let taken = follower.next(); taken !== null; taken = follower.next())
     if (taken !== 'facts') read.push(...plainEvents(taken));

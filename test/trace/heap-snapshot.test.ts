@@ -1,6 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { heapSnapshotPieces, openTrace, sourceOf } from '../../src/trace/index.js';
+import { plainHost } from '../ledger/support.js';
 import { plainCodec, writeTrace } from './support.js';
 
 const pieces = [Uint8Array.of(0x7b, 0x22), Uint8Array.of(), Uint8Array.of(0x7d, 0x0a, 0xff)];
@@ -14,7 +15,7 @@ test('the pieces of a heap snapshot come back in order, for the checkpoint that 
   const source = sourceOf(await withSnapshot());
   t.deepEqual(numbers(heapSnapshotPieces(source, plainCodec, 3)), numbers(pieces));
   t.deepEqual([...heapSnapshotPieces(source, plainCodec, 2)], []);
-  t.true(openTrace(source, plainCodec).complete);
+  t.true(openTrace(source, plainCodec, plainHost).complete);
 });
 
 test('a damaged snapshot ends at its last whole piece, and the trace still opens', async (t) => {
@@ -26,7 +27,7 @@ test('a damaged snapshot ends at its last whole piece, and the trace still opens
       const source = sourceOf(changed);
       const read = numbers(heapSnapshotPieces(source, plainCodec, 3));
       t.deepEqual(read, numbers(pieces).slice(0, read.length));
-      openTrace(source, plainCodec);
+      openTrace(source, plainCodec, plainHost);
     }),
   );
 });

@@ -14,6 +14,7 @@ import {
 import { FrameKind, type TraceModel } from '../../src/model/index.js';
 import { nativeEventEncoder } from '../../src/record/index.js';
 import { type Codec, formatVersion, noLosses, TraceWriter } from '../../src/trace/index.js';
+import { plainHost } from '../ledger/support.js';
 
 /** A stand-in for zstd where the native part is not what is tested. */
 export const plainCodec: Codec = {
@@ -139,7 +140,7 @@ export async function writeTrace(steps: Step[], options: WriteOptions = {}): Pro
   } = options;
   const stacks = new StackTableBuilder();
   stacks.pushReadyMade();
-  const recording = new Recording();
+  const recording = new Recording(plainHost);
   const parts: Uint8Array[] = [];
   const texts: [number, string][] = [[1, 'a mark']];
   recording.addText(1, 'a mark');

@@ -20,12 +20,13 @@ import {
   sourceOf,
   TraceDamage,
 } from '../../src/trace/index.js';
+import { plainHost } from '../ledger/support.js';
 import { plainCodec, plainEvents, type Step, same, step, writeTrace } from './support.js';
 
 const steps = fc.array(step, { maxLength: 300 });
 
 function opened(bytes: Uint8Array) {
-  return openTrace(sourceOf(bytes), plainCodec);
+  return openTrace(sourceOf(bytes), plainCodec, plainHost);
 }
 
 test('a model that was written is read back equal', async (t) => {
@@ -188,7 +189,7 @@ test('a trace cut at any byte opens up to its last whole chunk', async (t) => {
 
 /** Block events only matter here: what a ledger makes of them. */
 function replayed(events: ReturnType<typeof plainEvents>): Ledger {
-  const recording = new Recording();
+  const recording = new Recording(plainHost);
   const batch = new EventBatch(Math.max(events.length, 1));
   for (const e of events) {
     if (e.type <= EventType.allocLast)
@@ -280,7 +281,7 @@ test('what is not a trace, and what is newer, is refused by name', async (t) => 
   );
   const newer = bytes.slice();
   newer[8] = 4;
-  const error = t.throws(() => openTrace(sourceOf(newer, 'new.mprof'), plainCodec));
+  const error = t.throws(() => openTrace(sourceOf(newer, 'new.mprof'), plainCodec, plainHost));
   t.is((error as MemprofError).code, 'ERR_MEMPROF_TRACE_NEWER');
   t.regex(error.message, /new\.mprof has trace format 4; this memprof reads formats up to 3/);
 });

@@ -8,6 +8,7 @@ mod compress;
 mod encode;
 mod error;
 mod inspect;
+mod ledger;
 mod lock;
 mod merge;
 mod process;

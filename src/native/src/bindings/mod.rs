@@ -3,6 +3,7 @@
 mod data;
 mod encode;
 mod functions;
+mod ledger;
 mod memory;
 mod merge;
 mod symbols;
