@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { EventBatch, EventType, Recording, recordWords } from '../../src/ledger/index.js';
 import { nativeEventEncoder } from '../../src/record/index.js';
 import { EventDecoder, rowsPerChunk } from '../../src/trace/index.js';
+import { plainHost } from '../ledger/support.js';
 import { plainEvents, same } from './support.js';
 
 const types = Array.from({ length: EventType.pair }, (_, type) => type).filter(recordWords);
@@ -85,7 +86,7 @@ test('what the native encoder writes of any events, the decoder reads back', (t)
       (acts, batchSize) => {
         const encoder = nativeEventEncoder();
         const decoder = new EventDecoder();
-        const recording = new Recording();
+        const recording = new Recording(plainHost);
         const live: number[] = [];
         let written: unknown[] = [];
         let ticks: number[] = [];
@@ -138,7 +139,7 @@ test('encoder and decoder agree to which class a size belongs, on both sides of 
     batch.pushRelease(EventType.free, 0, 4, second);
     // Told as the last or the one before, by whether the two sizes share a class.
     batch.pushAllocation(EventType.malloc, 0, 5, first, size, 6);
-    new Recording().consume(batch);
+    new Recording(plainHost).consume(batch);
     const encoder = nativeEventEncoder();
     encoder.add(batch, 0, nsPerTick);
     same(t, plainEvents(new EventDecoder().decode(encoder.finish())), plainEvents(batch));
