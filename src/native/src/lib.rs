@@ -11,6 +11,7 @@ mod inspect;
 mod ledger;
 mod lock;
 mod merge;
+mod prefetch;
 mod process;
 mod shared;
 mod symbols;

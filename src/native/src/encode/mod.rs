@@ -21,6 +21,9 @@ const FRESH: u8 = 16;
 const DELTA_16: u8 = 17;
 const DELTA: u8 = 18;
 
+/// How far ahead of its row a pair's slot is asked for: some 100 ns.
+const ROWS_AHEAD: usize = 8;
+
 pub struct Encoder {
     rows_per_chunk: usize,
     /// By type: 8-byte words of a record, its word 0 included.
@@ -228,6 +231,11 @@ impl Encoder {
         let mut number = 0;
         let mut list = 0;
         for row in start..end {
+            let ahead = (row + ROWS_AHEAD).min(end - 1);
+            self.pairs_of_chunk.prefetch(
+                batch.stack_id[ahead],
+                word_of(batch.size_low[ahead], batch.size_high[ahead]),
+            );
             let kind = batch.kind[row];
             let thread = batch.thread_index[row];
             if kind <= ALLOC_LAST || kind >= PAIR {
