@@ -42,13 +42,12 @@ for (const [at, major] of majors.entries()) {
   const name = (sentence: string) =>
     `Node ${major}: ${sentence}${node.path === null ? ` (skipped: ${node.reason})` : ''}`;
 
+  // One run, of which several tests read.
+  let report: Promise<Unfreed> | undefined;
+  const recorded = (t: ExecutionContext) => (report ??= keepReport(t, node.path as string));
+
   check(name('C++ and JavaScript frames stand in one stack, with file and line'), async (t) => {
-    const addon = await buildAddon('keeper.cc');
-    const folder = await scratchFolder(t);
-    const outcome = await runTraced([node.path as string, app, addon], { cwd: folder });
-    t.is(outcome.code, 0, outcome.stderr);
-    t.is(outcome.stdout, '');
-    const report = await unfreed(t, await onlyTrace(t, folder));
+    const report = await recorded(t);
     t.regex(report.process.nodeVersion ?? '', new RegExp(`^v${major}\\.`));
 
     const stack = (sizeBytes: number) => siteOfSize(t, report, sizeBytes).frames;
@@ -87,14 +86,14 @@ for (const [at, major] of majors.entries()) {
   check(
     name('blocks of threads and of the pool are found where they were allocated'),
     async (t) => {
-      const report = await keepReport(t, node.path as string);
+      const report = await recorded(t);
       assertCalls(t, siteOfSize(t, report, 100072).frames, ['keep_block']);
       assertCalls(t, siteOfSize(t, report, 100080).frames, ['keep_block', 'execute_work']);
     },
   );
 
   check(name('what teardown frees is live before it and gone at the end'), async (t) => {
-    const report = await keepReport(t, node.path as string);
+    const report = await recorded(t);
     const site = siteOfSize(t, report, 100088, 'before-teardown');
     assertCalls(t, site.frames, ['keep_until_teardown']);
     t.false(report.sites.some((each) => each.moment === 'at-end' && each.sizeBytes === 100088));
@@ -121,5 +120,6 @@ async function keepReport(t: ExecutionContext, node: string): Promise<Unfreed> {
   const folder = await scratchFolder(t);
   const outcome = await runTraced([node, app, addon], { cwd: folder });
   t.is(outcome.code, 0, outcome.stderr);
+  t.is(outcome.stdout, '');
   return unfreed(t, await onlyTrace(t, folder));
 }

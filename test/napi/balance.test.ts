@@ -32,6 +32,8 @@ for (const [at, major] of majors.entries()) {
   const path = node.path as string;
 
   for (const binding of ['now', 'lazy'] as const) {
+    // The loader binds, whatever the Node: the second way on the oldest and the newest.
+    if (binding === 'lazy' && major !== 20 && major !== 26) continue;
     check(
       `Node ${major}: a C addon bound ${binding} has its exact balance, and sees nothing of it`,
       async (t) => {

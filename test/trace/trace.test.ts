@@ -155,7 +155,7 @@ test('more events than a chunk holds keep their places over the border', async (
 });
 
 test('a trace cut at any byte opens up to its last whole chunk', async (t) => {
-  const all = fc.sample(step, { numRuns: 150, seed: 7 });
+  const all = fc.sample(step, { numRuns: 90, seed: 7 });
   for (const mode of ['full', 'none'] as const) {
     const { bytes, events, model } = await writeTrace(all, {
       batchSize: 20,
@@ -202,7 +202,7 @@ function replayed(events: ReturnType<typeof plainEvents>): Ledger {
 }
 
 test('a flipped bit never crashes and never changes what is read in silence', async (t) => {
-  const all = fc.sample(step, { numRuns: 60, seed: 3 });
+  const all = fc.sample(step, { numRuns: 40, seed: 3 });
   const { bytes, events, model } = await writeTrace(all, { batchSize: 20, flushEachBatch: true });
   for (let bit = 0; bit < bytes.length * 8; bit++) {
     const flipped = bytes.slice();
