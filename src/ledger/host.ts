@@ -13,6 +13,10 @@ export interface LedgerHost {
    * it leaves in the state. Fills in, of releases, size (0 when unknown), stack and age.
    */
   consumeBlocks(batch: EventBatch, start: number, tables: LedgerTables): number;
+  /** Puts what is live into an empty table, which is large enough. */
+  moveLive(old: Int32Array, slots: Int32Array): void;
+  /** Takes out what is released, in place; at least one slot is free. */
+  purgeReleased(slots: Int32Array): void;
 }
 
 export interface LedgerTables {

@@ -4,7 +4,7 @@ import type { LiveSet, StackSums, StackTotals, Totals } from '../model/index.js'
 import { type EventBatch, EventType } from './events.js';
 import { type LedgerHost, type LedgerTables, State, Stop, stateWords } from './host.js';
 import { PeakWatches } from './peaks.js';
-import { homeOf, moveLive, purgeReleased, slotBytes, slotInts } from './slots.js';
+import { homeOf, slotBytes, slotInts } from './slots.js';
 
 // A Node program has some 30,000 live blocks when it has started; growing costs most then. And it is one
 // huge page.
@@ -301,13 +301,13 @@ export class Ledger {
   }
 
   private makeRoom(): void {
-    const { host, tables, shift } = this;
+    const { host, tables } = this;
     const { slots: old } = tables;
     if (this.blockCount <= this.capacity * liveLoad) {
-      purgeReleased(old, shift);
+      host.purgeReleased(old);
     } else {
       tables.slots = new Int32Array(host.allocate(2 * old.byteLength), 0, 2 * old.length);
-      moveLive(old, tables.slots, shift - 1);
+      host.moveLive(old, tables.slots);
       host.release(old.buffer);
     }
     tables.state[State.usedCount] = this.blockCount;

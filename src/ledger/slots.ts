@@ -18,60 +18,8 @@
 
 export const slotInts = 8;
 export const slotBytes = 4 * slotInts;
-export const releasedTag = -(2 ** 31);
 
 /** Fibonacci hashing: the high bits of the product depend on every bit of the address. */
 export function homeOf(low: number, high: number, shift: number): number {
   return Math.imul(low ^ Math.imul(high, 0x2c1b3c6d), 0x9e3779b1) >>> shift;
-}
-
-/** Puts what is live into an empty table. */
-export function moveLive(old: Int32Array, slots: Int32Array, shift: number): void {
-  for (let from = 0; from < old.length; from += slotInts) {
-    if (old[from + 4]! > 0) copySlot(old, from, slots, freePlace(old, from, slots, shift));
-  }
-}
-
-/**
- * Takes out what is released, in place: from behind an empty slot on, each live one moves to the first
- * free place at or behind its home. Those before it stand already, so it never moves onward.
- */
-export function purgeReleased(slots: Int32Array, shift: number): void {
-  let start = 0;
-  while (slots[start + 4] !== 0) start += slotInts;
-  const end = slots.length;
-  for (let at = start + slotInts; at !== start; at += slotInts) {
-    if (at === end) {
-      at = -slotInts;
-      continue;
-    }
-    const tag = slots[at + 4]!;
-    if (tag === 0) continue;
-    slots[at + 4] = 0;
-    if (tag < 0) continue;
-    const to = freePlace(slots, at, slots, shift);
-    if (to !== at) copySlot(slots, at, slots, to);
-    slots[to + 4] = tag;
-  }
-}
-
-function freePlace(of: Int32Array, from: number, slots: Int32Array, shift: number): number {
-  let to = homeOf(of[from]!, of[from + 1]! & 0xffff, shift) * slotInts;
-  while (slots[to + 4] !== 0) {
-    to += slotInts;
-    if (to === slots.length) to = 0;
-  }
-  return to;
-}
-
-/** Written out: a loop over the words takes half as long again. */
-function copySlot(of: Int32Array, from: number, slots: Int32Array, to: number): void {
-  slots[to] = of[from]!;
-  slots[to + 1] = of[from + 1]!;
-  slots[to + 2] = of[from + 2]!;
-  slots[to + 3] = of[from + 3]!;
-  slots[to + 4] = of[from + 4]!;
-  slots[to + 5] = of[from + 5]!;
-  slots[to + 6] = of[from + 6]!;
-  slots[to + 7] = of[from + 7]!;
 }

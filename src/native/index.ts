@@ -110,6 +110,8 @@ interface Native {
     lastOfThread: Float64Array,
     state: Float64Array,
   ): number;
+  moveLive(old: Int32Array, slots: Int32Array): void;
+  purgeReleased(slots: Int32Array): void;
   reserveFile(path: string, sizeBytes: number): void;
   wakeWord(path: string, offset: number): number;
   fence(clockBase: bigint): number;
@@ -176,6 +178,13 @@ export const unmap = (buffer: ArrayBuffer): void => binding().unmap(buffer);
 /** LedgerHost.consumeBlocks() of src/ledger, over the memory of a batch and of the ledger's tables. */
 export const consumeBlocks = (...of: Parameters<Native['consumeBlocks']>): number =>
   binding().consumeBlocks(...of);
+
+/** LedgerHost.moveLive() of src/ledger. */
+export const moveLive = (old: Int32Array, slots: Int32Array): void =>
+  binding().moveLive(old, slots);
+
+/** LedgerHost.purgeReleased() of src/ledger. */
+export const purgeReleased = (slots: Int32Array): void => binding().purgeReleased(slots);
 
 /** Creates a new file (0600) with every page reserved. Throws an error with an errno `code`. */
 export const reserveFile = (path: string, sizeBytes: number): void =>

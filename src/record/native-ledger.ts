@@ -27,4 +27,6 @@ export const nativeLedger: LedgerHost = {
       tables.lastOfThread,
       tables.state,
     ),
+  moveLive: native.moveLive,
+  purgeReleased: native.purgeReleased,
 };

@@ -5,6 +5,18 @@ use super::{thrown, Thrown};
 use crate::batch::Batch;
 use crate::ledger::{self, Tables};
 
+#[napi]
+pub fn move_live(old: &[i32], mut slots: Int32ArraySlice<'_>) {
+    // SAFETY: as below; two tables.
+    ledger::move_live(old, unsafe { slots.as_mut() });
+}
+
+#[napi]
+pub fn purge_released(mut slots: Int32ArraySlice<'_>) {
+    // SAFETY: as below.
+    ledger::purge_released(unsafe { slots.as_mut() });
+}
+
 /// Why it stopped, as `Stop` numbers it.
 #[napi]
 #[allow(clippy::too_many_arguments)]
