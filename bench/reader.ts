@@ -3,7 +3,7 @@
 // ring each.
 import { performance } from 'node:perf_hooks';
 import { EventBatch, Recording } from '../src/ledger/index.js';
-import { nativeCodec, nativeEventEncoder, nativeLedger } from '../src/record/index.js';
+import { nativeCodec, nativeEncoder, nativeLedger } from '../src/record/index.js';
 import { Merge } from '../src/record/merge.js';
 import { BenchRing, pairs, random, shortLived, type Workload } from './reader-ring.js';
 
@@ -23,7 +23,7 @@ type Stage = 'ledger' | 'drain+ledger' | 'drain+ledger+encode' | 'drain+ledger+e
 /** Milliseconds of one round for `stage`; everything is done in each, in order. */
 class Reader {
   private readonly recording = new Recording(nativeLedger);
-  private readonly encoder = nativeEventEncoder();
+  private readonly encoder = nativeEncoder().events;
   private readonly merge: Merge;
   private readonly batch = new EventBatch(batchEvents);
   private readonly ring: BenchRing;

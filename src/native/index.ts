@@ -129,6 +129,21 @@ interface Native {
   crc32(data: Uint8Array, seed?: number): number;
   mergeBlocks(batch: Float64Array, state: Float64Array, stagings: Uint32Array[]): number;
   inspectExecutable(path: string): Inspection;
+  encodeStacks(
+    parent: Uint32Array,
+    kind: Uint8Array,
+    index: Uint32Array,
+    offset: Float64Array,
+    from: number,
+    to: number,
+  ): Buffer;
+  encodeStackTotals(
+    allocationCount: Float64Array,
+    allocatedBytes: Float64Array,
+    liveCount: Float64Array,
+    liveBytes: Float64Array,
+    temporaryCount: Float64Array,
+  ): Buffer;
   EventEncoder: new (rowsPerChunk: number, recordWords: Uint8Array) => NativeEventEncoder;
   Symbolizer: new (debugFolders: string[]) => NativeSymbolizer;
   resolveData(
@@ -223,7 +238,7 @@ export const trimHeap = (): void => binding().trimHeap();
 export const zstdCompress = (data: Uint8Array, level: number): Buffer =>
   binding().zstdCompress(data, level);
 
-/** The same on another thread; data is copied before this returns. */
+/** The same on another thread, which reads data until it is done: until then data must stay as it is. */
 export const zstdCompressAsync = (data: Uint8Array, level: number): Promise<Buffer> =>
   binding().zstdCompressAsync(data, level);
 
@@ -233,6 +248,37 @@ export const zstdDecompress = (data: Uint8Array, maxBytes: number): Buffer =>
 
 /** CRC-32 as in zlib; seed is the CRC of what came before. */
 export const crc32 = (data: Uint8Array, seed?: number): number => binding().crc32(data, seed);
+
+/** Of StackTable in src/model. */
+export interface StackColumns {
+  readonly parent: Uint32Array;
+  readonly kind: Uint8Array;
+  readonly index: Uint32Array;
+  readonly offset: Float64Array;
+}
+
+/** Of StackTotals in src/model. */
+export interface StackTotalsColumns {
+  readonly allocationCount: Float64Array;
+  readonly allocatedBytes: Float64Array;
+  readonly liveCount: Float64Array;
+  readonly liveBytes: Float64Array;
+  readonly temporaryCount: Float64Array;
+}
+
+/** TraceEncoder.stacks of src/trace. */
+export const encodeStacks = (table: StackColumns, from: number, to: number): Uint8Array =>
+  binding().encodeStacks(table.parent, table.kind, table.index, table.offset, from, to);
+
+/** TraceEncoder.stackTotals of src/trace. */
+export const encodeStackTotals = (totals: StackTotalsColumns): Uint8Array =>
+  binding().encodeStackTotals(
+    totals.allocationCount,
+    totals.allocatedBytes,
+    totals.liveCount,
+    totals.liveBytes,
+    totals.temporaryCount,
+  );
 
 /** EventEncoder of src/trace. */
 export class EventEncoder {

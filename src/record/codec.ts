@@ -1,4 +1,4 @@
-// zstd, crc32 and the encoder of events of the native part, as trace/ wants them.
+// zstd, crc32 and the encoder of the native part, as trace/ wants them.
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { MemprofError } from '../errors.js';
 import { recordWords } from '../ledger/index.js';
@@ -8,11 +8,11 @@ import {
   type CallSink,
   type Codec,
   callsOf,
-  type EventEncoder,
   eventsOf,
   heapSnapshotPieces,
   openTrace,
   rowsPerChunk,
+  type TraceEncoder,
   TraceFollower,
   type TraceSource,
 } from '../trace/index.js';
@@ -27,11 +27,14 @@ export const nativeCodec: Codec = {
 };
 
 /** One for each trace that is written. */
-export const nativeEventEncoder = (): EventEncoder =>
-  new native.EventEncoder(
+export const nativeEncoder = (): TraceEncoder => ({
+  events: new native.EventEncoder(
     rowsPerChunk,
     Uint8Array.from({ length: 256 }, (_, type) => recordWords(type)),
-  );
+  ),
+  stacks: native.encodeStacks,
+  stackTotals: native.encodeStackTotals,
+});
 
 /** Reads chunk by chunk: memory grows with live blocks and sites, not with the file. */
 export function readTraceFile(path: string): TraceModel {

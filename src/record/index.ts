@@ -6,7 +6,7 @@ export {
   type FollowedTrace,
   followTraceFile,
   nativeCodec,
-  nativeEventEncoder,
+  nativeEncoder,
   readHeapSnapshot,
   readTraceCalls,
   readTraceEvents,

@@ -6,7 +6,7 @@
 import { EventBatch, EventType, Recording, StackTableBuilder } from '../ledger/index.js';
 import { FrameKind } from '../model/index.js';
 import { TraceWriter, unknownProcess } from '../trace/index.js';
-import { nativeEventEncoder } from './codec.js';
+import { nativeEncoder } from './codec.js';
 import { Merge } from './merge.js';
 import { nativeLedger } from './native-ledger.js';
 import { RingReader } from './ring-reader.js';
@@ -29,7 +29,7 @@ export function rehearse(): void {
     {
       sink: () => undefined,
       codec: { compress: (data) => data, decompress: (data) => data, crc32: () => 0 },
-      eventEncoder: nativeEventEncoder(),
+      encoder: nativeEncoder(),
       events: 'full',
     },
     {

@@ -6,7 +6,7 @@ import type { EventBatch } from '../ledger/index.js';
 import type { MemoryTimeline, TraceModel } from '../model/index.js';
 import * as native from '../native/index.js';
 import { type TraceSources, TraceWriter } from '../trace/index.js';
-import { nativeCodec, nativeEventEncoder, zstdLevel } from './codec.js';
+import { nativeCodec, nativeEncoder, zstdLevel } from './codec.js';
 
 const flushIntervalMs = 1000;
 /** A checkpoint may take one part in this many of the time. */
@@ -54,8 +54,8 @@ export class TraceFile {
     const sink = (bytes: Uint8Array) => this.write(bytes);
     const compressAsync = (data: Uint8Array) => native.zstdCompressAsync(data, zstdLevel);
     const codec = nativeCodec;
-    const eventEncoder = nativeEventEncoder();
-    this.writer = new TraceWriter({ sink, codec, eventEncoder, compressAsync, events }, sources);
+    const encoder = nativeEncoder();
+    this.writer = new TraceWriter({ sink, codec, encoder, compressAsync, events }, sources);
   }
 
   get backlogBytes(): number {

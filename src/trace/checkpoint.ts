@@ -2,7 +2,8 @@
 import type { LiveSet, StackTotals, TraceModel } from '../model/index.js';
 import type { ByteReader, ByteWriter } from './bytes.js';
 import { TraceDamage } from './damage.js';
-import { decodeLiveSet, decodeStackTotals, encodeLiveSet, encodeStackTotals } from './tables.js';
+import type { TraceEncoder } from './encoder.js';
+import { decodeLiveSet, decodeStackTotals, encodeLiveSet } from './tables.js';
 
 /** What stands as JSON. Its field names are the model's: src/model is their documentation. */
 export interface CheckpointFacts
@@ -17,7 +18,7 @@ export interface Checkpoint {
   live: LiveSet;
 }
 
-export function encodeCheckpoint(model: TraceModel, out: ByteWriter): void {
+export function encodeCheckpoint(model: TraceModel, encoder: TraceEncoder, out: ByteWriter): void {
   const { process, modules, threads, losses, mappings, marks, totals, atEnd } = model;
   const facts: CheckpointFacts = {
     process,
@@ -30,7 +31,7 @@ export function encodeCheckpoint(model: TraceModel, out: ByteWriter): void {
     atNs: atEnd.atNs,
   };
   out.json(facts);
-  encodeStackTotals(model.stackTotals, out);
+  out.raw(encoder.stackTotals(model.stackTotals));
   encodeLiveSet(atEnd.live, out);
 }
 

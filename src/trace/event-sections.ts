@@ -2,7 +2,7 @@
 import { recordWords, threadLimit } from '../ledger/index.js';
 import { ByteReader } from './bytes.js';
 import { TraceDamage } from './damage.js';
-import { rowsPerChunk } from './event-encoder.js';
+import { rowsPerChunk } from './encoder.js';
 
 export const addressLimit = 2 ** 48;
 

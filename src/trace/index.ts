@@ -1,12 +1,12 @@
 // The trace format, `.mprof`: events and model to bytes and back. Described in docs/trace-format.md.
-// Pure: bytes leave through a sink; compression, checksums and the encoder of events are passed in.
+// Pure: bytes leave through a sink; compression, checksums and what encodes the most are passed in.
 //
 // Must not import: fs, process, clocks, console; of this project only model/, ledger/ and errors.
 export { ByteReader, ByteWriter } from './bytes.js';
 export { CallDecoder, type CallSink } from './call-decoder.js';
 export { TraceDamage } from './damage.js';
+export { type EventEncoder, rowsPerChunk, type TraceEncoder } from './encoder.js';
 export { EventDecoder } from './event-decoder.js';
-export { type EventEncoder, rowsPerChunk } from './event-encoder.js';
 export { TraceFollower } from './follow.js';
 export { type Codec, formatVersion } from './format.js';
 export { heapSnapshotPieces } from './heap-snapshot.js';

@@ -1,21 +1,9 @@
-// The columns of stack tables, live sets and totals as bytes, and back.
+// The columns of live sets as bytes; those, stack tables and totals by stack back from them (encoder.ts).
 
 import type { StackTableBuilder } from '../ledger/index.js';
-import type { LiveSet, StackTable, StackTotals } from '../model/index.js';
+import type { LiveSet, StackTotals } from '../model/index.js';
 import { type ByteReader, type ByteWriter, zigzagOf } from './bytes.js';
 import { TraceDamage } from './damage.js';
-
-/** Nodes `from` to `to` - 1. Parents as distances: most nodes extend a young one. */
-export function encodeStacks(table: StackTable, from: number, to: number, out: ByteWriter): void {
-  out.varint(from);
-  out.varint(to - from);
-  for (let id = from; id < to; id++) {
-    out.varint(id - table.parent[id]!);
-    out.uint8(table.kind[id]!);
-    out.varint(table.index[id]!);
-    out.varint(table.offset[id]!);
-  }
-}
 
 export function decodeStacks(reader: ByteReader, into: StackTableBuilder): void {
   const from = reader.varint();
@@ -78,22 +66,6 @@ const totalsColumns = [
   'liveBytes',
   'temporaryCount',
 ] as const;
-
-/** Only stacks that allocated: most nodes are on the way to one. */
-export function encodeStackTotals(totals: StackTotals, out: ByteWriter): void {
-  const length = totals.allocationCount.length;
-  let used = 0;
-  for (let id = 0; id < length; id++) if (totals.allocationCount[id] !== 0) used++;
-  out.varint(length);
-  out.varint(used);
-  let last = 0;
-  for (let id = 0; id < length; id++) {
-    if (totals.allocationCount[id] === 0) continue;
-    out.varint(id - last);
-    last = id;
-    for (const column of totalsColumns) out.varint(totals[column][id]!);
-  }
-}
 
 /** `stackCount`: how many nodes are known; a chunk that claims many more is damaged. */
 export function decodeStackTotals(reader: ByteReader, stackCount: number): StackTotals {

@@ -16,7 +16,7 @@ import { ByteWriter } from './bytes.js';
 import { encodeCheckpoint } from './checkpoint.js';
 import { encodeCheckpointVerdicts } from './checkpoint-verdicts.js';
 import { type StoredCodeLines, storeCodeLines } from './code-lines.js';
-import type { EventEncoder } from './event-encoder.js';
+import type { TraceEncoder } from './encoder.js';
 import {
   type ChunkHeader,
   ChunkKind,
@@ -27,7 +27,7 @@ import {
 import { encodeMemory, encodePages } from './memory.js';
 import { encodePools } from './pools.js';
 import { encodeResources } from './resources.js';
-import { encodeLiveSet, encodeStacks } from './tables.js';
+import { encodeLiveSet } from './tables.js';
 import { encodeTimeline } from './timeline.js';
 import { encodeV8 } from './v8.js';
 
@@ -36,8 +36,8 @@ export interface TraceWriterOptions {
   sink(bytes: Uint8Array): void;
   codec: Codec;
   /** Of this writer alone. */
-  eventEncoder: EventEncoder;
-  /** Used instead of codec.compress, if given: on another thread. */
+  encoder: TraceEncoder;
+  /** Used instead of codec.compress, if given: on another thread, which reads `data` until it is done. */
   compressAsync?(data: Uint8Array): Promise<Uint8Array>;
   events: 'full' | 'none';
 }
@@ -92,22 +92,22 @@ export class TraceWriter {
   /** The ledger must have consumed the batch. */
   addEvents(batch: EventBatch): void {
     if (this.options.events === 'none') return;
-    const { eventEncoder } = this.options;
+    const { events } = this.options.encoder;
     let row = 0;
     while (row < batch.count) {
-      row = eventEncoder.add(batch, row, this.sources.nsPerTick());
-      if (eventEncoder.isFull) this.flushEvents();
+      row = events.add(batch, row, this.sources.nsPerTick());
+      if (events.isFull) this.flushEvents();
     }
   }
 
   /** So that a reader of a cut file finds them. */
   flushEvents(): void {
     this.appendKnown();
-    const { eventEncoder } = this.options;
-    const { eventCount } = eventEncoder;
+    const { events } = this.options.encoder;
+    const { eventCount } = events;
     if (eventCount === 0) return;
     this.eventCount += eventCount;
-    this.writeChunk(ChunkKind.events, eventEncoder.finish(), eventCount);
+    this.writeChunk(ChunkKind.events, events.finish(), eventCount);
   }
 
   /** The live set before Node's environment teardown. */
@@ -150,7 +150,7 @@ export class TraceWriter {
     if (pools !== undefined) this.writeEncoded(ChunkKind.pools, (out) => encodePools(pools, out));
     this.announced(model.atEnd.live);
     const out = new ByteWriter(1 << 16);
-    encodeCheckpoint(model, out);
+    encodeCheckpoint(model, this.options.encoder, out);
     this.writeChunk(ChunkKind.checkpoint, out.written(), 0);
   }
 
@@ -205,11 +205,11 @@ export class TraceWriter {
   private appendKnown(): void {
     this.writeMeta(false);
     const { stacks } = this.sources;
-    if (stacks.count > this.writtenStacks) {
-      const out = new ByteWriter(1 << 16);
-      encodeStacks(stacks.table(), this.writtenStacks, stacks.count, out);
-      this.writtenStacks = stacks.count;
-      this.writeChunk(ChunkKind.stacks, out.written(), 0);
+    const { count } = stacks;
+    if (count > this.writtenStacks) {
+      const content = this.options.encoder.stacks(stacks.table(), this.writtenStacks, count);
+      this.writtenStacks = count;
+      this.writeChunk(ChunkKind.stacks, content, 0);
     }
   }
 

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { crc32 as nodeCrc32 } from 'node:zlib';
 import test from 'ava';
 import fc from 'fast-check';
@@ -20,11 +22,17 @@ test('what was compressed comes back, on this thread and on another', async (t) 
   );
 });
 
-test('bytes written after zstdCompressAsync was called do not matter', async (t) => {
-  const data = new Uint8Array(1 << 20).fill(7);
-  const packing = zstdCompressAsync(data, 3);
-  data.fill(9);
-  t.true(zstdDecompress(await packing, 1 << 20).every((byte) => byte === 7));
+test('what zstdCompressAsync reads is kept for it, when everybody else has let go of it', async (t) => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const packing = Array.from({ length: 8 }, (_, at) =>
+    zstdCompressAsync(new Uint8Array(1 << 20).fill(at), 9),
+  );
+  collect();
+  const others = packing.map(() => new Uint8Array(1 << 20).fill(99));
+  for (const [at, packed] of (await Promise.all(packing)).entries())
+    t.true(zstdDecompress(packed, 1 << 20).every((byte) => byte === at));
+  t.is(others.length, packing.length);
 });
 
 test('a frame cut anywhere is an error', (t) => {

@@ -1,7 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { EventBatch, EventType, Recording, recordWords } from '../../src/ledger/index.js';
-import { nativeEventEncoder } from '../../src/record/index.js';
+import { nativeEncoder } from '../../src/record/index.js';
 import { EventDecoder, rowsPerChunk } from '../../src/trace/index.js';
 import { plainHost } from '../ledger/support.js';
 import { plainEvents, same } from './support.js';
@@ -84,7 +84,7 @@ test('what the native encoder writes of any events, the decoder reads back', (t)
       fc.array(act, { maxLength: 400 }),
       fc.integer({ min: 1, max: 200 }),
       (acts, batchSize) => {
-        const encoder = nativeEventEncoder();
+        const encoder = nativeEncoder().events;
         const decoder = new EventDecoder();
         const recording = new Recording(plainHost);
         const live: number[] = [];
@@ -140,14 +140,14 @@ test('encoder and decoder agree to which class a size belongs, on both sides of 
     // Told as the last or the one before, by whether the two sizes share a class.
     batch.pushAllocation(EventType.malloc, 0, 5, first, size, 6);
     new Recording(plainHost).consume(batch);
-    const encoder = nativeEventEncoder();
+    const encoder = nativeEncoder().events;
     encoder.add(batch, 0, nsPerTick);
     same(t, plainEvents(new EventDecoder().decode(encoder.finish())), plainEvents(batch));
   }
 });
 
 test('a chunk ends at its last row, within a batch as well', (t) => {
-  const encoder = nativeEventEncoder();
+  const encoder = nativeEncoder().events;
   const batch = new EventBatch(rowsPerChunk - 1);
   for (let row = 0; row < batch.capacity; row++)
     batch.pushPair(EventType.malloc, 0, row, 4096, 16, 6, 0);
@@ -166,5 +166,5 @@ test('a batch that lacks the words of a record is refused', (t) => {
   const batch = new EventBatch(1);
   batch.pushRare(EventType.exit, 0, 1, [0, 0]);
   batch.stackId[0] = batch.rareWords.length - 1;
-  t.throws(() => nativeEventEncoder().add(batch, 0, 1), { code: 'EINVAL' });
+  t.throws(() => nativeEncoder().events.add(batch, 0, 1), { code: 'EINVAL' });
 });

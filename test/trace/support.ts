@@ -12,7 +12,7 @@ import {
   StackTableBuilder,
 } from '../../src/ledger/index.js';
 import { FrameKind, type TraceModel } from '../../src/model/index.js';
-import { nativeEventEncoder } from '../../src/record/index.js';
+import { nativeEncoder } from '../../src/record/index.js';
 import { type Codec, formatVersion, noLosses, TraceWriter } from '../../src/trace/index.js';
 import { plainHost } from '../ledger/support.js';
 
@@ -167,7 +167,7 @@ export async function writeTrace(steps: Step[], options: WriteOptions = {}): Pro
     {
       sink: (bytes) => parts.push(bytes.slice()),
       codec: plainCodec,
-      eventEncoder: nativeEventEncoder(),
+      encoder: nativeEncoder(),
       events: mode,
     },
     {

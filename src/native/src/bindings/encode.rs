@@ -3,6 +3,7 @@ use napi_derive::napi;
 
 use super::{thrown, Thrown};
 use crate::batch::Batch;
+use crate::encode::tables::{self, Stacks};
 use crate::encode::Encoder;
 
 #[napi]
@@ -39,4 +40,29 @@ impl EventEncoder {
     pub fn finish(&mut self) -> Buffer {
         self.0.finish().into()
     }
+}
+
+#[napi]
+pub fn encode_stacks(
+    parent: &[u32],
+    kind: &[u8],
+    index: &[u32],
+    offset: &[f64],
+    from: u32,
+    to: u32,
+) -> Result<Buffer, Thrown> {
+    let table = Stacks { parent, kind, index, offset };
+    tables::stacks(&table, from as usize, to as usize).map(Buffer::from).map_err(thrown)
+}
+
+#[napi]
+pub fn encode_stack_totals(
+    allocation_count: &[f64],
+    allocated_bytes: &[f64],
+    live_count: &[f64],
+    live_bytes: &[f64],
+    temporary_count: &[f64],
+) -> Result<Buffer, Thrown> {
+    let columns = [allocation_count, allocated_bytes, live_count, live_bytes, temporary_count];
+    tables::stack_totals(columns).map(Buffer::from).map_err(thrown)
 }

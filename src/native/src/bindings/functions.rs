@@ -81,7 +81,7 @@ pub fn zstd_compress(data: Uint8Array, level: i32) -> Result<Buffer, Thrown> {
 }
 
 pub struct CompressTask {
-    data: Vec<u8>,
+    data: Uint8Array,
     level: i32,
 }
 
@@ -99,14 +99,14 @@ impl Task for CompressTask {
     }
 }
 
-/// Takes a copy first: the caller may go on writing to `data`, or unmap it, while a thread works.
+/// `data` is read by another thread: it must stay as it is until the promise is settled. It is kept alive.
 #[napi]
 pub fn zstd_compress_async(
     data: Uint8Array,
     level: i32,
 ) -> Result<AsyncTask<CompressTask>, Thrown> {
     compress::check_level(level).map_err(thrown)?;
-    Ok(AsyncTask::new(CompressTask { data: data.to_vec(), level }))
+    Ok(AsyncTask::new(CompressTask { data, level }))
 }
 
 #[napi]

@@ -34,6 +34,11 @@ impl Column {
         self.length = 0;
     }
 
+    pub fn into_bytes(mut self) -> Vec<u8> {
+        self.bytes.truncate(self.length);
+        self.bytes
+    }
+
     pub fn put_all(&mut self, more: &[u8]) {
         self.reserve(more.len());
         self.bytes[self.length..self.length + more.len()].copy_from_slice(more);

@@ -1,9 +1,10 @@
-//! Events to bytes: a chunk of a trace, column by column. The layout is in docs/trace-format.md; decoders
+//! What a trace has most of to bytes: events, a chunk of them column by column, and tables. The layout is in docs/trace-format.md; decoders
 //! are in src/trace.
 
 mod bytes;
 mod pairs;
 mod predictor;
+pub mod tables;
 
 use crate::batch::Batch;
 use crate::error::{Failure, Outcome};

@@ -1,6 +1,8 @@
-// Events to bytes: columns, so that zstd sees like beside like. Layout: docs/trace-format.md. It is done by
-// the native part (src/native/src/encode), for much of the reader's time goes there, and passed in.
+// What a trace has most of to bytes: events in columns, so that zstd sees like beside like, and tables by stack.
+// Layout: docs/trace-format.md. It is done by the native part (src/native/src/encode), for much of the
+// reader's time goes there, and passed in.
 import type { EventBatch } from '../ledger/index.js';
+import type { StackTable, StackTotals } from '../model/index.js';
 
 export const rowsPerChunk = 1 << 16;
 
@@ -16,4 +18,12 @@ export interface EventEncoder {
   add(batch: EventBatch, start: number, nsPerTick: number): number;
   /** The chunk's content; the encoder then stands at the start of the next chunk. */
   finish(): Uint8Array;
+}
+
+/** One for each trace that is written. */
+export interface TraceEncoder {
+  readonly events: EventEncoder;
+  /** Nodes `from` to `to` - 1: a chunk's content. */
+  stacks(table: StackTable, from: number, to: number): Uint8Array;
+  stackTotals(totals: StackTotals): Uint8Array;
 }
