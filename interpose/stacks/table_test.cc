@@ -51,6 +51,70 @@ TEST(StackTable, GrowsFarBeyondItsFirstIndexAndChunkAndForgetsNothing) {
   EXPECT_GT(g_process.header->stackChunkCount, 2u);
 }
 
+// As the walker does: root first, the rest of a stack right behind its first new node.
+uint32_t intern_stack(const std::vector<uint64_t>& frames) {
+  uint32_t id = 0;
+  bool areNew = false;
+  for (size_t i = 0; i < frames.size(); ++i) {
+    auto below = static_cast<uint32_t>(frames.size() - 1 - i);
+    id = areNew ? append(id, frames[i]) : intern(id, frames[i], below, &areNew);
+  }
+  return id;
+}
+
+std::vector<uint64_t> random_stack(std::mt19937_64& random) {
+  std::vector<uint64_t> frames(1 + random() % 12);
+  for (uint64_t& frame : frames) frame = encode(MP_FRAME_BUILTIN, 100 + random() % 3);
+  return frames;
+}
+
+std::vector<uint64_t> frames_of(uint32_t id) {
+  std::vector<uint64_t> frames;
+  for (; id != 0; id = node(id).parent) frames.insert(frames.begin(), node(id).frame);
+  return frames;
+}
+
+TEST(StackTable, StacksThatBranchAnywhereAreFoundAgain) {
+  test::join();
+  std::mt19937_64 random(7);
+  std::map<std::vector<uint64_t>, uint32_t> known;
+  for (int i = 0; i < 100000; ++i) {
+    std::vector<uint64_t> frames = random_stack(random);
+    uint32_t id = intern_stack(frames);
+    auto [place, isNew] = known.emplace(frames, id);
+    ASSERT_EQ(place->second, id);
+    if (isNew) {
+      ASSERT_EQ(frames_of(id), frames);
+    }
+  }
+  for (const auto& [frames, id] : known) {
+    uint32_t found = 0;
+    for (uint64_t frame : frames) found = intern(found, frame);
+    ASSERT_EQ(found, id);
+  }
+}
+
+TEST(StackTable, ThreadsThatMakeTheSameStacksAtOnceLeaveNoNodeUnwritten) {
+  test::join();
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([] {
+      std::mt19937_64 random(8);
+      for (int i = 0; i < 50000; ++i) {
+        std::vector<uint64_t> frames = random_stack(random);
+        frames.push_back(encode(MP_FRAME_UNKNOWN, 500 + i / 10));
+        EXPECT_EQ(frames_of(intern_stack(frames)), frames);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (uint32_t id = MP_STACK_FIRST_FREE_ID; id < g_process.header->stackNodeCount; ++id) {
+    ASSERT_NE(node(id).frame, 0u) << id;
+    ASSERT_LT(node(id).parent, id);
+    ASSERT_EQ(node(id).depth, node(node(id).parent).depth + 1);
+  }
+}
+
 TEST(StackTable, FourThreadsThatInsertTheSameTrieAgreeOnWhatItSays) {
   test::join();
   std::vector<std::vector<uint32_t>> results(4);

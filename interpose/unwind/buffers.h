@@ -21,6 +21,7 @@ enum RowFlags : uint8_t {
   kRecovered = 4,  // found by reading the code: what it leads to is tested at every use
   kAfterCall = 8,  // a return address that follows a call instruction, in a module's code
   kUsesRbp = 16,   // rbp matters here or further up: not where the row finds all by rsp
+  kFramed = 32,    // as a function that keeps a frame pointer does: CFA = rbp + 16, rbp saved at rbp
 };
 
 // The last answer of the stack table for a frame: it nearly always has the same caller.

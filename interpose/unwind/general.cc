@@ -74,8 +74,9 @@ MP_INLINE CachedRow* Walk::look_up(const Registers& registers) {
 uint32_t Walk::finish(uint32_t root, uint32_t freshCount, const uintptr_t* rbpSlot) {
   if (keepable_ && !isSlow_ && first_ >= freshCount)
     return keep_fresh(buffers_, first_, rbpSlot, root, freshCount);
+  Nodes nodes(root);
   uint32_t node = root;
-  for (uint32_t i = freshCount; i-- > 0;) node = intern(node, buffers_.fresh[i]);
+  for (uint32_t i = freshCount; i-- > 0;) node = nodes.add(buffers_.fresh[i], i);
   if (!isSlow_) buffers_.first = MP_MAX_FRAMES;
   return node;
 }

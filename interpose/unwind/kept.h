@@ -49,22 +49,36 @@ MP_INLINE uint32_t first_that_holds(const Buffers& buffers, uint32_t first) {
   return first;
 }
 
-MP_INLINE uint32_t intern(uint32_t parent, const Fresh& fresh) {
-  Memo* memo = fresh.memo;
-  if (MP_UNLIKELY(memo == nullptr)) return stacks::intern(parent, fresh.value);
-  // frame: the row may have been evicted since, by a frame further up.
-  if (MP_LIKELY(memo->frame == fresh.value && memo->parent == parent && memo->node != 0)) return memo->node;
-  uint32_t node = stacks::intern(parent, fresh.value);
-  if (memo->frame == fresh.value) {
-    memo->parent = parent;
-    memo->node = node;
+// The nodes of a walk's fresh frames, from the one next to the root on.
+class Nodes {
+ public:
+  explicit Nodes(uint32_t root) : node_(root) {}
+
+  // below: how many frames are still to come.
+  MP_INLINE uint32_t add(const Fresh& fresh, uint32_t below) {
+    Memo* memo = fresh.memo;
+    // frame: the row may have been evicted since, by a frame further up.
+    const bool isRemembered = memo != nullptr && memo->frame == fresh.value;
+    if (MP_LIKELY(isRemembered && memo->parent == node_ && memo->node != 0 && !areNew_))
+      return node_ = memo->node;
+    const uint32_t parent = node_;
+    node_ =
+        areNew_ ? stacks::append(parent, fresh.value) : stacks::intern(parent, fresh.value, below, &areNew_);
+    if (isRemembered) {
+      memo->parent = parent;
+      memo->node = node_;
+    }
+    return node_;
   }
-  return node;
-}
+
+ private:
+  uint32_t node_;
+  bool areNew_ = false;  // the nodes to come, which the table has reserved
+};
 
 // The fresh frames, last first, go before the kept one at `first` (MP_MAX_FRAMES: none), whose rbp was
 // read at rbpSlot this time. Gives the leaf's node.
-MP_INLINE uint32_t keep_fresh(Buffers& buffers, uint32_t first, const uintptr_t* rbpSlot, uint32_t node,
+MP_INLINE uint32_t keep_fresh(Buffers& buffers, uint32_t first, const uintptr_t* rbpSlot, uint32_t root,
                               uint32_t freshCount) {
   Frame* frame = buffers.kept + first;
   Pair* pair = buffers.pairs;
@@ -73,9 +87,11 @@ MP_INLINE uint32_t keep_fresh(Buffers& buffers, uint32_t first, const uintptr_t*
     pair += frame->pairEnd;
     single += frame->singleEnd;
   }
+  Nodes nodes(root);
+  uint32_t node = root;
   for (uint32_t i = freshCount; i-- > 0;) {
     const Fresh& fresh = buffers.fresh[i];
-    node = intern(node, fresh);
+    node = nodes.add(fresh, i);
     if (MP_LIKELY(frame != buffers.kept + MP_MAX_FRAMES)) {
       const auto* above = reinterpret_cast<const uintptr_t*>(frame->sp);
       if (frame->rbpMask != 0 && rbpSlot == above - 2) {

@@ -14,9 +14,16 @@ namespace mp::unwind {
 namespace {
 
 // The row of this return address, if the cache has one: else of another.
+//
+// By a branch and not by a conditional move, which the empty statement keeps the compiler from: the core
+// predicts the way, and the row's contents need not wait for the keys (see kFramed).
 MP_INLINE CachedRow* row_of(Buffers& buffers, uintptr_t pc) {
-  CachedRow* set = set_of(buffers, pc);
-  return set[0].key == pc ? &set[0] : &set[1];
+  CachedRow* row = set_of(buffers, pc);
+  if (row->key != pc) {
+    ++row;
+    __asm__ volatile("" : "+r"(row));
+  }
+  return row;
 }
 
 bool is_after_call(Buffers& buffers, uintptr_t pc) {
@@ -74,25 +81,35 @@ MP_INLINE uint32_t walk(Walker& walker, Entry entry) {
     if (MP_LIKELY(row->key == pc && (row->row.flags & (kNoRow | kV8)) == 0)) {
       fresh.value = row->memo.frame;
       fresh.memo = &row->memo;
-      fresh.flags = (row->row.flags & kUsesRbp) != 0 ? kFreshUsesRbp : 0u;
-      if (MP_LIKELY(row->row.cfa == Cfa::kRsp)) {
-        cfa = sp + static_cast<intptr_t>(row->row.cfaOffset);
-      } else if (MP_LIKELY(row->row.cfa == Cfa::kRbp)) {
-        cfa = rbp + static_cast<intptr_t>(row->row.cfaOffset);
-      } else {
-        break;
-      }
-      // One test for both ends: low <= sp < cfa, and cfa <= high.
-      if (MP_UNLIKELY(cfa - sp - 1 >= high - sp || (cfa & 7) != 0)) break;
-      if (row->row.rbp == Rbp::kAtCfa) {
-        uintptr_t slot = cfa + static_cast<intptr_t>(row->row.rbpOffset);
-        if (MP_UNLIKELY(slot < low || slot >= high || (slot & 7) != 0)) break;
-        nextSlot = reinterpret_cast<const uintptr_t*>(slot);
+      if (MP_LIKELY((row->row.flags & kFramed) != 0)) {
+        // The caller is found by rbp alone: the core has predicted this branch and asks for the rows of
+        // the next frames while this one's is still on its way.
+        if (MP_UNLIKELY(rbp < sp || rbp >= high - 8 || (rbp & 7) != 0)) break;
+        fresh.flags = kFreshUsesRbp;
+        cfa = rbp + 16;
+        nextSlot = reinterpret_cast<const uintptr_t*>(rbp);
         nextRbp = *nextSlot;
-      } else if (MP_UNLIKELY(row->row.rbp != Rbp::kSame)) {
-        break;
+      } else {
+        fresh.flags = (row->row.flags & kUsesRbp) != 0 ? kFreshUsesRbp : 0u;
+        if (MP_LIKELY(row->row.cfa == Cfa::kRsp)) {
+          cfa = sp + static_cast<intptr_t>(row->row.cfaOffset);
+        } else if (MP_LIKELY(row->row.cfa == Cfa::kRbp)) {
+          cfa = rbp + static_cast<intptr_t>(row->row.cfaOffset);
+        } else {
+          break;
+        }
+        // One test for both ends: low <= sp < cfa, and cfa <= high.
+        if (MP_UNLIKELY(cfa - sp - 1 >= high - sp || (cfa & 7) != 0)) break;
+        if (row->row.rbp == Rbp::kAtCfa) {
+          uintptr_t slot = cfa + static_cast<intptr_t>(row->row.rbpOffset);
+          if (MP_UNLIKELY(slot < low || slot >= high || (slot & 7) != 0)) break;
+          nextSlot = reinterpret_cast<const uintptr_t*>(slot);
+          nextRbp = *nextSlot;
+        } else if (MP_UNLIKELY(row->row.rbp != Rbp::kSame)) {
+          break;
+        }
+        nextByReading = (row->row.flags & kRecovered) != 0;
       }
-      nextByReading = (row->row.flags & kRecovered) != 0;
     } else {
       // V8's code, which keeps frame pointers: known since the general walk met it.
       CodeRow* code = code_row_of(buffers, pc);
