@@ -144,6 +144,14 @@ interface Native {
     liveBytes: Float64Array,
     temporaryCount: Float64Array,
   ): Buffer;
+  encodeLiveSet(
+    address: Float64Array,
+    sizeBytes: Float64Array,
+    stackId: Uint32Array,
+    threadIndex: Uint32Array,
+    bornNs: Float64Array,
+    entry: Uint8Array,
+  ): Buffer;
   EventEncoder: new (rowsPerChunk: number, recordWords: Uint8Array) => NativeEventEncoder;
   Symbolizer: new (debugFolders: string[]) => NativeSymbolizer;
   resolveData(
@@ -278,6 +286,27 @@ export const encodeStackTotals = (totals: StackTotalsColumns): Uint8Array =>
     totals.liveCount,
     totals.liveBytes,
     totals.temporaryCount,
+  );
+
+/** Of LiveSet in src/model. */
+export interface LiveColumns {
+  readonly address: Float64Array;
+  readonly sizeBytes: Float64Array;
+  readonly stackId: Uint32Array;
+  readonly threadIndex: Uint32Array;
+  readonly bornNs: Float64Array;
+  readonly entry: Uint8Array;
+}
+
+/** TraceEncoder.liveSet of src/trace. */
+export const encodeLiveSet = (live: LiveColumns): Uint8Array =>
+  binding().encodeLiveSet(
+    live.address,
+    live.sizeBytes,
+    live.stackId,
+    live.threadIndex,
+    live.bornNs,
+    live.entry,
   );
 
 /** EventEncoder of src/trace. */

@@ -34,6 +34,7 @@ export const nativeEncoder = (): TraceEncoder => ({
   ),
   stacks: native.encodeStacks,
   stackTotals: native.encodeStackTotals,
+  liveSet: native.encodeLiveSet,
 });
 
 /** Reads chunk by chunk: memory grows with live blocks and sites, not with the file. */

@@ -9,6 +9,7 @@ import type {
 import type { ByteReader, ByteWriter } from './bytes.js';
 import { decodeVerdict, encodeVerdict } from './checkpoint-verdicts.js';
 import { TraceDamage } from './damage.js';
+import type { TraceEncoder } from './encoder.js';
 import {
   decodeBytes,
   decodeIndices,
@@ -18,16 +19,17 @@ import {
   encodeNaturals,
 } from './names.js';
 import { decodeCheckpointPools, encodeCheckpointPools } from './pools.js';
-import { decodeLiveSet, encodeLiveSet } from './tables.js';
+import { decodeLiveSet } from './tables.js';
 
 export function encodeBlockVerdicts(
   checkpointNumber: number,
   detail: CheckpointDetail,
+  encoder: TraceEncoder,
   out: ByteWriter,
 ): void {
   const { live, reachability, orphans } = detail;
   out.varint(checkpointNumber);
-  encodeLiveSet(live, out);
+  out.raw(encoder.liveSet(live));
   for (let row = 0; row < live.count; row++) encodeVerdict(detail.verdict[row], out);
   encodeOwners(detail.owners, out);
   for (let row = 0; row < live.count; row++) out.varint(detail.ownerRow[row] + 1);

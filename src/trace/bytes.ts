@@ -3,9 +3,6 @@
 import { TraceDamage } from './damage.js';
 
 const maxVarintBytes = 8;
-/** Values of a column for which room is made at once. */
-const slab = 4096;
-const isLittleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
 /** Returns where the next byte goes. There must be room for 8 bytes. */
 function putVarint(bytes: Uint8Array, at: number, value: number): number {
@@ -31,23 +28,14 @@ function putLongVarint(bytes: Uint8Array, start: number, value: number): number 
   return at;
 }
 
-/** Signed numbers as unsigned ones, small ones small. */
-export function zigzagOf(value: number): number {
-  return value < 0 ? -2 * value - 1 : 2 * value;
-}
-
 export class ByteWriter {
-  bytes: Uint8Array;
-  length = 0;
+  private bytes: Uint8Array;
+  private length = 0;
   private view: DataView;
 
   constructor(capacity = 256) {
     this.bytes = new Uint8Array(capacity);
     this.view = new DataView(this.bytes.buffer);
-  }
-
-  clear(): void {
-    this.length = 0;
   }
 
   /** A view, not a copy: valid until the next write. */
@@ -77,30 +65,10 @@ export class ByteWriter {
     this.length = putVarint(this.bytes, this.length, value);
   }
 
-  /** A whole column: one loop, which V8 has compiled sooner than a call for each number. */
-  varints(values: Float64Array | Uint32Array): void {
-    for (let start = 0; start < values.length; start += slab) {
-      const end = Math.min(values.length, start + slab);
-      this.reserve((end - start) * maxVarintBytes);
-      const { bytes } = this;
-      let at = this.length;
-      for (let i = start; i < end; i++) at = putVarint(bytes, at, values[i]!);
-      this.length = at;
-    }
-  }
-
-  /** A whole column of doubles. */
-  float64s(values: Float64Array): void {
-    if (isLittleEndian) {
-      this.raw(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
-      return;
-    }
-    for (const value of values) this.float64(value);
-  }
-
   /** Signed: |value| below 2^52. */
   zigzag(value: number): void {
-    this.varint(zigzagOf(value));
+    // Signed numbers as unsigned ones, small ones small.
+    this.varint(value < 0 ? -2 * value - 1 : 2 * value);
   }
 
   raw(bytes: Uint8Array): void {
@@ -120,7 +88,7 @@ export class ByteWriter {
   }
 
   /** Room for so many bytes more. */
-  reserve(more: number): void {
+  private reserve(more: number): void {
     if (this.length + more <= this.bytes.length) return;
     const grown = new Uint8Array(Math.max(2 * this.bytes.length, this.length + more));
     grown.set(this.bytes.subarray(0, this.length));

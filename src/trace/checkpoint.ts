@@ -3,7 +3,7 @@ import type { LiveSet, StackTotals, TraceModel } from '../model/index.js';
 import type { ByteReader, ByteWriter } from './bytes.js';
 import { TraceDamage } from './damage.js';
 import type { TraceEncoder } from './encoder.js';
-import { decodeLiveSet, decodeStackTotals, encodeLiveSet } from './tables.js';
+import { decodeLiveSet, decodeStackTotals } from './tables.js';
 
 /** What stands as JSON. Its field names are the model's: src/model is their documentation. */
 export interface CheckpointFacts
@@ -32,7 +32,7 @@ export function encodeCheckpoint(model: TraceModel, encoder: TraceEncoder, out: 
   };
   out.json(facts);
   out.raw(encoder.stackTotals(model.stackTotals));
-  encodeLiveSet(atEnd.live, out);
+  out.raw(encoder.liveSet(atEnd.live));
 }
 
 export function decodeCheckpoint(reader: ByteReader, stackCount: number): Checkpoint {

@@ -1,8 +1,8 @@
-// What a trace has most of to bytes: events in columns, so that zstd sees like beside like, and tables by stack.
+// What a trace has most of to bytes: events in columns, so that zstd sees like beside like, stacks, totals by stack, live sets.
 // Layout: docs/trace-format.md. It is done by the native part (src/native/src/encode), for much of the
 // reader's time goes there, and passed in.
 import type { EventBatch } from '../ledger/index.js';
-import type { StackTable, StackTotals } from '../model/index.js';
+import type { LiveSet, StackTable, StackTotals } from '../model/index.js';
 
 export const rowsPerChunk = 1 << 16;
 
@@ -26,4 +26,6 @@ export interface TraceEncoder {
   /** Nodes `from` to `to` - 1: a chunk's content. */
   stacks(table: StackTable, from: number, to: number): Uint8Array;
   stackTotals(totals: StackTotals): Uint8Array;
+  /** What the program announced of the blocks is not in it. */
+  liveSet(live: LiveSet): Uint8Array;
 }

@@ -13,8 +13,9 @@ import type {
 import { decodeAnnounced, encodeAnnounced } from './announced.js';
 import type { ByteReader, ByteWriter } from './bytes.js';
 import { TraceDamage } from './damage.js';
+import type { TraceEncoder } from './encoder.js';
 import { decodeNames, decodeNaturals, encodeNaturals } from './names.js';
-import { decodeLiveSet, encodeLiveSet } from './tables.js';
+import { decodeLiveSet } from './tables.js';
 
 const groupFields = [
   'stackId',
@@ -46,7 +47,7 @@ const misuseFields = [
   'unmatchedIgnoreEndCount',
 ] as const satisfies readonly (keyof PoolMisuse)[];
 
-export function encodePools(ledger: PoolLedger, out: ByteWriter): void {
+export function encodePools(ledger: PoolLedger, encoder: TraceEncoder, out: ByteWriter): void {
   const { groups, sites, misuse, beforeTeardown, atEnd } = ledger;
   out.json(groups.map((group) => group.name));
   for (const group of groups) encodeFields(group, groupFields, out);
@@ -54,8 +55,8 @@ export function encodePools(ledger: PoolLedger, out: ByteWriter): void {
   for (const site of sites) encodeFields(site, siteFields, out);
   encodeFields(misuse, misuseFields, out);
   out.uint8(beforeTeardown === null ? 0 : 1);
-  if (beforeTeardown !== null) encodeMoment(beforeTeardown, out);
-  encodeMoment(atEnd, out);
+  if (beforeTeardown !== null) encodeMoment(beforeTeardown, encoder, out);
+  encodeMoment(atEnd, encoder, out);
 }
 
 export function decodePools(reader: ByteReader): PoolLedger {
@@ -87,9 +88,13 @@ export function decodeCheckpointPools(reader: ByteReader, blockCount: number): C
   return { firstRow, pools, poolIndex: decodeIndex(reader, blockCount - firstRow, pools) };
 }
 
-function encodeMoment({ pools, live, poolIndex }: PoolMoment, out: ByteWriter): void {
+function encodeMoment(
+  { pools, live, poolIndex }: PoolMoment,
+  encoder: TraceEncoder,
+  out: ByteWriter,
+): void {
   encodeList(pools, out);
-  encodeLiveSet(live, out);
+  out.raw(encoder.liveSet(live));
   encodeNaturals(poolIndex, live.count, out);
   encodeAnnounced(live.announced, out);
 }

@@ -1,8 +1,8 @@
-// The columns of live sets as bytes; those, stack tables and totals by stack back from them (encoder.ts).
+// Stack tables, totals by stack and live sets from their bytes: the inverse of src/native/src/encode/tables.rs.
 
 import type { StackTableBuilder } from '../ledger/index.js';
 import type { LiveSet, StackTotals } from '../model/index.js';
-import { type ByteReader, type ByteWriter, zigzagOf } from './bytes.js';
+import type { ByteReader } from './bytes.js';
 import { TraceDamage } from './damage.js';
 
 export function decodeStacks(reader: ByteReader, into: StackTableBuilder): void {
@@ -15,24 +15,6 @@ export function decodeStacks(reader: ByteReader, into: StackTableBuilder): void 
       throw new TraceDamage(`has a stack node ${id} without a parent`);
     into.push(id - distance, reader.uint8(), reader.varint(), reader.varint());
   }
-}
-
-/** In order of allocation. Times as doubles: they are exact, and few beside the events. */
-export function encodeLiveSet(live: LiveSet, out: ByteWriter): void {
-  const { count, address } = live;
-  out.varint(count);
-  const distances = new Float64Array(count);
-  let lastAddress = 0;
-  for (let i = 0; i < count; i++) {
-    distances[i] = zigzagOf(address[i]! - lastAddress);
-    lastAddress = address[i]!;
-  }
-  out.varints(distances);
-  out.varints(live.sizeBytes);
-  out.varints(live.stackId);
-  out.varints(live.threadIndex);
-  out.float64s(live.bornNs);
-  out.raw(live.entry);
 }
 
 export function decodeLiveSet(reader: ByteReader): LiveSet {

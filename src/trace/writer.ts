@@ -27,7 +27,6 @@ import {
 import { encodeMemory, encodePages } from './memory.js';
 import { encodePools } from './pools.js';
 import { encodeResources } from './resources.js';
-import { encodeLiveSet } from './tables.js';
 import { encodeTimeline } from './timeline.js';
 import { encodeV8 } from './v8.js';
 
@@ -116,7 +115,7 @@ export class TraceWriter {
     this.announced(live);
     const out = new ByteWriter(1 << 16);
     out.float64(atNs);
-    encodeLiveSet(live, out);
+    out.raw(this.options.encoder.liveSet(live));
     this.writeChunk(ChunkKind.teardown, out.written(), 0);
   }
 
@@ -147,7 +146,8 @@ export class TraceWriter {
   checkpoint(model: TraceModel): void {
     this.flushEvents();
     const { pools } = model;
-    if (pools !== undefined) this.writeEncoded(ChunkKind.pools, (out) => encodePools(pools, out));
+    if (pools !== undefined)
+      this.writeEncoded(ChunkKind.pools, (out) => encodePools(pools, this.options.encoder, out));
     this.announced(model.atEnd.live);
     const out = new ByteWriter(1 << 16);
     encodeCheckpoint(model, this.options.encoder, out);
@@ -180,7 +180,7 @@ export class TraceWriter {
     if (last !== undefined && detail !== null) {
       this.announced(detail.live);
       this.writeEncoded(ChunkKind.blockVerdicts, (out) =>
-        encodeBlockVerdicts(last.number, detail, out),
+        encodeBlockVerdicts(last.number, detail, this.options.encoder, out),
       );
     }
     const pages = last?.memory?.pages ?? null;

@@ -3,7 +3,7 @@ use napi_derive::napi;
 
 use super::{thrown, Thrown};
 use crate::batch::Batch;
-use crate::encode::tables::{self, Stacks};
+use crate::encode::tables::{self, Live, Stacks};
 use crate::encode::Encoder;
 
 #[napi]
@@ -65,4 +65,17 @@ pub fn encode_stack_totals(
 ) -> Result<Buffer, Thrown> {
     let columns = [allocation_count, allocated_bytes, live_count, live_bytes, temporary_count];
     tables::stack_totals(columns).map(Buffer::from).map_err(thrown)
+}
+
+#[napi]
+pub fn encode_live_set(
+    address: &[f64],
+    size_bytes: &[f64],
+    stack_id: &[u32],
+    thread_index: &[u32],
+    born_ns: &[f64],
+    entry: &[u8],
+) -> Result<Buffer, Thrown> {
+    let live = Live { address, size_bytes, stack_id, thread_index, born_ns, entry };
+    tables::live_set(&live).map(Buffer::from).map_err(thrown)
 }

@@ -1,5 +1,8 @@
 //! Growing columns of bytes; varints as in LEB128.
 
+/// Numbers of a column for which room is made at once.
+const SLAB: usize = 4096;
+
 /// Of 64 bits.
 pub const MAX_VARINT_BYTES: usize = 10;
 
@@ -50,6 +53,17 @@ impl Column {
         pen.put_varint(value);
         let length = pen.length();
         self.set_length(length);
+    }
+
+    pub fn put_varints(&mut self, mut values: impl ExactSizeIterator<Item = u64>) {
+        while values.len() > 0 {
+            let mut pen = self.room_for(SLAB);
+            for value in values.by_ref().take(SLAB) {
+                pen.put_varint(value);
+            }
+            let length = pen.length();
+            self.set_length(length);
+        }
     }
 
     /// A pen behind what is written, for so many numbers. Its writing counts with set_length(); until then

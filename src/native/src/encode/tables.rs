@@ -1,6 +1,6 @@
-//! Columns of tables to bytes: the stack table, and totals by stack. The layout is in docs/trace-format.md.
+//! Columns of tables to bytes: the stack table, totals by stack, and live sets. The layout is in docs/trace-format.md.
 
-use super::bytes::Column;
+use super::bytes::{zigzag_of, Column};
 use crate::error::{Failure, Outcome};
 
 /// Rows for which room is made at once.
@@ -82,6 +82,48 @@ pub fn stack_totals(columns: [&[f64]; 5]) -> Outcome<Vec<u8>> {
     Ok(out.into_bytes())
 }
 
+/// Columns of `LiveSet` in src/model/index.ts.
+pub struct Live<'a> {
+    pub address: &'a [f64],
+    pub size_bytes: &'a [f64],
+    pub stack_id: &'a [u32],
+    pub thread_index: &'a [u32],
+    pub born_ns: &'a [f64],
+    pub entry: &'a [u8],
+}
+
+/// In order of allocation. Times as doubles: they are exact, and few beside the events.
+pub fn live_set(live: &Live<'_>) -> Outcome<Vec<u8>> {
+    let count = live.entry.len();
+    let lengths = [
+        live.address.len(),
+        live.size_bytes.len(),
+        live.stack_id.len(),
+        live.thread_index.len(),
+        live.born_ns.len(),
+    ];
+    if lengths.iter().any(|length| *length != count) {
+        return Err(Failure::new("EINVAL", "columns of live blocks of different lengths"));
+    }
+    let mut out = Column::default();
+    out.put_varint(count as u64);
+    let mut last = 0;
+    out.put_varints(live.address.iter().map(|address| {
+        let distance = *address as i64 - last;
+        last = *address as i64;
+        zigzag_of(distance)
+    }));
+    out.put_varints(live.size_bytes.iter().map(|size| *size as u64));
+    out.put_varints(live.stack_id.iter().map(|id| u64::from(*id)));
+    out.put_varints(live.thread_index.iter().map(|index| u64::from(*index)));
+    for slab in live.born_ns.chunks(SLAB) {
+        let bytes: Vec<u8> = slab.iter().flat_map(|born| born.to_le_bytes()).collect();
+        out.put_all(&bytes);
+    }
+    out.put_all(live.entry);
+    Ok(out.into_bytes())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,5 +146,21 @@ mod tests {
         let bytes = stack_totals([&some, &other, &some, &some, &some]).unwrap();
         assert_eq!(bytes, [4, 2, 1, 2, 0xc8, 1, 2, 2, 2, 2, 1, 4, 1, 1, 1]);
         assert!(stack_totals([&some, &other, &some, &some, &[]]).is_err());
+    }
+
+    #[test]
+    fn live_blocks_stand_in_columns() {
+        let live = Live {
+            address: &[1000.0, 990.0],
+            size_bytes: &[300.0, 8.0],
+            stack_id: &[7, 8],
+            thread_index: &[0, 1],
+            born_ns: &[0.0, 1.0],
+            entry: &[1, 2],
+        };
+        let mut expected = vec![2, 0xd0, 0x0f, 19, 0xac, 2, 8, 7, 8, 0, 1];
+        expected.extend([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xf0, 0x3f, 1, 2]);
+        assert_eq!(live_set(&live).unwrap(), expected);
+        assert!(live_set(&Live { born_ns: &[0.0], ..live }).is_err());
     }
 }
