@@ -18,8 +18,8 @@ const leastBetweenMs = 500;
 const sliceMs = 25;
 /** What is behind is shown as far as it was read. */
 const readMs = 400;
-/** A trace that was cut is never whole: it is shown as it is. */
-const wholeMs = 3000;
+/** A trace that was cut is never whole: it is shown as it is when nothing came for so long. */
+const wholeMs = 5000;
 const pollMs = 20;
 /** For a browser that gets it twice a second. */
 const mostCells = 60_000;
@@ -109,8 +109,14 @@ export class LiveFeed {
     this.#open();
     const followed = this.#followed;
     if (followed === null) return;
-    const endMs = performance.now() + wholeMs;
-    while (!followed.file.follower.isWhole() && performance.now() < endMs) await sleep(pollMs);
+    let sizeBytes = followed.file.sizeBytes();
+    let endMs = performance.now() + wholeMs;
+    while (!followed.file.follower.isWhole() && performance.now() < endMs) {
+      await sleep(pollMs);
+      if (followed.file.sizeBytes() === sizeBytes) continue;
+      sizeBytes = followed.file.sizeBytes();
+      endMs = performance.now() + wholeMs;
+    }
     const opened = openTraceFile(followed.file.openPath, () => undefined);
     const input = await reportInput(opened, []);
     this.#publish({

@@ -26,7 +26,7 @@ const holdMs = 10_000;
 /** A page that did not ask for so long is gone; one that stops waiting is at once. */
 const forgetMs = 10_000;
 /** What pages have to take the last data. */
-const handOverMs = 5000;
+const handOverMs = 15_000;
 
 interface Page {
   seen: number;

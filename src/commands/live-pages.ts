@@ -7,8 +7,8 @@ import { MemprofError } from '../errors.js';
 import { livePagesPath } from '../paths.js';
 import type { FromPages, LivePagesData, ToPages } from './live-pages-messages.js';
 
-/** What open pages may take to get the finished report, beyond what the end takes anyway. */
-const graceMs = 20_000;
+/** What open pages may take to get the finished report, beyond what the end takes anyway; most of it is its making. */
+const graceMs = 60_000;
 
 export class LivePages {
   readonly url: string;

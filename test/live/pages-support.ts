@@ -15,7 +15,7 @@ import { memprofBin, runBin, scratchFolder } from '../e2e/support/run.js';
 export const growApp: string = join(fixturesFolder, 'apps', 'grow.cjs');
 export const shelfAddon: Promise<string> = buildAddon('shelf.cc');
 /** For what comes some time: longer than any machine takes. */
-const patienceMs = 60_000;
+const patienceMs = 120_000;
 
 export interface Answer {
   status: number;
@@ -94,7 +94,7 @@ export class Served {
   async #end(): Promise<void> {
     if (this.child.exitCode !== null || this.child.signalCode !== null) return;
     this.stop();
-    await Promise.race([this.ended, sleep(20_000, null, { ref: false })]);
+    await Promise.race([this.ended, sleep(90_000, null, { ref: false })]);
     this.child.kill('SIGKILL');
     this.child.stdout?.destroy();
     this.child.stderr?.destroy();

@@ -117,25 +117,29 @@ for (const [at, major] of majors.entries()) {
 }
 
 for (const how of ['imports', 'lookup'] as const) {
-  test(`a Rust addon that ${how === 'imports' ? "imports Node's functions" : 'looks Node up at run time'} has its exact balance`, async (t) => {
-    const addon = await rustAddon(how);
-    const { report } = await ledgerOf(t, [
-      process.execPath,
-      '--expose-gc',
-      appPath('napi-rust.cjs'),
-      addon,
-    ]);
-    const found = onlyAddon(t, report, 'napi-rust');
-    const counts = balance(found.resources);
-    t.deepEqual(counts['wrap'], [7, 0, 4, 3]);
-    t.deepEqual(counts['external-buffer'], [6, 0, 4, 2]);
-    t.deepEqual(counts['async-work'], [5, 5, 0, 0]);
-    t.deepEqual(counts['deferred'], [5, 5, 0, 0]);
-    t.is(valueIn(found, 'external-buffer'), 8000);
-    const holders = report.sites.filter((site) => site.className === 'Holder');
-    t.deepEqual(holders.map((site) => [site.kind, site.outstandingCount]).sort(), [
-      ['reference', 3],
-      ['wrap', 3],
-    ]);
-  });
+  // One after the other: both are built in one place.
+  test.serial(
+    `a Rust addon that ${how === 'imports' ? "imports Node's functions" : 'looks Node up at run time'} has its exact balance`,
+    async (t) => {
+      const addon = await rustAddon(how);
+      const { report } = await ledgerOf(t, [
+        process.execPath,
+        '--expose-gc',
+        appPath('napi-rust.cjs'),
+        addon,
+      ]);
+      const found = onlyAddon(t, report, 'napi-rust');
+      const counts = balance(found.resources);
+      t.deepEqual(counts['wrap'], [7, 0, 4, 3]);
+      t.deepEqual(counts['external-buffer'], [6, 0, 4, 2]);
+      t.deepEqual(counts['async-work'], [5, 5, 0, 0]);
+      t.deepEqual(counts['deferred'], [5, 5, 0, 0]);
+      t.is(valueIn(found, 'external-buffer'), 8000);
+      const holders = report.sites.filter((site) => site.className === 'Holder');
+      t.deepEqual(holders.map((site) => [site.kind, site.outstandingCount]).sort(), [
+        ['reference', 3],
+        ['wrap', 3],
+      ]);
+    },
+  );
 }

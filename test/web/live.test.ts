@@ -16,7 +16,7 @@ import {
 
 const desktop = looks[0]!;
 const phone = looks[3]!;
-const patience = { timeout: 90_000 };
+const patience = { timeout: 120_000 };
 if (chromiumPath !== null) await shelfAddon;
 const browser = chromiumPath === null ? null : await launch();
 test.after.always(() => browser?.close());
