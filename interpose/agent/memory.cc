@@ -144,10 +144,13 @@ bool image_range(const void* symbol, uintptr_t* low, uintptr_t* high) {
   return found == 1;
 }
 
-uint64_t monotonic_ns() {
+uint64_t clock_ns(clockid_t clock) {
   timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
+  if (clock_gettime(clock, &now) != 0) return 0;
   return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
 }
+
+uint64_t monotonic_ns() { return clock_ns(CLOCK_MONOTONIC); }
+uint64_t processor_ns() { return clock_ns(CLOCK_THREAD_CPUTIME_ID); }
 
 }  // namespace memprof

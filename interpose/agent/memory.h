@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "pages.h"
 
@@ -36,7 +37,11 @@ void copy_pieces(const uintptr_t* addresses, size_t count, size_t bytes, char* i
 // Where the image that holds `symbol` lies: [*low, *high).
 bool image_range(const void* symbol, uintptr_t* low, uintptr_t* high);
 
+// 0: there is no such clock (any more).
+uint64_t clock_ns(clockid_t clock);
 uint64_t monotonic_ns();
+// Processor time of the calling thread: what a busy machine keeps it waiting is not in it.
+uint64_t processor_ns();
 
 }  // namespace memprof
 

@@ -11,7 +11,8 @@
 namespace memprof {
 namespace {
 
-// How long to look for externals in arrays, maps and closures, beyond objects' own named properties.
+// How long to look for externals in arrays, maps and closures, beyond objects' own named properties: processor time,
+// so that what is found does not depend on what else the machine does.
 constexpr uint64_t kDeepSearchNs = 1'000'000'000;
 constexpr size_t kNamedProperties = 1024;
 constexpr size_t kMaxVisited = 2'000'000;
@@ -102,7 +103,7 @@ class Search final : public Predicate {
 bool Search::begin() {
   hasBegun_ = true;
   canRead_ = ranges.load();
-  deepEndNs_ = monotonic_ns() + kDeepSearchNs;
+  deepEndNs_ = processor_ns() + kDeepSearchNs;
   return canRead_;
 }
 
@@ -282,7 +283,7 @@ void Search::deep(uintptr_t word) {
 }
 
 bool Search::is_late() {
-  if (!isDeepOver_ && (++deepSteps_ & 4095) == 0 && monotonic_ns() > deepEndNs_) isDeepOver_ = isCut = true;
+  if (!isDeepOver_ && (++deepSteps_ & 4095) == 0 && processor_ns() > deepEndNs_) isDeepOver_ = isCut = true;
   return isDeepOver_;
 }
 

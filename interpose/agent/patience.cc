@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "memory.h"
@@ -17,10 +16,7 @@ constexpr uint64_t kPatienceWithReadyNs = 10'000'000'000;
 // Processor time of another thread of this process; 0: it is gone.
 uint64_t worked_ns(int thread) {
   // As pthread_getcpuclockid makes it (linux/posix-timers.h): CPUCLOCK_PERTHREAD | CPUCLOCK_SCHED.
-  auto clock = static_cast<clockid_t>(~static_cast<unsigned>(thread) << 3 | 6u);
-  timespec time;
-  if (clock_gettime(clock, &time) != 0) return 0;
-  return static_cast<uint64_t>(time.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(time.tv_nsec);
+  return clock_ns(static_cast<clockid_t>(~static_cast<unsigned>(thread) << 3 | 6u));
 }
 
 // The first bytes of one of the kernel's files about the thread, as text. False: it is gone.

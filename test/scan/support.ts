@@ -83,7 +83,7 @@ function nothing(): Found {
 
 function ended(file: string, words: string[], env: NodeJS.ProcessEnv): Promise<void> {
   return new Promise((resolve, reject) => {
-    const child = spawn(file, words, { env, stdio: 'ignore', timeout: 30_000 });
+    const child = spawn(file, words, { env, stdio: 'ignore', timeout: 240_000 });
     child.once('error', reject);
     child.once('exit', (code, signal) =>
       code === 0 ? resolve() : reject(new Error(`${file} ${words.join(' ')}: ${code ?? signal}`)),
@@ -118,7 +118,7 @@ export async function valgrindAll(
   await eachOf(commands, width, async (command, at) => {
     const log = join(folder, `valgrind.${at}.txt`);
     await run('valgrind', ['--leak-check=summary', `--log-file=${log}`, ...command], {
-      timeout: 120_000,
+      timeout: 240_000,
     });
     answers[at] = parseValgrind(await readFile(log, 'utf8'));
     await rm(log);

@@ -106,12 +106,17 @@ class Turns {
 }
 const turns = new Turns(2);
 
+/** Programs of one test file that run at the same time are two at most. */
+export function inTurn<T>(work: () => Promise<T>): Promise<T> {
+  return turns.take(work);
+}
+
 /** Runs a command under memprof-run. */
 export function runTraced(
   command: readonly string[],
   { memprofOptions = [], ...options }: RunOptions & { memprofOptions?: readonly string[] } = {},
 ): Promise<Outcome> {
-  return turns.take(() => run([process.execPath, runBin, ...memprofOptions, ...command], options));
+  return inTurn(() => run([process.execPath, runBin, ...memprofOptions, ...command], options));
 }
 
 /** A folder of its own, gone after the test. */

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { Magic, pageBytes, SessionFlag, SessionHeader, wireAbi } from '../../../src/record/wire.js';
 import { agentPackage, fakeShim } from '../../agent/support/build.js';
+import { inTurn } from '../../e2e/support/run.js';
 
 export interface OwnerLine {
   address: string;
@@ -47,6 +48,15 @@ export function runInSession(
   argv: readonly string[],
   options: Options = {},
 ): Promise<Outcome> {
+  return inTurn(() => runNow(t, nodePath, argv, options));
+}
+
+function runNow(
+  t: ExecutionContext,
+  nodePath: string,
+  argv: readonly string[],
+  options: Options,
+): Promise<Outcome> {
   const folder = mkdtempSync(join(tmpdir(), 'memprof-owners-'));
   t.teardown(() => rmSync(folder, { recursive: true, force: true }));
   writeSession(folder, options.flags ?? SessionFlag.checkpointExit);
@@ -65,7 +75,7 @@ export function runInSession(
   const child = spawn(nodePath, argv, {
     env: { PATH: process.env['PATH'], HOME: folder, ...traced },
     stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: 60_000,
+    timeout: 240_000,
   });
   options.onStart?.(child);
   let stdout = '';
