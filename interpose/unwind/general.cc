@@ -84,7 +84,8 @@ uint32_t Walk::finish(uint32_t root, uint32_t freshCount, const uintptr_t* rbpSl
 // V8's code: the frame is what the code map says of it, and of the words that identify it.
 bool Walk::name(const Registers& registers, Fresh* fresh) {
   uintptr_t fp = registers.rbp;
-  if (!view_.inside(fp - 0x30) || !view_.inside(fp + 8)) fp = 0;
+  if (!has_naming_words(registers.sp, fp) || !view_.inside(fp - kNamingWordsBytes) || !view_.inside(fp + 8))
+    fp = 0;
   return isSlow_ ? name_v8_slowly(walker_, registers.pc, fp, fresh)
                  : name_v8(walker_, registers.pc, fp, fresh);
 }

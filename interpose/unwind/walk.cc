@@ -114,9 +114,9 @@ MP_INLINE uint32_t walk(Walker& walker, Entry entry) {
       // V8's code, which keeps frame pointers: known since the general walk met it.
       CodeRow* code = code_row_of(buffers, pc);
       if (MP_UNLIKELY(code->pc != pc || code->epoch != walker.codeEpoch)) break;
-      if (MP_UNLIKELY(rbp < sp || rbp - 0x30 < low || rbp >= high - 8 || (rbp & 7) != 0)) break;
+      if (MP_UNLIKELY(rbp < sp || rbp >= high - 8 || (rbp & 7) != 0)) break;
       fresh.flags = kFreshUsesRbp;
-      if (MP_UNLIKELY(!name_v8(walker, pc, rbp, &fresh))) break;
+      if (MP_UNLIKELY(!name_v8(walker, pc, has_naming_words(sp, rbp) ? rbp : 0, &fresh))) break;
       cfa = rbp + 16;
       nextSlot = reinterpret_cast<const uintptr_t*>(rbp);
       nextRbp = *nextSlot;
