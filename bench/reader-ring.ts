@@ -1,7 +1,7 @@
 // A ring in plain memory, and the events that the benchmark of the reader publishes in it.
 import { EventType } from '../src/ledger/index.js';
 import { RingReader } from '../src/record/ring-reader.js';
-import { WrittenRing } from '../src/record/written-ring.js';
+import { WrittenRing } from './support/written-ring.js';
 
 const dataBytes = 4 << 20;
 const ticksPerEvent = 90;

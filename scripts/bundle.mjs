@@ -33,7 +33,7 @@ const entries = {
 };
 const parts = [
   ['start', ['bin/main.ts', 'commands/index.ts', 'commands/run-program.ts', 'commands/run.ts']],
-  ['reader', ['record/process-recorder.ts', 'record/rehearsal.ts']],
+  ['reader', ['record/process-recorder.ts']],
   ['report', ['commands/run-report.ts']],
   ['check-setup', ['commands/check-setup.ts']],
   ['html', ['commands/run-html.ts', 'commands/report-html.ts']],

@@ -136,11 +136,7 @@ export class Session {
 
   private async run(): Promise<void> {
     // Loaded while the program starts.
-    const [{ ProcessRecorder }, { rehearse }] = await Promise.all([
-      import('./process-recorder.js'),
-      import('./rehearsal.js'),
-    ]);
-    rehearse();
+    const { ProcessRecorder } = await import('./process-recorder.js');
     this.recorderClass = ProcessRecorder;
     let pauseMs = minPauseMs;
     while (!this.isStopping) {

@@ -1,5 +1,5 @@
-// A ring in plain memory, written as the shim writes: for the rehearsal and for the reader's benchmark.
-import { Magic, pageBytes, RingHeader, wireAbi } from './wire.js';
+// A ring in plain memory, written as the shim writes: for the reader's benchmark.
+import { Magic, pageBytes, RingHeader, wireAbi } from '../../src/record/wire.js';
 
 export class WrittenRing {
   readonly buffer: ArrayBuffer;
