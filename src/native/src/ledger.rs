@@ -1,10 +1,9 @@
 //! The ledger's loop over block events. Its tables belong to `Ledger` of src/ledger/ledger.ts, which makes
 //! them, lets them grow and reads them; their layouts are told there and in slots.ts.
 
-use std::arch::x86_64::{_mm_prefetch, _MM_HINT_T0};
-
 use crate::batch::Batch;
 use crate::error::{Failure, Outcome};
+use crate::prefetch::prefetch;
 
 // src/ledger/events.ts
 const ALLOC_LAST: u8 = 0x1f;
@@ -109,13 +108,6 @@ impl<'a> Tables<'a> {
 /// Fibonacci hashing, as `homeOf` in slots.ts.
 fn home_of(low: u32, high: u32, shift: u32) -> usize {
     ((low ^ high.wrapping_mul(0x2c1b_3c6d)).wrapping_mul(0x9e37_79b1) >> shift) as usize
-}
-
-fn prefetch<T>(table: &[T], index: usize) {
-    if let Some(entry) = table.get(index) {
-        // SAFETY: reads nothing.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(entry).cast()) };
-    }
 }
 
 fn wide(high: u32, low: u32) -> f64 {
