@@ -341,7 +341,7 @@ export class EventEncoder {
   }
 }
 
-/** The state of mergeBlocks: these, then `ringLength` doubles for each ring. */
+/** The state of mergeBlocks: these, then MergeRing.length doubles for each ring. */
 export const MergeState = {
   /** Rows of the batch that are filled, and those that it may have. */
   count: 0,

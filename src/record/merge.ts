@@ -1,7 +1,6 @@
 // Puts the staged records of all rings into the one order of their process, as batches in columns.
 //
-// The records about blocks, nearly all, are taken by native code (src/native/src/merge.rs), a call for many:
-// V8 took 50 ns a record until it had compiled the same loop, which for a short program was never.
+// The records about blocks, nearly all, are taken by native code (src/native/src/merge.rs), a call for many.
 import {
   type EventBatch,
   EventType,

@@ -2,6 +2,18 @@
 
 use crate::error::{Failure, Outcome};
 
+/// What a row is, as far as the loops tell kinds apart: `EventType` of src/ledger/events.ts.
+pub mod kind {
+    /// malloc() and its kin are numbered from 1 on; those up to ALLOC_LAST would be, too.
+    pub const ALLOC_KNOWN_LAST: u8 = 0x09;
+    pub const ALLOC_LAST: u8 = 0x1f;
+    pub const FREE: u8 = 0x20;
+    pub const FREE_KNOWN_LAST: u8 = 0x23;
+    pub const FREE_LAST: u8 = 0x2f;
+    /// Added to an allocation that its own thread freed by the next event of all.
+    pub const PAIR: u8 = 0x80;
+}
+
 /// Words of 8 bytes that 8 rows take.
 const WORDS_OF_8_ROWS: usize = 8 + 8 * 4 + 1;
 

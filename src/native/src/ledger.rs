@@ -1,14 +1,10 @@
 //! The ledger's loop over block events. Its tables belong to `Ledger` of src/ledger/ledger.ts, which makes
 //! them, lets them grow and reads them; their layouts are told there and in slots.ts.
 
+use crate::batch::kind::{ALLOC_LAST, FREE_LAST, PAIR};
 use crate::batch::Batch;
 use crate::error::{Failure, Outcome};
 use crate::prefetch::prefetch;
-
-// src/ledger/events.ts
-const ALLOC_LAST: u8 = 0x1f;
-const FREE_LAST: u8 = 0x2f;
-const PAIR: u8 = 0x80;
 
 /// Of a slot that a release left.
 const RELEASED_TAG: i32 = i32::MIN;

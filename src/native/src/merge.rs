@@ -1,13 +1,8 @@
 //! Staged records of all rings into the one order of their process: the part of src/record/merge.ts that
 //! most records take. What it does not know (rare records, damage) it leaves where it is, and says so.
 
+use crate::batch::kind::{ALLOC_KNOWN_LAST, FREE, FREE_KNOWN_LAST, FREE_LAST, PAIR};
 use crate::batch::Batch;
-
-const ALLOC_TYPE_LAST: u32 = 0x09;
-const FREE: u32 = 0x20;
-const FREE_TYPE_LAST: u32 = 0x23;
-const FREE_LAST: u32 = 0x2f;
-const PAIR: u8 = 0x80;
 
 /// Ticks stay exact in a double.
 const TICK_LIMIT: u64 = 1 << 53;
@@ -62,8 +57,12 @@ impl Ring<'_> {
     }
 
     fn is_at_release(&self) -> bool {
-        (FREE..=FREE_LAST).contains(&(self.head_word() >> 24))
+        (FREE..=FREE_LAST).contains(&kind_of(self.head_word()))
     }
+}
+
+fn kind_of(word: u32) -> u8 {
+    (word >> 24) as u8
 }
 
 fn tick_of(low: u32, word: u32) -> u64 {
@@ -123,7 +122,7 @@ fn take_run(batch: &mut Batch<'_>, ring: &mut Ring<'_>, limit: u64, order: &mut 
         if words.len() < 2 {
             return Run::Ended;
         }
-        let kind = words[1] >> 24;
+        let kind = kind_of(words[1]);
         let published = tick_of(words[0], words[1]);
         if !is_first && published >= limit {
             return Run::Next;
@@ -131,8 +130,8 @@ fn take_run(batch: &mut Batch<'_>, ring: &mut Ring<'_>, limit: u64, order: &mut 
         if order.count == order.capacity {
             return Run::Full;
         }
-        let is_allocation = kind.wrapping_sub(1) < ALLOC_TYPE_LAST;
-        let is_release = (FREE..=FREE_TYPE_LAST).contains(&kind);
+        let is_allocation = (1..=ALLOC_KNOWN_LAST).contains(&kind);
+        let is_release = (FREE..=FREE_KNOWN_LAST).contains(&kind);
         let mut halves = if is_allocation { ALLOCATION_HALVES } else { RELEASE_HALVES };
         if !is_allocation && !is_release
             || words.len() < halves
@@ -146,7 +145,7 @@ fn take_run(batch: &mut Batch<'_>, ring: &mut Ring<'_>, limit: u64, order: &mut 
         order.fallen_tick_count += u32::from(tick != published);
         order.last_tick = tick;
         let row = order.count;
-        let mut row_kind = kind as u8;
+        let mut row_kind = kind;
         let word1_high = words[3];
         batch.address_low[row] = words[2];
         batch.address_high[row] = word1_high & 0xffff;
@@ -159,7 +158,7 @@ fn take_run(batch: &mut Batch<'_>, ring: &mut Ring<'_>, limit: u64, order: &mut 
             order.unknown_stack_count += u32::from(!is_known);
             // The block's release comes next, of all rings: one row for both.
             if let Some(next) = words.get(ALLOCATION_HALVES..ALLOCATION_HALVES + RELEASE_HALVES) {
-                if next[1] >> 24 == FREE
+                if kind_of(next[1]) == FREE
                     && next[2] == words[2]
                     && (next[3] ^ word1_high) & 0xffff == 0
                 {
@@ -195,7 +194,7 @@ mod tests {
     }
 
     fn release(tick: u32, address: u32) -> [u32; 4] {
-        [tick, FREE << 24, address, 0]
+        [tick, u32::from(FREE) << 24, address, 0]
     }
 
     fn ring(staging: &[u32], thread: i32) -> Ring<'_> {

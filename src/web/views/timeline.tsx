@@ -3,7 +3,7 @@ import { useMemo } from 'preact/hooks';
 import { allocatedInBuckets, liveAtEdges } from '../../html/selection.js';
 import { hasCanvas, noCanvasText } from '../canvas.js';
 import { edgeName, formatBytes, formatCount, formatDuration } from '../format.js';
-import { Plot } from '../parts/plot.js';
+import { Plot, type PlotSeries } from '../parts/plot.js';
 import { Resident } from '../parts/resident.js';
 import { firstState, isWholeRange, useReport } from '../state.js';
 
@@ -61,15 +61,7 @@ export function TimelineView() {
             label="Bytes allocated a second, over time"
             times={times}
             height={150}
-            series={[
-              {
-                name: 'allocated a second',
-                values: [...rates, rates.at(-1) ?? null],
-                colour: '--js',
-                fill: '--js-faint',
-                isStepped: true,
-              },
-            ]}
+            series={[stepped('allocated a second', rates)]}
             format={(value) => `${formatBytes(Math.round(value))}/s`}
           />
         </>
@@ -121,20 +113,21 @@ function Collected({ times }: { times: readonly number[] }) {
         label="Garbage collections over time"
         times={times}
         height={110}
-        series={[
-          {
-            name: 'collections',
-            values: [...count, count.at(-1) ?? null],
-            colour: '--js',
-            fill: '--js-faint',
-            isStepped: true,
-          },
-        ]}
+        series={[stepped('collections', [...count])]}
         format={(value) => formatCount(Math.round(value))}
       />
     </>
   );
 }
+
+/** A value for each bucket; the last goes on to the last edge. */
+const stepped = (name: string, values: readonly (number | null)[]): PlotSeries => ({
+  name,
+  values: [...values, values.at(-1) ?? null],
+  colour: '--js',
+  fill: '--js-faint',
+  isStepped: true,
+});
 
 const sum = (values: Float64Array): number => values.reduce((total, value) => total + value, 0);
 

@@ -6,16 +6,12 @@ mod pairs;
 mod predictor;
 pub mod tables;
 
+use crate::batch::kind::{ALLOC_LAST, FREE_LAST, PAIR};
 use crate::batch::Batch;
 use crate::error::{Failure, Outcome};
 use bytes::{put_varint, zigzag_of, Column};
 use pairs::PairTable;
 use predictor::Predictor;
-
-// Of `EventType` in src/ledger/events.ts.
-const ALLOC_LAST: u8 = 0x1f;
-const FREE_LAST: u8 = 0x2f;
-const PAIR: u8 = 0x80;
 
 // How an allocation's address is told where it is none of those remembered.
 const FRESH: u8 = 16;
