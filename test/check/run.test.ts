@@ -14,10 +14,12 @@ test('a fault makes a run that succeeded fail with 23, the fixed twin passes and
   );
   t.is(leaky.code, 23, leaky.stderr);
   t.regex(leaky.stderr, /\nmemprof check: 2 faults in 1 process \(lost, orphaned\)\n/);
-  const [lost, orphaned] = faults(leaky);
+  // Node's heap lies below 4 GiB, where four bytes of a certificate look like a pointer: each run some of the
+  // lost blocks are held by such words (41 to 49 of 50 were lost in 60 runs), so which fault is larger is open.
+  const [lost, orphaned] = faults(leaky).sort();
   t.regex(
     lost,
-    /^lost: 2\.[0-9] MiB in (?:4\d|50) blocks, allocated in shelf::make_block \(shelf\.cc:\d+\)$/,
+    /^lost: [12]\.[0-9] MiB in (?:[34]\d|50) blocks, allocated in shelf::make_block \(shelf\.cc:\d+\)$/,
   );
   t.regex(orphaned, /^orphaned: 1\.[0-9] MiB in (?:3\d|40) blocks, /);
   t.regex(leaky.stderr, /\n 1\. shelf-app\n/);
@@ -71,7 +73,7 @@ fork('./work.cjs').on('exit', () => fork('./work.cjs').on('exit', () => new Work
   const outcome = await check(folder, ['--check=lost'], [process.execPath, 'main.cjs']);
   t.is(outcome.code, 23, outcome.stderr);
   t.is(faults(outcome).length, 1, outcome.stderr);
-  t.regex(faults(outcome)[0], /^lost: 2\.\d MiB in (?:5\d|60) blocks/);
+  t.regex(faults(outcome)[0], /^lost: [12]\.\d MiB in (?:[45]\d|60) blocks/);
   t.regex(
     outcome.stderr,
     /\n {5}in 3 processes, most of it in pid \d+: \S+ KiB in (?:1\d|20) blocks\n/,
