@@ -119,6 +119,7 @@ export async function run(
       const { ExitReport } = await import('./run-report.js');
       report = new ExitReport(stderr);
     }
+    (judge ?? report)?.warm(command.file);
     const stopAsking = askEvery(intervalOf(options), session);
     end = await program.ended;
     stopAsking();
@@ -132,8 +133,6 @@ export async function run(
     await session.abort();
     throw error;
   }
-  // Not while the program runs: it may need all cores. Now one of them is free.
-  (judge ?? report)?.warm(command.file);
   const recorded = await session.finish(end);
   const pagesFinished = pages?.finish();
   watchers.close();

@@ -1,6 +1,7 @@
-// What the ledger takes from outside: memory for its tables, and the loop that takes block events into them. The
-// loop is native (src/native/src/ledger.rs), for V8 compiles it late, again for each branch it had not seen, and has no
+// What the ledger takes from outside: memory for its tables, and the loops over them. The
+// loops are native (src/native/src/ledger.rs, snapshot.rs), for V8 compiles it late, again for each branch it had not seen, and has no
 // way to ask for memory ahead of its use.
+import type { LiveSet, StackTotals } from '../model/index.js';
 import type { EventBatch } from './events.js';
 
 export interface LedgerHost {
@@ -13,6 +14,10 @@ export interface LedgerHost {
    * it leaves in the state. Fills in, of releases, size (0 when unknown), stack and age.
    */
   consumeBlocks(batch: EventBatch, start: number, tables: LedgerTables): number;
+  /** Fills in columns that are as long as blocks are live, in order of allocation. */
+  liveBlocks(tables: LedgerTables, nsPerTick: number, into: LiveSet): void;
+  /** Fills in columns of zeros, which have a row for each stack id. */
+  stackTotals(tables: LedgerTables, into: StackTotals): void;
   /** Puts what is live into an empty table, which is large enough. */
   moveLive(old: Int32Array, slots: Int32Array): void;
   /** Takes out what is released, in place; at least one slot is free. */

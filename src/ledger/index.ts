@@ -14,7 +14,7 @@ export {
   threadLimit,
   tickLimit,
 } from './events.js';
-export type { LedgerHost } from './host.js';
+export { type LedgerHost, State } from './host.js';
 export { Ledger } from './ledger.js';
 export { Mappings } from './mappings.js';
 export type { PeakWatch } from './peaks.js';

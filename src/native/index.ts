@@ -110,6 +110,26 @@ interface Native {
     lastOfThread: Float64Array,
     state: Float64Array,
   ): number;
+  liveBlocks(
+    slots: Int32Array,
+    stackSums: Float64Array,
+    nsPerTick: number,
+    address: Float64Array,
+    sizeBytes: Float64Array,
+    stackId: Uint32Array,
+    threadIndex: Uint32Array,
+    bornNs: Float64Array,
+    entry: Uint8Array,
+  ): void;
+  stackTotals(
+    stackSums: Float64Array,
+    rowLimit: number,
+    allocationCount: Float64Array,
+    allocatedBytes: Float64Array,
+    liveCount: Float64Array,
+    liveBytes: Float64Array,
+    temporaryCount: Float64Array,
+  ): void;
   moveLive(old: Int32Array, slots: Int32Array): void;
   purgeReleased(slots: Int32Array): void;
   reserveFile(path: string, sizeBytes: number): void;
@@ -201,6 +221,41 @@ export const unmap = (buffer: ArrayBuffer): void => binding().unmap(buffer);
 /** LedgerHost.consumeBlocks() of src/ledger, over the memory of a batch and of the ledger's tables. */
 export const consumeBlocks = (...of: Parameters<Native['consumeBlocks']>): number =>
   binding().consumeBlocks(...of);
+
+/** LedgerHost.liveBlocks() of src/ledger. */
+export const liveBlocks = (
+  slots: Int32Array,
+  stackSums: Float64Array,
+  nsPerTick: number,
+  into: LiveColumns,
+): void =>
+  binding().liveBlocks(
+    slots,
+    stackSums,
+    nsPerTick,
+    into.address,
+    into.sizeBytes,
+    into.stackId,
+    into.threadIndex,
+    into.bornNs,
+    into.entry,
+  );
+
+/** LedgerHost.stackTotals() of src/ledger. */
+export const stackTotals = (
+  stackSums: Float64Array,
+  rowLimit: number,
+  into: StackTotalsColumns,
+): void =>
+  binding().stackTotals(
+    stackSums,
+    rowLimit,
+    into.allocationCount,
+    into.allocatedBytes,
+    into.liveCount,
+    into.liveBytes,
+    into.temporaryCount,
+  );
 
 /** LedgerHost.moveLive() of src/ledger. */
 export const moveLive = (old: Int32Array, slots: Int32Array): void =>

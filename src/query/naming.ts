@@ -27,7 +27,7 @@ export interface StackNamer {
   nameStacks: NameStacks;
   /** Much cheaper than names. */
   findOwners(model: TraceModel, stackIds: Iterable<StackId>): Promise<StackOwners>;
-  /** Opens a program, or the Node that probably runs a script, on another thread. */
+  /** Opens a program, or the Node that probably runs a script, on another thread of low priority. */
   warm(programFile: string): void;
 }
 
@@ -59,6 +59,7 @@ export function stackNamer(output: NodeJS.WriteStream | ((sentence: string) => v
         const { buildId } = inspectExecutable(path);
         // What fails now will fail again, and be told, when names are asked for.
         symbolizer.resolve(path, buildId ?? '', new Float64Array()).catch(() => undefined);
+        cache?.warm(path, buildId ?? '');
       } catch {
         // Gone, or not for us to read: names will be missing, which the report says.
       }

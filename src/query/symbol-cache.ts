@@ -45,19 +45,21 @@ export class SymbolCache implements ModuleResolver {
     this.#worthKeepingMs = keepBeyondMs;
   }
 
+  /** Reads what is known of a module ahead of the first question. */
+  warm(path: string, expectedBuildId: string): void {
+    // What fails now is told when names are asked for.
+    if (isBuildId(expectedBuildId)) this.#entryOf(path, expectedBuildId).catch(() => undefined);
+  }
+
   async resolve(
     path: string,
     expectedBuildId: string,
     addresses: Float64Array,
   ): Promise<ResolvedModule> {
-    // Without a build id nothing says that it is the same file tomorrow.
-    if (!/^([0-9a-f]{2}){2,64}$/.test(expectedBuildId)) {
+    if (!isBuildId(expectedBuildId)) {
       return this.#resolver.resolve(path, expectedBuildId, addresses);
     }
-    const key = `${expectedBuildId}-${crc32(Buffer.from(path)).toString(16).padStart(8, '0')}`;
-    let loading = this.#entries.get(key);
-    if (loading === undefined) this.#entries.set(key, (loading = this.#load(key)));
-    const entry = await loading;
+    const entry = await this.#entryOf(path, expectedBuildId);
     const missing = addresses.filter((address) => !entry.known.has(address));
     if (missing.length > 0 || addresses.length === 0) {
       const startedMs = performance.now();
@@ -100,6 +102,13 @@ export class SymbolCache implements ModuleResolver {
     }
   }
 
+  #entryOf(path: string, buildId: string): Promise<Entry> {
+    const key = `${buildId}-${crc32(Buffer.from(path)).toString(16).padStart(8, '0')}`;
+    let loading = this.#entries.get(key);
+    if (loading === undefined) this.#entries.set(key, (loading = this.#load(key)));
+    return loading;
+  }
+
   async #load(key: string): Promise<Entry> {
     const file = join(this.#folder, key);
     const fresh = (): Entry => ({
@@ -139,6 +148,11 @@ export class SymbolCache implements ModuleResolver {
       total -= sizeBytes;
     }
   }
+}
+
+/** Without one nothing says that it is the same file tomorrow. */
+function isBuildId(text: string): boolean {
+  return /^([0-9a-f]{2}){2,64}$/.test(text);
 }
 
 /** null: there are none, or one is gone. */

@@ -3,7 +3,7 @@
 //
 // Why huge: with a million live blocks almost every look-up missed the TLB; huge pages took 40 % off it. And a
 // table of 1 GiB is 512 page faults instead of 262,144.
-import type { LedgerHost } from '../ledger/index.js';
+import { type LedgerHost, State } from '../ledger/index.js';
 import * as native from '../native/index.js';
 
 const hugePageBytes = 2 << 20;
@@ -27,6 +27,10 @@ export const nativeLedger: LedgerHost = {
       tables.lastOfThread,
       tables.state,
     ),
+  liveBlocks: (tables, nsPerTick, into) =>
+    native.liveBlocks(tables.slots, tables.stackSums, nsPerTick, into),
+  stackTotals: (tables, into) =>
+    native.stackTotals(tables.stackSums, tables.state[State.rowLimit]!, into),
   moveLive: native.moveLive,
   purgeReleased: native.purgeReleased,
 };

@@ -57,18 +57,18 @@ pub enum Stop {
     Threads,
 }
 
-type Slot = [i32; 8];
-type Sums = [f64; 8];
+pub type Slot = [i32; 8];
+pub type Sums = [f64; 8];
 
 // Columns of Sums.
-const COUNT: usize = 0;
-const BYTES: usize = 1;
-const GONE_COUNT: usize = 2;
-const GONE_BYTES: usize = 3;
-const TEMPORARY_COUNT: usize = 4;
-const PAIR_COUNT: usize = 5;
-const PAIR_BYTES: usize = 6;
-const STACK_ID: usize = 7;
+pub const COUNT: usize = 0;
+pub const BYTES: usize = 1;
+pub const GONE_COUNT: usize = 2;
+pub const GONE_BYTES: usize = 3;
+pub const TEMPORARY_COUNT: usize = 4;
+pub const PAIR_COUNT: usize = 5;
+pub const PAIR_BYTES: usize = 6;
+pub const STACK_ID: usize = 7;
 
 pub struct Tables<'a> {
     slots: &'a mut [Slot],
@@ -106,11 +106,11 @@ fn home_of(low: u32, high: u32, shift: u32) -> usize {
     ((low ^ high.wrapping_mul(0x2c1b_3c6d)).wrapping_mul(0x9e37_79b1) >> shift) as usize
 }
 
-fn wide(high: u32, low: u32) -> f64 {
+pub fn wide(high: u32, low: u32) -> f64 {
     (u64::from(high) << 32 | u64::from(low)) as f64
 }
 
-fn slot_bytes(slot: &Slot) -> f64 {
+pub fn slot_bytes(slot: &Slot) -> f64 {
     wide(slot[1] as u32 >> 16, slot[2] as u32)
 }
 

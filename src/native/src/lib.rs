@@ -14,6 +14,7 @@ mod merge;
 mod prefetch;
 mod process;
 mod shared;
+mod snapshot;
 mod symbols;
 
 #[cfg(not(test))]

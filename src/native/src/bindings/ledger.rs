@@ -1,9 +1,12 @@
-use napi::bindgen_prelude::{Float64ArraySlice, Int32ArraySlice, Uint32ArraySlice};
+use napi::bindgen_prelude::{
+    Float64ArraySlice, Int32ArraySlice, Uint32ArraySlice, Uint8ArraySlice,
+};
 use napi_derive::napi;
 
 use super::{thrown, Thrown};
 use crate::batch::Batch;
 use crate::ledger::{self, Tables};
+use crate::snapshot::{self, Live, Totals};
 
 #[napi]
 pub fn move_live(old: &[i32], mut slots: Int32ArraySlice<'_>) {
@@ -15,6 +18,56 @@ pub fn move_live(old: &[i32], mut slots: Int32ArraySlice<'_>) {
 pub fn purge_released(mut slots: Int32ArraySlice<'_>) {
     // SAFETY: as below.
     ledger::purge_released(unsafe { slots.as_mut() });
+}
+
+#[napi]
+#[allow(clippy::too_many_arguments)]
+pub fn live_blocks(
+    slots: &[i32],
+    sums: &[f64],
+    ns_per_tick: f64,
+    mut address: Float64ArraySlice<'_>,
+    mut size_bytes: Float64ArraySlice<'_>,
+    mut stack_id: Uint32ArraySlice<'_>,
+    mut thread_index: Uint32ArraySlice<'_>,
+    mut born_ns: Float64ArraySlice<'_>,
+    mut entry: Uint8ArraySlice<'_>,
+) -> Result<(), Thrown> {
+    // SAFETY: as below; columns of one live set, each of its own.
+    let columns = unsafe {
+        Live {
+            address: address.as_mut(),
+            size_bytes: size_bytes.as_mut(),
+            stack_id: stack_id.as_mut(),
+            thread_index: thread_index.as_mut(),
+            born_ns: born_ns.as_mut(),
+            entry: entry.as_mut(),
+        }
+    };
+    snapshot::live(slots, sums, ns_per_tick, columns).map_err(thrown)
+}
+
+#[napi]
+pub fn stack_totals(
+    sums: &[f64],
+    row_limit: u32,
+    mut allocation_count: Float64ArraySlice<'_>,
+    mut allocated_bytes: Float64ArraySlice<'_>,
+    mut live_count: Float64ArraySlice<'_>,
+    mut live_bytes: Float64ArraySlice<'_>,
+    mut temporary_count: Float64ArraySlice<'_>,
+) -> Result<(), Thrown> {
+    // SAFETY: as below; columns of one table, each of its own.
+    let columns = unsafe {
+        Totals {
+            allocation_count: allocation_count.as_mut(),
+            allocated_bytes: allocated_bytes.as_mut(),
+            live_count: live_count.as_mut(),
+            live_bytes: live_bytes.as_mut(),
+            temporary_count: temporary_count.as_mut(),
+        }
+    };
+    snapshot::stack_totals(sums, row_limit as usize, columns).map_err(thrown)
 }
 
 /// Why it stopped, as `Stop` numbers it.

@@ -70,6 +70,7 @@ impl Symbolizer {
     }
 
     /// Modules stay open. Two calls for one module follow each other, for two they run at once.
+    /// Without addresses it only opens the module, and leaves the processors to whoever wants them.
     pub fn resolve(&self, path: &str, expected_build_id: &[u8], addresses: &[f64]) -> Answers {
         let key = (path.to_owned(), expected_build_id.to_vec());
         let (slot, debug_file) = {
@@ -91,13 +92,28 @@ impl Symbolizer {
         };
         std::thread::scope(|scope| {
             let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
-            match thread.spawn_scoped(scope, work) {
+            let aside = || {
+                if addresses.is_empty() {
+                    step_back();
+                }
+                work()
+            };
+            match thread.spawn_scoped(scope, aside) {
                 Ok(running) => running.join().unwrap_or_else(|_| Answers::nothing(addresses.len())),
                 // No address space left for such a stack (ulimit -v).
                 Err(_) => work(),
             }
         })
     }
+}
+
+/// Not to the very end of the queue: an answer may be wanted before it is done.
+const BACKGROUND_NICENESS: libc::c_int = 10;
+
+/// Of the calling thread alone, for good. Refused or not, the work is the same.
+fn step_back() {
+    // SAFETY: a plain system call; Linux takes 0 for the calling thread.
+    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, BACKGROUND_NICENESS) };
 }
 
 impl Answers {
