@@ -1,5 +1,5 @@
 // What memprof-run does once the program has ended: names, and the report.
-import type { StackId, TraceModel } from '../model/index.js';
+import type { StackId } from '../model/index.js';
 import { type StackNamer, stackNamer } from '../query/index.js';
 import type { RecordedProcess } from '../record/index.js';
 import {
@@ -9,6 +9,8 @@ import {
   formatBytes,
   formatCount,
   liveStackIds,
+  type MomentSums,
+  momentSums,
   renderExitReport,
   renderTable,
   shellQuote,
@@ -24,6 +26,7 @@ interface OwnedProcess {
   /** Of all live blocks. */
   stackIds: StackId[];
   owners: StackOwners;
+  sums: MomentSums;
 }
 
 export class ExitReport {
@@ -59,10 +62,16 @@ async function reportLines(
   }
   const owned: OwnedProcess[] = [];
   for (const one of recorded) {
+    const { model } = one;
+    const sums = momentSums(model);
     const stackIds = [
-      ...new Set([...liveStackIds(one.model), ...checkpointStackIds(one.model.checkpoints ?? [])]),
+      ...new Set([
+        ...liveStackIds(model, false, sums),
+        ...checkpointStackIds(model.checkpoints ?? []),
+      ]),
     ];
-    owned.push({ recorded: one, stackIds, owners: await namer.findOwners(one.model, stackIds) });
+    const owners = await namer.findOwners(model, stackIds);
+    owned.push({ recorded: one, stackIds, owners, sums });
   }
   const root = rootOf(owned, rootPid);
   const chosen = owned.length === 1 ? root : mostAddonMemory(owned, root);
@@ -81,6 +90,7 @@ async function reportLines(
       memprofCommand: ownCommand(process.env['PATH'], process.cwd()),
       warnings: chosen.recorded.warnings,
       leaks: lastLeaks(model, symbols),
+      sums: chosen.sums,
     })
       .trimEnd()
       .split('\n'),
@@ -115,8 +125,8 @@ function mostAddonMemory(owned: readonly OwnedProcess[], root: OwnedProcess): Ow
   return chosen;
 }
 
-function packageBytes({ recorded, owners }: OwnedProcess): number {
-  return collectOwners(recorded.model, owners)
+function packageBytes({ recorded, owners, sums }: OwnedProcess): number {
+  return collectOwners(recorded.model, owners, sums)
     .filter((one) => one.owner.kind === 'package')
     .reduce((sum, one) => sum + (one.beforeTeardown ?? one.atEnd).sizeBytes, 0);
 }
@@ -128,10 +138,11 @@ function processTable(
 ): string[] {
   const rows = owned.map((one) => {
     const { model, tracePath } = one.recorded;
+    const { sizeBytes } = (one.sums.beforeTeardown ?? one.sums.atEnd).all;
     return [
       one === chosen ? '>' : '',
       String(model.process.pid),
-      formatBytes(liveBytes(model)),
+      formatBytes(sizeBytes),
       escapeText(model.process.argv.map(shellQuote).join(' ')) ||
         escapeText(model.process.executable),
       tracePath === null ? '' : shellQuote(tracePath),
@@ -148,11 +159,4 @@ function processTable(
     rows,
     { columns, heading: style.faint },
   );
-}
-
-function liveBytes(model: TraceModel): number {
-  const { live } = model.beforeTeardown ?? model.atEnd;
-  let bytes = 0;
-  for (let row = 0; row < live.count; row++) bytes += live.sizeBytes[row];
-  return bytes;
 }

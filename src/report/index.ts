@@ -44,6 +44,7 @@ export {
   siteRemarks,
   siteType,
 } from './leaks-text.js';
+export { type Amount, addAmounts, type MomentSums, momentSums } from './live-sums.js';
 export { inOrder, noMemoryText, partText, renderMemory } from './memory.js';
 export {
   collectNapi,
@@ -73,8 +74,6 @@ export {
 } from './pools.js';
 export { type Outcome, type ReplayReport, renderReplay } from './replay.js';
 export {
-  type Amount,
-  addAmounts,
   type BlockFilter,
   collectOwners,
   collectSites,

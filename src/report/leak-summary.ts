@@ -4,7 +4,7 @@ import { isNodeProcess } from '../symbols/index.js';
 import { escapeText } from './escape.js';
 import { isLeak, isToActOn, type LeakReport, type LeakSite } from './leaks.js';
 import { blocksText, scanText } from './leaks-text.js';
-import { type Amount, addAmounts } from './sites.js';
+import { type Amount, addAmounts } from './live-sums.js';
 import { frameText, ownerText, type StackContext, shortPlaceOf, siteFrame } from './stack-text.js';
 import type { Style } from './style.js';
 import { truncateEnd } from './table.js';

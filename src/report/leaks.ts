@@ -15,8 +15,9 @@ import {
   type PathRoot,
   pathOf,
 } from '../verdicts/index.js';
+import { type Amount, addAmounts } from './live-sums.js';
 import { checkpointContainers, joinContainers, type PoolContainer } from './pools.js';
-import { type Amount, addAmounts, isUsers } from './sites.js';
+import { isUsers } from './sites.js';
 import { verdictOrder } from './verdict-words.js';
 
 export interface LeakOwner {

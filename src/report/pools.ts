@@ -13,7 +13,7 @@ import type {
 import type { NamedStack, SymbolizedStacks } from '../symbols/index.js';
 import { BlockIndex } from '../verdicts/index.js';
 import { escapeText } from './escape.js';
-import { type Amount, addAmounts } from './sites.js';
+import { type Amount, addAmounts } from './live-sums.js';
 import type { Style } from './style.js';
 import { type Column, renderTable } from './table.js';
 import { formatBytes, formatCount } from './units.js';

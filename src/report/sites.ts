@@ -3,12 +3,14 @@
 import type { LiveSet, Moment, StackId, TraceModel } from '../model/index.js';
 import type { NamedStack, Owner, StackOwners, SymbolizedStacks } from '../symbols/index.js';
 import type { Alike } from './alike.js';
+import {
+  type Amount,
+  addAmounts,
+  type LiveSums,
+  type MomentSums,
+  momentSums,
+} from './live-sums.js';
 import { formatCount } from './units.js';
-
-export interface Amount {
-  blockCount: number;
-  sizeBytes: number;
-}
 
 export interface Site {
   stack: NamedStack;
@@ -34,7 +36,11 @@ export function momentNamed(model: TraceModel, name: Moment['name']): Moment | n
 }
 
 /** Stacks with live blocks at any moment; with `all`, every stack that ever allocated. */
-export function liveStackIds(model: TraceModel, all = false): StackId[] {
+export function liveStackIds(
+  model: TraceModel,
+  all = false,
+  sums: MomentSums = momentSums(model),
+): StackId[] {
   const seen = new Uint8Array(model.stacks.count);
   const wanted: number[] = [];
   // Beyond the table: of a damaged trace, where they are empty stacks.
@@ -46,11 +52,8 @@ export function liveStackIds(model: TraceModel, all = false): StackId[] {
       wanted.push(id);
     }
   };
-  for (const moment of [model.beforeTeardown, model.atEnd]) {
-    if (moment === null) continue;
-    const { stackId, count } = moment.live;
-    for (let row = 0; row < count; row++) add(stackId[row]);
-  }
+  for (const moment of [sums.beforeTeardown, sums.atEnd])
+    for (const id of moment?.stackId ?? []) add(id);
   for (const moment of [model.pools?.beforeTeardown, model.pools?.atEnd])
     for (const id of moment?.live.stackId ?? []) add(id);
   if (all) {
@@ -126,11 +129,6 @@ function addBlock(site: Site, live: LiveSet, row: number): void {
   if (!(site.oldestBornNs <= live.bornNs[row])) site.oldestBornNs = live.bornNs[row];
 }
 
-export function addAmounts(into: Amount, more: Amount): void {
-  into.blockCount += more.blockCount;
-  into.sizeBytes += more.sizeBytes;
-}
-
 /** Sites that are alike become one. */
 export function mergeSites(sites: readonly Site[], alike: Alike): Site[] {
   const merged = new Map<number, Site>();
@@ -156,7 +154,7 @@ export function mergeSites(sites: readonly Site[], alike: Alike): Site[] {
 }
 
 /** Says of a merged site for how many blocks the lines shown were known; '' where for all. */
-export function placedText(site: Site): string {
+export function placedText(site: Pick<Site, 'live' | 'unplacedCount'>): string {
   if (site.unplacedCount === 0) return '';
   const known = formatCount(site.live.blockCount - site.unplacedCount);
   return `(call lines known for ${known} of ${formatCount(site.live.blockCount)} blocks)`;
@@ -196,30 +194,32 @@ export function usersStackIds(stackIds: Iterable<StackId>, stacks: StackOwners):
 }
 
 /** Live memory by owner at both moments, largest first, Node's runtime last. */
-export function collectOwners(model: TraceModel, stacks: StackOwners): OwnerTotals[] {
+export function collectOwners(
+  model: TraceModel,
+  stacks: StackOwners,
+  sums: MomentSums = momentSums(model),
+): OwnerTotals[] {
   const owners = new Map<string, OwnerTotals>();
-  const add = (moment: Moment, column: (totals: OwnerTotals) => Amount | null) => {
-    const { live } = moment;
-    for (let row = 0; row < live.count; row++) {
-      const owner = stacks.owner(live.stackId[row] as StackId);
-      let totals = owners.get(owner.key);
-      if (totals === undefined) {
-        const none = () => ({ blockCount: 0, sizeBytes: 0 });
-        totals = {
-          owner,
-          beforeTeardown: model.beforeTeardown === null ? null : none(),
-          atEnd: none(),
-        };
-        owners.set(owner.key, totals);
-      }
-      const amount = column(totals);
+  const none = (): Amount => ({ blockCount: 0, sizeBytes: 0 });
+  const totalsOf = (owner: Owner): OwnerTotals => {
+    let totals = owners.get(owner.key);
+    if (totals === undefined) {
+      const beforeTeardown = sums.beforeTeardown === null ? null : none();
+      owners.set(owner.key, (totals = { owner, beforeTeardown, atEnd: none() }));
+    }
+    return totals;
+  };
+  const add = (found: LiveSums, column: (totals: OwnerTotals) => Amount | null) => {
+    const { stackId, blockCount, sizeBytes } = found;
+    for (let row = 0; row < stackId.length; row++) {
+      const amount = column(totalsOf(stacks.owner(stackId[row])));
       if (amount === null) continue;
-      amount.blockCount++;
-      amount.sizeBytes += live.sizeBytes[row];
+      amount.blockCount += blockCount[row];
+      amount.sizeBytes += sizeBytes[row];
     }
   };
-  if (model.beforeTeardown !== null) add(model.beforeTeardown, (totals) => totals.beforeTeardown);
-  add(model.atEnd, (totals) => totals.atEnd);
+  if (sums.beforeTeardown !== null) add(sums.beforeTeardown, (totals) => totals.beforeTeardown);
+  add(sums.atEnd, (totals) => totals.atEnd);
   const weight = (totals: OwnerTotals) => (totals.beforeTeardown ?? totals.atEnd).sizeBytes;
   return [...owners.values()].sort(
     (a, b) =>

@@ -1,26 +1,16 @@
 // The exit report: what one run held, readable at 80 columns. Pure: model and names in, one string out.
 import { otherAllocator } from '../memory/index.js';
-import type { Moment, StackId, TraceModel } from '../model/index.js';
+import type { TraceModel } from '../model/index.js';
 import { isNodeProcess, type SymbolizedStacks } from '../symbols/index.js';
-import { alikeStacks } from './alike.js';
 import { allocatorText } from './allocator.js';
 import { escapeText, shellQuote } from './escape.js';
+import { type ExitSite, exitSites } from './exit-sites.js';
 import { describeEnd, lossLines } from './facts.js';
 import { checkpointCostLines, hasFindings, leakSummaryLines } from './leak-summary.js';
 import type { LeakReport } from './leaks.js';
+import { type Amount, addAmounts, type MomentSums, momentSums } from './live-sums.js';
 import { poolLines } from './pools.js';
-import {
-  type Amount,
-  addAmounts,
-  type BlockFilter,
-  collectOwners,
-  collectSites,
-  isUsers,
-  mergeSites,
-  type OwnerTotals,
-  placedText,
-  type Site,
-} from './sites.js';
+import { collectOwners, isUsers, type OwnerTotals, placedText } from './sites.js';
 import { ownerText, type StackContext, stackLines } from './stack-text.js';
 import { plainStyle, type Style } from './style.js';
 import { type Column, renderTable, truncateEnd } from './table.js';
@@ -40,6 +30,8 @@ export interface ReportOptions {
   leaks?: LeakReport | null;
   siteCount?: number;
   packageCount?: number;
+  /** Where they are known already. */
+  sums?: MomentSums;
 }
 
 /** Of the live stacks, only the users' need names; of the others `symbols` need only know the owners. */
@@ -49,13 +41,14 @@ export function renderExitReport(
   options: ReportOptions,
 ): string {
   const style = options.style ?? plainStyle;
+  const sums = options.sums ?? momentSums(model);
   const parts = [
     titleLines(model, options, style),
-    totalLines(model, options, style),
+    totalLines(model, sums, options, style),
     verdictLines(model, options, style),
-    ownerLines(model, symbols, options, style),
+    ownerLines(model, symbols, sums, options, style),
     poolLines(model, { columns: options.columns, style }),
-    siteLines(model, symbols, options, style),
+    siteLines(model, exitSites(sums, symbols, contextOf(model)), options, style),
     warningLines(model, options, style),
     nextLines(options, style),
   ];
@@ -72,10 +65,11 @@ export function renderSummary(
   options: { columns: number; style: Style },
 ): string[] {
   const { style } = options;
+  const sums = momentSums(model);
   const parts = [
     titleLines(model, options, style),
-    totalLines(model, options, style),
-    ownerLines(model, symbols, options, style),
+    totalLines(model, sums, options, style),
+    ownerLines(model, symbols, sums, options, style),
     poolLines(model, { columns: options.columns, style }),
     warningLines(model, options, style),
   ];
@@ -102,7 +96,7 @@ function titleLines(model: TraceModel, options: Drawing, style: Style): string[]
   ];
 }
 
-function totalLines(model: TraceModel, options: Drawing, style: Style): string[] {
+function totalLines(model: TraceModel, sums: MomentSums, options: Drawing, style: Style): string[] {
   const { totals } = model;
   const rows: string[][] = [
     [
@@ -119,8 +113,8 @@ function totalLines(model: TraceModel, options: Drawing, style: Style): string[]
     ],
   ];
   const before = model.beforeTeardown;
-  if (before !== null) {
-    const { sizeBytes, blockCount } = sumLive(before.live);
+  if (before !== null && sums.beforeTeardown !== null) {
+    const { sizeBytes, blockCount } = sums.beforeTeardown.all;
     rows.push([
       "live before Node's teardown",
       formatBytes(sizeBytes),
@@ -128,7 +122,7 @@ function totalLines(model: TraceModel, options: Drawing, style: Style): string[]
       `after ${formatDuration(before.atNs)}`,
     ]);
   }
-  const end = sumLive(model.atEnd.live);
+  const end = sums.atEnd.all;
   const endTitle = model.process.ended.how === 'still-running' ? 'live now' : 'unfreed at the end';
   rows.push([endTitle, formatBytes(end.sizeBytes), formatCount(end.blockCount), '']);
   const shape: Column[] = [
@@ -160,19 +154,14 @@ function verdictLines(model: TraceModel, options: ReportOptions, style: Style): 
   });
 }
 
-function sumLive(live: { count: number; sizeBytes: Float64Array }): Amount {
-  let sizeBytes = 0;
-  for (let row = 0; row < live.count; row++) sizeBytes += live.sizeBytes[row];
-  return { sizeBytes, blockCount: live.count };
-}
-
 function ownerLines(
   model: TraceModel,
   symbols: SymbolizedStacks,
+  sums: MomentSums,
   options: Drawing,
   style: Style,
 ): string[] {
-  const owners = collectOwners(model, symbols);
+  const owners = collectOwners(model, symbols, sums);
   if (owners.length === 0) return ['Nothing was live at the end.'];
   const both = model.beforeTeardown !== null;
   const cells = (name: string, before: Amount | null, end: Amount): string[] => [
@@ -243,33 +232,12 @@ function sumOwners(owners: readonly OwnerTotals[]): {
 
 function siteLines(
   model: TraceModel,
-  symbols: SymbolizedStacks,
+  sites: readonly ExitSite[],
   options: Drawing,
   style: Style,
 ): string[] {
-  const moment = model.beforeTeardown ?? model.atEnd;
   const isNode = isNodeProcess(model.process);
   const context = contextOf(model);
-  const filter: BlockFilter = (live, row) => isUsers(symbols.owner(live.stackId[row] as StackId));
-  const usersSites = (at: Moment) => collectSites(model, symbols, at, { filter });
-  const [before, after] = [usersSites(moment), usersSites(model.atEnd)];
-  // One likeness for both moments: a site is the same site before and after teardown.
-  const alike = alikeStacks(
-    [...before, ...after].map((site) => site.stack),
-    context,
-  );
-  const sites = mergeSites(before, alike);
-  const atEnd = new Map(mergeSites(after, alike).map((site) => [alike.keyOf(site.stack), site]));
-  const known = new Set(sites.map((site) => alike.keyOf(site.stack)));
-  // What teardown itself allocated was not live before it, and counts when it stays.
-  const late = new Set([...atEnd].filter(([key]) => !known.has(key)).map(([, site]) => site));
-  sites.push(...late);
-  sites.sort(
-    (a, b) =>
-      b.live.sizeBytes - a.live.sizeBytes ||
-      b.live.blockCount - a.live.blockCount ||
-      (a.stack.key < b.stack.key ? -1 : 1),
-  );
   if (sites.length === 0) return isNode ? ["Nothing but Node's own runtime held memory."] : [];
   const limit = options.siteCount ?? 5;
   const all = sumSites(sites);
@@ -284,9 +252,9 @@ function siteLines(
     const fate =
       model.beforeTeardown === null
         ? ''
-        : late.has(site)
+        : site.isLate
           ? ', allocated by teardown, never freed'
-          : `, ${fateOf(site.live, atEnd.get(alike.keyOf(site.stack))?.live ?? null)}`;
+          : `, ${fateOf(site.live, site.atEnd)}`;
     lines.push('', ...siteTitle(site, at + 1, all, fate, options, style));
     lines.push(
       ...stackLines(site.stack, context, {
@@ -310,7 +278,7 @@ function siteLines(
 }
 
 function siteTitle(
-  site: Site,
+  site: ExitSite,
   rank: number,
   all: Amount,
   fate: string,
@@ -333,7 +301,7 @@ function fateOf(before: Amount, atEnd: Amount | null): string {
   return `${formatBytes(atEnd.sizeBytes)} never freed`;
 }
 
-function sumSites(sites: readonly Site[]): Amount {
+function sumSites(sites: readonly ExitSite[]): Amount {
   const sum: Amount = { blockCount: 0, sizeBytes: 0 };
   for (const site of sites) addAmounts(sum, site.live);
   return sum;

@@ -11,8 +11,8 @@ import { typeByStack } from '../types/index.js';
 import { type BlockPath, findRoots, leadersOf, pathOf } from '../verdicts/index.js';
 import { escapeText } from './escape.js';
 import { amountText, shortenType } from './leaks-text.js';
+import type { Amount } from './live-sums.js';
 import { typeAt } from './pools.js';
-import type { Amount } from './sites.js';
 import {
   frameText,
   ownerText,
