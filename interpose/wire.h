@@ -38,7 +38,7 @@
 #define MP_WIRE_MAGIC_CHECKPOINT UINT64_C(0x4b31464f52504d45)  // "EMPROF1K"
 #define MP_WIRE_MAGIC_BLOCKS UINT64_C(0x4231464f52504d45)      // "EMPROF1B"
 #define MP_WIRE_MAGIC_PICTURE UINT64_C(0x4d31464f52504d45)     // "EMPROF1M"
-#define MP_WIRE_ABI 9u
+#define MP_WIRE_ABI 10u
 
 #define MP_PAGE 4096u
 #define MP_STACK_CHUNK_NODES 65536u
@@ -136,6 +136,7 @@ typedef struct ProcessHeader {
   uint32_t checkpointServed;  // 396
   uint32_t checkpointCount;   // 400  checkpoints 1..n have been taken (release store, after their mark)
   uint32_t checkpointReason;  // 404  why: MP_CHECKPOINT_* | signal << 8, stored before wanted is raised
+  uint32_t barrierCount;  // 408  barriers on this process's threads, counted by the reader when each is over
 } ProcessHeader;
 
 enum { MP_STATE_STARTING = 0, MP_STATE_RECORDING = 1, MP_STATE_STOPPED = 2 };
@@ -158,7 +159,8 @@ enum { MP_READER_NONE = 0, MP_READER_ATTACHED = 1, MP_READER_DETACHED = 2 };
 //   head   stored with release after the record's words: pairs with the reader's acquire load. A
 //          process killed at any instruction leaves only whole records below head.
 //   busy   1 from before a record's timestamp is taken until after its head store. Plain stores: the
-//          reader pays for the fence with membarrier(GLOBAL_EXPEDITED).
+//          reader pays for the fence with membarrier(GLOBAL_EXPEDITED). It counts them in barrierCount, for
+//          a thread that wants to own the clock rests on them, too (ring/clock.h).
 //   tail   stored with release by the reader once it has copied the words out.
 //
 // Words wrap at dataBytes / 8; a record may wrap in its middle. head and tail count words mod 2^32.
@@ -647,6 +649,7 @@ static_assert(sizeof(PictureHeader) == 128 && sizeof(HeapRow) == 232 && sizeof(P
 static_assert(offsetof(HeapRow, trimmableBytes) == 224, "wire");
 static_assert(offsetof(ProcessHeader, checkpointWanted) == 392, "wire");
 static_assert(offsetof(ProcessHeader, checkpointReason) == 404, "wire");
+static_assert(offsetof(ProcessHeader, barrierCount) == 408, "wire");
 static_assert(offsetof(CheckpointHeader, ownersOffset) == 56, "wire");
 static_assert(offsetof(CheckpointHeader, uncollectedCount) == 152, "wire");
 static_assert(offsetof(CheckpointHeader, spacesOffset) == 176, "wire");

@@ -60,7 +60,7 @@ MP_NOINLINE void leave_slow(ThreadState* state) {
     ring::flush_nested(state, UINT64_MAX);
     uint64_t lost = state->lostEvents;
     state->lostEvents = 0;
-    if (lost != 0 && recording()) ring::write(state, MP_LOST, tick_after(), &lost, 1);
+    if (lost != 0 && recording()) ring::write(state, MP_LOST, tick_after(state), &lost, 1);
     ring::end(state);
     barrier();
     state->inside = 0;
@@ -175,13 +175,13 @@ void allocation(uint32_t type, void* block, size_t sizeBytes, unwind::Entry entr
     }
     words[1] = size_word(sizeBytes, nested_stack(state));
     ring::begin(state);
-    nested(state, type, tick_after(), words, 2);
+    nested(state, type, tick_after(state), words, 2);
     return;
   }
   enter(state);
   words[1] = size_word(sizeBytes, take_stack(state, entry));
   ring::begin(state);
-  commit_block(state, type, tick_after(), words[0], words[1]);
+  commit_block(state, type, tick_after(state), words[0], words[1]);
   state->currentStack = 0;
   leave(state);
 }
@@ -198,12 +198,12 @@ void release(uint32_t type, void* block) {
       return;
     }
     ring::begin(state);
-    nested(state, type, tick_before(), words, 1);
+    nested(state, type, tick_before(state), words, 1);
     return;
   }
   enter(state);
   ring::begin(state);
-  commit_block(state, type, tick_before(), words[0]);
+  commit_block(state, type, tick_before(state), words[0]);
   leave(state);
 }
 
@@ -213,12 +213,12 @@ Reallocation begin_reallocation(unwind::Entry entry) {
   if (MP_UNLIKELY(state->inside == quiet::kInside)) state->inside = 0;
   if (MP_UNLIKELY(state->inside != 0)) {
     ring::begin(state);
-    return Reallocation{state, tick_before(), nested_stack(state), true};
+    return Reallocation{state, tick_before(state), nested_stack(state), true};
   }
   enter(state);
   uint32_t stack = take_stack(state, entry);
   ring::begin(state);
-  return Reallocation{state, tick_before(), stack, false};
+  return Reallocation{state, tick_before(state), stack, false};
 }
 
 void end_reallocation(Reallocation& under, uint32_t allocationType, void* old, void* block, size_t sizeBytes,
@@ -230,7 +230,7 @@ void end_reallocation(Reallocation& under, uint32_t allocationType, void* old, v
   bool hasReleased = !isFailed && old != nullptr;
   if (MP_UNLIKELY(quiet::is_open()) && hasReleased && quiet::forget(old)) hasReleased = false;
   bool hasAllocated = !isFailed && block != nullptr;
-  uint64_t tick = hasAllocated ? tick_after() : 0;
+  uint64_t tick = hasAllocated ? tick_after(state) : 0;
   if (MP_UNLIKELY(under.nested)) {
     if (hasReleased) nested(state, MP_FREE_REALLOC, under.tick, gone, 1);
     if (hasAllocated) nested(state, allocationType, tick, made, 2);
@@ -273,13 +273,13 @@ void map(void* address, size_t bytes, int protection, int flags, unwind::Entry e
   if (state->inside != 0) {
     words[2] |= nested_stack(state);
     ring::begin(state);
-    nested(state, MP_MAP, tick_after(), words, 3);
+    nested(state, MP_MAP, tick_after(state), words, 3);
     return;
   }
   enter(state);
   words[2] |= take_stack(state, entry);
   ring::begin(state);
-  commit(state, MP_MAP, tick_after(), words, 3);
+  commit(state, MP_MAP, tick_after(state), words, 3);
   state->currentStack = 0;
   leave(state);
 }
@@ -291,7 +291,7 @@ Unmapping begin_unmap() {
   bool isNested = state->inside != 0;
   if (!isNested) enter(state);
   ring::begin(state);
-  return Unmapping{state, tick_before(), isNested};
+  return Unmapping{state, tick_before(state), isNested};
 }
 
 void end_unmap(Unmapping& under, void* address, size_t bytes, bool isFailed) {
@@ -317,13 +317,13 @@ void remap(void* old, size_t oldBytes, void* address, size_t bytes, unwind::Entr
   if (state->inside != 0) {
     words[4] = nested_stack(state);
     ring::begin(state);
-    nested(state, MP_REMAP, tick_after(), words, 5);
+    nested(state, MP_REMAP, tick_after(state), words, 5);
     return;
   }
   enter(state);
   words[4] = take_stack(state, entry);
   ring::begin(state);
-  commit(state, MP_REMAP, tick_after(), words, 5);
+  commit(state, MP_REMAP, tick_after(state), words, 5);
   state->currentStack = 0;
   leave(state);
 }
@@ -336,7 +336,7 @@ void heap_break(uintptr_t before, uintptr_t after, unwind::Entry entry) {
   enter(state);
   uint64_t words[3] = {before, after, take_stack(state, entry)};
   ring::begin(state);
-  commit(state, MP_HEAP_BREAK, tick_after(), words, 3);
+  commit(state, MP_HEAP_BREAK, tick_after(state), words, 3);
   state->currentStack = 0;
   leave(state);
 }
@@ -349,12 +349,12 @@ void plain(uint32_t type, const uint64_t* words, uint32_t count) {
     // What calls Node never comes from a signal handler, and its records may be longer.
     if (type == MP_RESOURCE_NEW) return;
     ring::begin(state);
-    nested(state, type, tick_after(), words, count);
+    nested(state, type, tick_after(state), words, count);
     return;
   }
   enter(state);
   ring::begin(state);
-  commit(state, type, tick_after(), words, count);
+  commit(state, type, tick_after(state), words, count);
   leave(state);
 }
 
@@ -364,7 +364,7 @@ bool with_stack(uint32_t type, uint64_t* words, uint32_t count, unwind::Entry en
   enter(state);
   words[0] |= static_cast<uint64_t>(take_stack(state, entry)) << 32;
   ring::begin(state);
-  commit(state, type, tick_after(), words, count);
+  commit(state, type, tick_after(state), words, count);
   state->currentStack = 0;
   leave(state);
   return true;
@@ -377,13 +377,13 @@ void announce(uint32_t type, uint64_t* words, uint32_t count, unwind::Entry entr
   if (state->inside != 0) {
     words[count - 1] |= nested_stack(state);
     ring::begin(state);
-    nested(state, type, tick_after(), words, count);
+    nested(state, type, tick_after(state), words, count);
     return;
   }
   enter(state);
   words[count - 1] |= take_stack(state, entry);
   ring::begin(state);
-  commit(state, type, tick_after(), words, count);
+  commit(state, type, tick_after(state), words, count);
   state->currentStack = 0;
   leave(state);
 }

@@ -7,6 +7,7 @@
 #include "../base.h"
 #include "../os/os.h"
 #include "../ring/meta.h"
+#include "../ring/clock.h"
 #include "../ring/process.h"
 
 // Bound by the loader when the program starts, so that nobody has to look it up later: dlsym takes
@@ -130,7 +131,7 @@ Shape shape_of(const Image& image) {
 
 void announce(const Entry& entry) {
   meta::module(entry.module.id, entry.flags, entry.module.base, entry.module.low, entry.module.high,
-               tick_after(), entry.buildId, entry.buildIdBytes, entry.path, entry.pathBytes);
+               tick_of_no_event(), entry.buildId, entry.buildIdBytes, entry.path, entry.pathBytes);
 }
 
 const char* absolute_path(const Image& image, bool isExecutable, char (&buffer)[kMaxPath], size_t* bytes) {
@@ -291,7 +292,8 @@ void rescan() {
       if (entry.seenBy >= scan.number || entry.module.gone) continue;
       entry.module.gone = true;
       lostOne = true;
-      if (g_announcing.load(std::memory_order_relaxed)) meta::module_gone(entry.module.id, tick_after());
+      if (g_announcing.load(std::memory_order_relaxed))
+        meta::module_gone(entry.module.id, tick_of_no_event());
     }
   }
   if (lostOne) raise_generation();
@@ -306,7 +308,7 @@ void announce_all() {
   uint32_t count = g_count.load(std::memory_order_relaxed);
   for (uint32_t i = 0; i < count; ++i) {
     announce(g_entries[i]);
-    if (g_entries[i].module.gone) meta::module_gone(i, tick_after());
+    if (g_entries[i].module.gone) meta::module_gone(i, tick_of_no_event());
   }
 }
 

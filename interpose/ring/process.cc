@@ -12,6 +12,7 @@
 #include "../scan/checkpoint.h"
 #include "../stacks/table.h"
 #include "../text.h"
+#include "clock.h"
 #include "meta.h"
 #include "names.h"
 #include "thread.h"
@@ -112,8 +113,7 @@ bool join_locked() {
   process.sessionFlags = session.header->flags;
   process.maxFrames = frames >= 1 && frames <= MP_MAX_FRAMES ? frames : MP_MAX_FRAMES;
   process.storeFence = !os::register_for_barriers();
-  // Without membarrier the horizon rests on the busy word's own fence, and that orders no loose rdtsc.
-  process.clock.store(isTicket ? Clock::kTicket : process.storeFence ? Clock::kOrdered : Clock::kAlone);
+  process.owner.store(isTicket ? clock::kTicket : process.storeFence ? clock::kShared : clock::kFirst);
 
   uint32_t generation = 0;
   for (;; ++generation) {

@@ -1,10 +1,8 @@
-// This process as the reader sees it: its header in shared memory, whether it records, its clock.
+// This process as the reader sees it: its header in shared memory, and whether it records.
 //
 // Must not import hooks/, unwind/ or stacks/.
 #ifndef MEMPROF_RING_PROCESS_H
 #define MEMPROF_RING_PROCESS_H
-
-#include <x86intrin.h>
 
 #include "../base.h"
 #include "../wire.h"
@@ -22,27 +20,14 @@ struct Live {
   std::atomic<uint32_t> everJoined;  // 0 in a fork's child, too
 };
 
-// How a tick is taken.
-//
-// Ticks need an order against the program's own loads and stores only where two threads hand a block
-// from one to the other. As long as one thread alone has ever recorded, its ring's own order is enough.
-// A second thread stores kOrdered before its first tick, and all that it does to blocks comes after that
-// store. So a thread that meets anything of it (a pointer that it allocated, an allocator's list that it
-// changed) loads `clock` after that and finds kOrdered: x86 keeps loads in order, and stores.
-enum class Clock : uint32_t {
-  kAlone,    // rdtsc
-  kOrdered,  // the TSC, read where the program order says
-  kTicket,   // a shared counter: this machine's TSC is no clock
-};
-
 struct Process {
   Live* live = nullptr;
   ProcessHeader* header = nullptr;
   uint64_t clockBase = 0;
-  std::atomic<Clock> clock{Clock::kOrdered};
-  bool storeFence = false;    // no membarrier here: every busy store pays for its own fence
-  bool gaveUp = false;        // no session, or it could not be joined: never try again
-  bool hasInherited = false;  // a fork's child: blocks of its parent live here, and nobody knows them
+  std::atomic<uintptr_t> owner{0};  // of the clock: see clock.h
+  bool storeFence = false;          // no membarrier here: every busy store pays for its own fence
+  bool gaveUp = false;              // no session, or it could not be joined: never try again
+  bool hasInherited = false;        // a fork's child: blocks of its parent live here, and nobody knows them
   uint32_t maxFrames = MP_MAX_FRAMES;
   uint32_t sessionFlags = 0;
   uint32_t firstRingBytes = 0;
@@ -82,31 +67,6 @@ bool publish_part(char letter, uint32_t number);
 // The same for a file whose length nobody knows before: an open descriptor to be written to, negative on failure.
 int open_part(char letter, uint32_t number);
 void drop_part(char letter, uint32_t number);
-
-// A second thread is about to record. pre: it has taken no tick yet.
-inline void order_clock() {
-  Clock alone = Clock::kAlone;
-  g_process.clock.compare_exchange_strong(alone, Clock::kOrdered, std::memory_order_seq_cst);
-}
-
-// A tick before the release of a block. lfence: the pointer that is being freed came from a load
-// that must be complete, or this tick could fall before the allocation's tick on another core.
-inline uint64_t tick_before() {
-  Clock clock = g_process.clock.load(std::memory_order_relaxed);
-  if (MP_UNLIKELY(clock == Clock::kTicket)) return g_process.tickets.fetch_add(1, std::memory_order_seq_cst);
-  if (clock == Clock::kOrdered) _mm_lfence();
-  return __rdtsc() - g_process.clockBase;
-}
-
-// A tick after the allocator returned a block. rdtscp waits for all earlier instructions, the
-// allocator's lock acquisition among them.
-inline uint64_t tick_after() {
-  Clock clock = g_process.clock.load(std::memory_order_relaxed);
-  if (MP_UNLIKELY(clock == Clock::kTicket)) return g_process.tickets.fetch_add(1, std::memory_order_seq_cst);
-  if (clock == Clock::kAlone) return __rdtsc() - g_process.clockBase;
-  unsigned core;
-  return __rdtscp(&core) - g_process.clockBase;
-}
 
 }  // namespace mp
 

@@ -42,7 +42,7 @@ TEST(Ring, EveryRecordArrivesWholeAndInOrderWhileBothSidesRun) {
     for (uint64_t i = 0; i < kRecords; ++i) {
       uint64_t words[5] = {i, ~i, i * 3, i * 5, i * 7};
       ring::begin(state);
-      ring::write(state, MP_MARK, tick_after(), words, static_cast<uint32_t>(1 + i % 5));
+      ring::write(state, MP_MARK, tick_after(state), words, static_cast<uint32_t>(1 + i % 5));
       ring::end(state);
     }
     done = true;
@@ -98,11 +98,11 @@ TEST(Ring, EventsOfASignalHandlerComeBeforeOrAfterTheInterruptedOneByTheirTicks)
   Consumer consumer(state->ring);
   consumer.take();
   uint64_t word = 1;
-  uint64_t early = tick_after();
+  uint64_t early = tick_after(state);
   ring::put_nested(state, MP_FORK, early, &word, 1);
   ring::begin(state);
-  uint64_t own = tick_after();
-  uint64_t late = tick_after() + 1000;
+  uint64_t own = tick_after(state);
+  uint64_t late = tick_after(state) + 1000;
   word = 3;
   ring::put_nested(state, MP_FORK, late, &word, 1);
   ring::flush_nested(state, own);
@@ -124,7 +124,8 @@ TEST(Ring, MoreNestedEventsThanThereIsRoomForAreCountedAsLost) {
   Consumer consumer(state->ring);
   uint64_t lostBefore = g_process.header->lostEvents;
   uint64_t word = 0;
-  for (uint32_t i = 0; i < kNestedRecords + 5; ++i) ring::put_nested(state, MP_FORK, tick_after(), &word, 1);
+  for (uint32_t i = 0; i < kNestedRecords + 5; ++i)
+    ring::put_nested(state, MP_FORK, tick_after(state), &word, 1);
   EXPECT_EQ(state->lostEvents, 5u);
   EXPECT_EQ(g_process.header->lostEvents - lostBefore, 5u);
   ring::begin(state);

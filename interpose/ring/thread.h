@@ -8,6 +8,7 @@
 #include "../base.h"
 #include "../unwind/walk.h"
 #include "../wire.h"
+#include "clock.h"
 #include "process.h"
 
 namespace mp {
@@ -26,11 +27,14 @@ struct ThreadState {
   uint64_t* data;
   uint32_t mask;   // words - 1
   uint32_t head;   // ours; published by a store to ring->head
-  uint32_t limit;  // as far as head may go: the reader's tail when we last looked, a lap on
+  uint32_t limit;  // as far as head may go before wait_for_room is asked again
   // != 0 while a hook works on this state: a second entry comes from a signal handler.
   volatile uint32_t inside;
   volatile uint32_t nestedCount;
   uint32_t currentStack;  // of the event under way: what a nested mmap of the allocator inherits
+  uint32_t lookedAt;      // head when the clock was last looked after, and what clock::look remembers
+  uint32_t othersWords;
+  uint32_t barriersAtClaim;
   uint64_t lastTick;
   uint64_t lostEvents;  // not yet written as MP_LOST
   unwind::Walker walker;
@@ -68,8 +72,8 @@ void leave_borrowed(ThreadState* state);
 
 // 0: a thread that has recorded nothing so far.
 uint32_t kernel_id(pthread_t thread);
-// Every state that there is, while nobody makes one: all other threads stand still. kernelId is 0 where
-// the thread that had it last has ended.
+// Every state that there is; one that is being made may be left out. kernelId is 0 where the thread that
+// had it last has ended.
 void each_state(void (*visit)(const ThreadState& state, void* context), void* context);
 
 MP_INLINE ThreadState* current() {

@@ -322,6 +322,7 @@ int layout() {
   FIELD(ProcessHeader, checkpointServed);
   FIELD(ProcessHeader, checkpointCount);
   FIELD(ProcessHeader, checkpointReason);
+  FIELD(ProcessHeader, barrierCount);
   FIELD(RingHeader, magic);
   FIELD(RingHeader, abi);
   FIELD(RingHeader, ringIndex);

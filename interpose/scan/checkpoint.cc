@@ -147,7 +147,7 @@ void start_scan(void* moment) { scan_and_end(static_cast<Moment*>(moment)); }
 void write_mark(ThreadState* state, uint32_t number) {
   uint64_t words[2] = {MP_MARK_CHECKPOINT, number};
   ring::begin(state);
-  ring::write(state, MP_MARK, tick_after(), words, 2);
+  ring::write(state, MP_MARK, tick_after(state), words, 2);
   ring::end(state);
 }
 

@@ -2,7 +2,7 @@
 // compares every one of them with what the header's own dump program prints. Record types and mark
 // kinds are in ledger/, frame kinds and markers in model/: compared there too.
 
-export const wireAbi = 9;
+export const wireAbi = 10;
 export const pageBytes = 4096;
 export const stackChunkNodes = 65536;
 export const stackNodeBytes = 16;
@@ -80,6 +80,7 @@ export const ProcessHeader = {
   checkpointServed: 396,
   checkpointCount: 400,
   checkpointReason: 404,
+  barrierCount: 408,
 } as const;
 
 export const State = { starting: 0, recording: 1, stopped: 2 } as const;

@@ -5,6 +5,7 @@ import { readTrace } from './support/trace.js';
 
 const ways = [
   { way: 'exchange', rounds: 500_000, sentence: 'handing blocks over through an exchange' },
+  { way: 'seldom', rounds: 500_000, sentence: 'of which one is alone most of the time' },
   { way: 'arena', rounds: 1_000_000, sentence: 'taking turns on the same chunk of one arena' },
   { way: 'fastbin', rounds: 100_000, sentence: 'taking chunks from the same fastbins' },
   { way: 'mmap', rounds: 20_000, sentence: 'mapping and unmapping the same addresses' },
