@@ -2,7 +2,7 @@
 // V8 knew the call's line. Pure.
 import { Sequences } from '../sequences.js';
 import type { NamedStack, StackFrame } from '../symbols/index.js';
-import { eachLine, plumbing, type StackContext } from './stack-text.js';
+import { eachLine, Lines, plumbing, type StackContext } from './stack-text.js';
 
 export interface Alike {
   /** Equal for stacks that are one. */
@@ -93,26 +93,107 @@ function looks(context: StackContext): (stack: NamedStack) => Look {
     return id;
   };
   const sequences = new Sequences();
+  // The lines of the stack at hand, up to where they are known.
   const shown: number[] = [];
   const scopeOf: number[] = [];
+  let lineCount = 0;
+  const lines = new Lines(context, (frame, kind, frameCount) => {
+    const isFolded = kind !== null && isPlumbing(kind, frameCount);
+    const id = idOf(isFolded ? plumbing[kind] : frame);
+    const scope = !isFolded && frame.kind === 'js' ? frame.scope : undefined;
+    shown[lineCount] = id;
+    scopeOf[lineCount++] = scope === undefined ? id : idOf(scope);
+  });
+  const restsOf = new Map<string, Rests>();
   return (stack) => {
-    let lineCount = 0;
-    eachLine(stack.frames, context, (frame, kind, frameCount) => {
-      const isFolded = kind !== null && isPlumbing(kind, frameCount);
-      const id = idOf(isFolded ? plumbing[kind] : frame);
-      const scope = !isFolded && frame.kind === 'js' ? frame.scope : undefined;
-      shown[lineCount] = id;
-      scopeOf[lineCount++] = scope === undefined ? id : idOf(scope);
-    });
+    let rests = restsOf.get(stack.owner.key);
     // From the root, where stacks are alike: from the leaf tsc's 157,000 sites took 400 MiB of steps.
-    let key = sequences.with(Sequences.empty, idOf(stack.owner.key));
-    let scopes = key;
-    for (let at = lineCount - 1; at >= 0; at--) {
-      key = sequences.with(key, shown[at]!);
-      scopes = sequences.with(scopes, scopeOf[at]!);
-    }
-    return { stack, key, scopes };
+    if (rests === undefined)
+      restsOf.set(stack.owner.key, (rests = new Rests(sequences, idOf(stack.owner.key))));
+    lineCount = 0;
+    const known = takeLines(stack, lines, rests, () => lineCount);
+    return { stack, ...rests.with(known, shown, scopeOf, lineCount) };
   };
+}
+
+/** Takes lines from the leaf on; returns what is known of the rest, if anything is. */
+function takeLines(stack: NamedStack, lines: Lines, rests: Rests, lineCount: () => number): number {
+  let known = 0;
+  rests.begin();
+  if (stack.walk === undefined) {
+    for (const frame of stack.frames) lines.take(frame);
+  } else {
+    stack.walk((frames, rest) => {
+      if (frames.length > 0 && lines.begins(frames[0])) {
+        lines.end();
+        known = rests.known(rest, lineCount());
+        if (known !== 0) return false;
+      }
+      for (const frame of frames) lines.take(frame);
+      return true;
+    });
+  }
+  lines.end();
+  return known;
+}
+
+/**
+ * Sequences of lines from the root to where a line begins, for stacks of one owner, by the frames from there on: stacks
+ * share most of them.
+ */
+class Rests {
+  readonly #sequences: Sequences;
+  readonly #rowOf = new Map<number, number>();
+  /** By row: all that is shown, and with functions in place of their lines. The first is the empty stack's. */
+  readonly #key: number[];
+  readonly #scopes: number[];
+  /** Of the stack at hand: where lines begin that are not known, and the numbers of their frames. */
+  readonly #lines: number[] = [];
+  readonly #rests: number[] = [];
+  #count = 0;
+
+  constructor(sequences: Sequences, owner: number) {
+    this.#sequences = sequences;
+    const empty = sequences.with(Sequences.empty, owner);
+    this.#key = [empty];
+    this.#scopes = [empty];
+  }
+
+  begin(): void {
+    this.#count = 0;
+  }
+
+  /** The row of these frames; 0: they will have one, when their lines are known. */
+  known(rest: number, line: number): number {
+    const row = this.#rowOf.get(rest);
+    if (row !== undefined) return row;
+    this.#lines[this.#count] = line;
+    this.#rests[this.#count++] = rest;
+    return 0;
+  }
+
+  /** `lineCount` lines, from the leaf, and behind them those of a row. */
+  with(
+    row: number,
+    shown: readonly number[],
+    scopeOf: readonly number[],
+    lineCount: number,
+  ): { key: number; scopes: number } {
+    let key = this.#key[row];
+    let scopes = this.#scopes[row];
+    let count = this.#count;
+    for (let at = lineCount - 1; at >= 0; at--) {
+      key = this.#sequences.with(key, shown[at]!);
+      scopes = this.#sequences.with(scopes, scopeOf[at]!);
+      if (count === 0 || this.#lines[count - 1] !== at) continue;
+      const rest = this.#rests[--count];
+      // What begins at a leaf is rarely met again.
+      if (at === 0) continue;
+      this.#rowOf.set(rest, this.#key.push(key) - 1);
+      this.#scopes.push(scopes);
+    }
+    return { key, scopes };
+  }
 }
 
 /** Asked for of those few stacks that are equal but for their calls' lines. */

@@ -18,9 +18,11 @@ export interface ExitSite {
   unplacedCount: number;
 }
 
+/** Of stacks that display equal. */
 interface Sum {
   stack: NamedStack;
-  live: Amount;
+  before: Amount;
+  after: Amount;
 }
 
 /** Largest first. */
@@ -29,20 +31,15 @@ export function exitSites(
   symbols: SymbolizedStacks,
   context: StackContext,
 ): ExitSite[] {
-  const after = usersSums(atEnd, symbols);
-  const before = beforeTeardown === null ? after : usersSums(beforeTeardown, symbols);
+  const sums = new Map<string, Sum>();
+  addUsers(sums, beforeTeardown ?? atEnd, symbols, 'before');
+  addUsers(sums, atEnd, symbols, 'after');
   // One likeness for both moments: a site is the same site before and after teardown.
-  const stacks = before.map(({ stack }) => stack);
-  if (before !== after) for (const { stack } of after) stacks.push(stack);
-  const alike = alikeStacks(stacks, context);
-  const siteOfKey = mergedSites(before, alike);
-  for (const [key, late] of mergedSites(after, alike)) {
-    const site = siteOfKey.get(key);
-    if (site !== undefined) site.atEnd = late.live;
-    // What teardown itself allocated was not live before it, and counts when it stays.
-    else siteOfKey.set(key, { ...late, atEnd: late.live, isLate: true });
-  }
-  return [...siteOfKey.values()].sort(
+  const alike = alikeStacks(
+    [...sums.values()].map(({ stack }) => stack),
+    context,
+  );
+  return mergedSites(sums.values(), alike).sort(
     (a, b) =>
       b.live.sizeBytes - a.live.sizeBytes ||
       b.live.blockCount - a.live.blockCount ||
@@ -50,34 +47,51 @@ export function exitSites(
   );
 }
 
-/** By stacks that display equal. */
-function usersSums(sums: LiveSums, symbols: SymbolizedStacks): Sum[] {
-  const byKey = new Map<string, Sum>();
-  const { stackId, blockCount, sizeBytes } = sums;
+function addUsers(
+  sums: Map<string, Sum>,
+  { stackId, blockCount, sizeBytes }: LiveSums,
+  symbols: SymbolizedStacks,
+  moment: 'before' | 'after',
+): void {
   for (let row = 0; row < stackId.length; row++) {
     if (!isUsers(symbols.owner(stackId[row]))) continue;
     const stack = symbols.stack(stackId[row]);
-    const live = { blockCount: blockCount[row], sizeBytes: sizeBytes[row] };
-    const known = byKey.get(stack.key);
-    if (known === undefined) byKey.set(stack.key, { stack, live });
-    else addAmounts(known.live, live);
+    let sum = sums.get(stack.key);
+    if (sum === undefined)
+      sums.set(stack.key, (sum = { stack, before: noBlocks(), after: noBlocks() }));
+    const amount = sum[moment];
+    amount.blockCount += blockCount[row];
+    amount.sizeBytes += sizeBytes[row];
   }
-  return [...byKey.values()];
 }
 
-function mergedSites(sums: readonly Sum[], alike: Alike): Map<number, ExitSite> {
-  const merged = new Map<number, ExitSite>();
-  for (const { stack, live } of sums) {
+const noBlocks = (): Amount => ({ blockCount: 0, sizeBytes: 0 });
+
+function mergedSites(sums: Iterable<Sum>, alike: Alike): ExitSite[] {
+  const merged = new Map<number, Sum & { unplacedBefore: number; unplacedAfter: number }>();
+  for (const { stack, before, after } of sums) {
     const key = alike.keyOf(stack);
-    const unplacedCount = alike.isWhole(stack) ? 0 : live.blockCount;
-    const site = merged.get(key);
-    if (site === undefined) {
-      const shown = { stack: alike.shown(key), live: { ...live }, unplacedCount };
-      merged.set(key, { ...shown, atEnd: null, isLate: false });
-    } else {
-      addAmounts(site.live, live);
-      site.unplacedCount += unplacedCount;
+    let into = merged.get(key);
+    if (into === undefined) {
+      const none = { before: noBlocks(), after: noBlocks(), unplacedBefore: 0, unplacedAfter: 0 };
+      merged.set(key, (into = { stack: alike.shown(key), ...none }));
     }
+    addAmounts(into.before, before);
+    addAmounts(into.after, after);
+    if (alike.isWhole(stack)) continue;
+    into.unplacedBefore += before.blockCount;
+    into.unplacedAfter += after.blockCount;
   }
-  return merged;
+  return Array.from(merged.values(), (one) => {
+    const { stack, before, after } = one;
+    // What teardown itself allocated was not live before it, and counts when it stays.
+    const isLate = before.blockCount === 0;
+    return {
+      stack,
+      live: isLate ? after : before,
+      atEnd: after.blockCount === 0 ? null : after,
+      isLate,
+      unplacedCount: isLate ? one.unplacedAfter : one.unplacedBefore,
+    };
+  });
 }

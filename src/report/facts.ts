@@ -48,7 +48,10 @@ function isCutOutsideExecutable({ stacks, stackTotals, modules, codes }: TraceMo
   const isCut = new Uint8Array(stacks.count);
   const isForeign = new Uint8Array(stacks.count);
   let isFound = false;
-  for (let id = 1; id < stacks.count; id++) {
+  // A parent's id is below its child's: before the first marker nothing is cut.
+  const first = stacks.kind.indexOf(FrameKind.marker);
+  if (first < 0) return true;
+  for (let id = first; id < stacks.count; id++) {
     const parent = stacks.parent[id];
     const kind = stacks.kind[id];
     if (kind === FrameKind.marker && stacks.index[id] === Marker.cut) {
@@ -99,7 +102,9 @@ export function lossLines(model: TraceModel, detail: 'all' | 'brief' = 'all'): s
       `${plural(losses.nestedEventCount, 'event')} of signal handlers that interrupted the recorder are without a stack`,
   );
   say(
-    detail === 'all' || isCutOutsideExecutable(model) ? losses.cutStackCount : 0,
+    losses.cutStackCount > 0 && (detail === 'all' || isCutOutsideExecutable(model))
+      ? losses.cutStackCount
+      : 0,
     () => `${plural(losses.cutStackCount, 'stack')} cut at the depth limit (--depth, at most 256)`,
   );
   say(

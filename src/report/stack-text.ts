@@ -180,28 +180,72 @@ function findPlumbing(frame: StackFrame, context: StackContext): Plumbing | null
 
 export type StackLine = { frame: StackFrame } | { frame: null; foldedCount: number; text: string };
 
+type LineVisitor = (first: StackFrame, kind: Plumbing | null, frameCount: number) => void;
+
 /** Of each line its first frame, its kind of plumbing, and how many frames it stands for: two and more are folded. */
 export function eachLine(
   frames: readonly StackFrame[],
   context: StackContext,
-  visit: (first: StackFrame, kind: Plumbing | null, frameCount: number) => void,
+  visit: LineVisitor,
 ): void {
-  for (let at = 0; at < frames.length; ) {
-    const kind = plumbingOf(frames[at], context);
-    let end = at + 1;
-    while (
-      kind !== null &&
-      end < frames.length &&
-      (plumbingOf(frames[end], context) === kind ||
-        // What carries a test runner's own calls is no more to anybody than its code.
-        (kind === 'runner' && plumbingOf(frames[end], context) === 'node') ||
-        ((kind === 'node' || kind === 'runner') && isStartCode(frames[end])))
-    )
-      end++;
+  const lines = new Lines(context, visit);
+  for (const frame of frames) lines.take(frame);
+  lines.end();
+}
+
+/** The same of frames that come one by one, from the leaf. */
+export class Lines {
+  readonly #context: StackContext;
+  readonly #visit: LineVisitor;
+  /** Of the frames that may not be all of their line; none: null. */
+  #kind: Plumbing | null = null;
+  #first: StackFrame | null = null;
+  #last: StackFrame | null = null;
+  #count = 0;
+
+  constructor(context: StackContext, visit: LineVisitor) {
+    this.#context = context;
+    this.#visit = visit;
+  }
+
+  take(frame: StackFrame): void {
+    if (!this.begins(frame)) {
+      this.#last = frame;
+      this.#count++;
+      return;
+    }
+    this.end();
+    const kind = plumbingOf(frame, this.#context);
+    if (kind === null) {
+      this.#visit(frame, null, 1);
+      return;
+    }
+    this.#kind = kind;
+    this.#first = this.#last = frame;
+    this.#count = 1;
+  }
+
+  /** Whether the frame would begin a line. The lines from there on depend on it and on the frames above it alone. */
+  begins(frame: StackFrame): boolean {
+    const open = this.#kind;
+    if (open === null) return true;
+    const kind = plumbingOf(frame, this.#context);
+    if (kind === open) return false;
+    // What carries a test runner's own calls is no more to anybody than its code.
+    if (open === 'runner' && kind === 'node') return false;
+    return !((open === 'node' || open === 'runner') && isStartCode(frame));
+  }
+
+  /** Visits the line that is open: no frame follows that would continue it. */
+  end(): void {
+    const kind = this.#kind;
+    if (kind === null) return;
+    this.#kind = null;
+    const count = this.#count;
     // Its outermost frame is the call that the user's code made: std::map<...>::operator[] says something.
-    if (kind === 'library' && end - at >= 2) end--;
-    visit(frames[at], kind, end - at);
-    at = end;
+    const isSplit = kind === 'library' && count >= 2;
+    this.#visit(this.#first as StackFrame, kind, isSplit ? count - 1 : count);
+    if (isSplit) this.#visit(this.#last as StackFrame, kind, 1);
   }
 }
 

@@ -33,6 +33,11 @@ export interface NamedStack {
   readonly owner: Owner;
   /** Equal for stacks that display equal: those are one site. */
   readonly key: string;
+  /**
+   * The frames node by node from the leaf, until `visit` answers false. `rest` is equal for equal frames from there to the
+   * root, whatever the stack. Absent where stacks share nothing.
+   */
+  walk?(visit: (frames: readonly StackFrame[], rest: number) => boolean): void;
 }
 
 /** What is known about a module's symbols, for the user who misses names. */
@@ -122,7 +127,14 @@ class LazyStack implements NamedStack {
   get frames(): readonly StackFrame[] {
     return this.#frames.of(this.#leaf);
   }
+
+  walk(visit: NodeVisitor): void {
+    this.#frames.walk(this.#leaf, visit);
+  }
 }
+
+type NodeVisitor = Parameters<NonNullable<NamedStack['walk']>>[0];
+type Walk = (leaf: number, visit: NodeVisitor) => void;
 
 /** A power of two. */
 const keptStacks = 1024;
@@ -132,19 +144,24 @@ const keptStacks = 1024;
  * a table that a Map gave up keeps what it held through all of V8's young collections (300 MiB for tsc's sites).
  */
 class KeptFrames {
-  readonly #make: (leaf: number) => readonly StackFrame[];
+  readonly walk: Walk;
   readonly #leaves = new Int32Array(keptStacks).fill(-1);
   readonly #frames: (readonly StackFrame[])[] = new Array(keptStacks).fill([]);
 
-  constructor(make: (leaf: number) => readonly StackFrame[]) {
-    this.#make = make;
+  constructor(walk: Walk) {
+    this.walk = walk;
   }
 
   of(leaf: number): readonly StackFrame[] {
     const slot = leaf & (keptStacks - 1);
     if (this.#leaves[slot] !== leaf) {
       this.#leaves[slot] = leaf;
-      this.#frames[slot] = this.#make(leaf);
+      const frames: StackFrame[] = [];
+      this.walk(leaf, (more) => {
+        for (const frame of more) frames.push(frame);
+        return true;
+      });
+      this.#frames[slot] = frames;
     }
     return this.#frames[slot]!;
   }
@@ -172,7 +189,7 @@ class FrameNamer {
   #siteOfNode: Uint32Array;
   /** Sites as sequences of names, from the root. */
   #sites = new Sequences();
-  readonly #frames = new KeptFrames((leaf) => this.#framesFrom(leaf));
+  readonly #frames = new KeptFrames((leaf, visit) => this.#walk(leaf, visit));
 
   constructor(model: TraceModel, sourceMaps: SourceMaps) {
     this.#model = model;
@@ -298,17 +315,16 @@ class FrameNamer {
     return site;
   }
 
-  #framesFrom(leaf: number): StackFrame[] {
+  #walk(leaf: number, visit: NodeVisitor): void {
     const { parent, kind } = this.#model.stacks;
-    const frames: StackFrame[] = [];
     let isRecovered = false;
     for (let node = leaf; node > 0; node = parent[node]) {
       if (this.#isShim(node)) continue;
-      for (const frame of (this.#byNode[node] as Named).frames)
-        frames.push(isRecovered ? this.#markRecovered(frame) : frame);
+      const { frames } = this.#byNode[node] as Named;
+      const shown = isRecovered ? frames.map((frame) => this.#markRecovered(frame)) : frames;
+      if (!visit(shown, 2 * node + Number(isRecovered))) return;
       isRecovered = kind[node] === FrameKind.nativeRecovered;
     }
-    return frames;
   }
 
   #markRecovered(frame: StackFrame): StackFrame {
