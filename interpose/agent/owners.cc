@@ -16,15 +16,15 @@ namespace {
 constexpr uint64_t kDeepSearchNs = 1'000'000'000;
 constexpr size_t kNamedProperties = 1024;
 constexpr size_t kMaxVisited = 2'000'000;
-constexpr uint32_t kNoClass = UINT32_MAX;
+constexpr uint32_t kNoClass = UINT32_MAX >> 1;
 constexpr uint32_t kMixedViews = UINT32_MAX - 1;
 
 // A row before its names are known. Objects have a serial number of their own.
 struct Found {
   uint64_t address;
   uint64_t sizeBytes;
-  uint64_t snapshotId;
   uint64_t buffer;  // ARRAYBUFFER: the object, to be asked for among the views
+  uint32_t snapshotId;
   uint32_t serial;
   uint32_t classIndex;
   uint32_t kind;
@@ -34,12 +34,14 @@ struct Found {
 struct External {
   uint64_t object;  // tagged
   uint64_t value;
-  uint64_t snapshotId;        // of the external
-  uint64_t holderSnapshotId;  // of the object that has it as its own property
+  uint32_t snapshotId;        // of the external
+  uint32_t holderSnapshotId;  // of the object that has it as its own property
   uint32_t holderSerial;      // 0: none is known
-  uint32_t holderClass;
-  bool isField;  // an internal field of the holder
+  uint32_t holderClass : 31;
+  uint32_t isField : 1;  // an internal field of the holder
 };
+// There are as many as wrapped objects, and V8 has its own list of all objects beside them.
+static_assert(sizeof(External) == 32 && sizeof(Found) == 40);
 
 class Search final : public Predicate {
  public:
@@ -49,12 +51,17 @@ class Search final : public Predicate {
   }
 
   bool filter(Local object) override;
+  // All objects were listed: gives back what only that needs.
+  void end_listing() {
+    seenExternals_.release();
+    visited_.release();
+  }
 
   // What the objects that filter() said true to are, in their order.
   struct Chosen {
     uint32_t classIndex;
     uint32_t wasmSerial;  // a WebAssembly.Memory, to be asked for its buffer; 0: the first of its class
-    uint64_t snapshotId;
+    uint32_t snapshotId;
   };
   Pages<Chosen> chosen;
   Pages<Found> found{2'000'000};
@@ -69,7 +76,7 @@ class Search final : public Predicate {
   bool begin();
   bool is_known_object(uintptr_t word, uintptr_t* map);
   uint32_t class_of(uintptr_t map, bool* isNew);
-  uint64_t id_of(uintptr_t tagged);
+  uint32_t id_of(uintptr_t tagged);
   void add(const Found& row) {
     if (!found.push(row)) isCut = true;
   }
@@ -94,8 +101,8 @@ class Search final : public Predicate {
   uint32_t deepSteps_ = 0;
   uint32_t serial_ = 0;  // of the object under way; 0: none given yet
   WordMap<uint32_t> classes_{200'000};
-  WordMap<uint8_t> seenExternals_{2'000'000};
-  WordMap<uint8_t> visited_{kMaxVisited};
+  WordMap<Nothing> seenExternals_{2'000'000};
+  WordMap<Nothing> visited_{kMaxVisited};
   Pages<uintptr_t> pending_{4'000'000};
 };
 
@@ -136,7 +143,7 @@ uint32_t Search::class_of(uintptr_t map, bool* isNew) {
   return *index;
 }
 
-uint64_t Search::id_of(uintptr_t tagged) {
+uint32_t Search::id_of(uintptr_t tagged) {
   if (!withIds_) return 0;
   uintptr_t slot = tagged;
   return v8_.objectId(profiler_, {&slot});
@@ -185,7 +192,7 @@ bool Search::buffer(Local handle, uintptr_t object, uintptr_t map) {
   if (store == 0 || bytes == 0) return false;
   bool isNewClass = false;
   uint32_t kind = v8_.isSharedArrayBuffer(handle.slot) ? MP_OWNER_SHARED_ARRAYBUFFER : MP_OWNER_ARRAYBUFFER;
-  add({store, bytes, id_of(*handle.slot), *handle.slot, serial(), class_of(map, &isNewClass), kind});
+  add({store, bytes, *handle.slot, id_of(*handle.slot), serial(), class_of(map, &isNewClass), kind});
   return isNewClass;
 }
 
@@ -215,7 +222,7 @@ bool Search::fields(Local handle, uintptr_t object, uintptr_t map, int count, in
     // How Node marks objects as its own: the address of a constant, or of a number in the isolate's data.
     bool isMark = (word >= imageLow_ && word < imageHigh_) || (word & 7) != 0;
     if (isSmallInteger || isMark || word < 65536 || word >> 47 != 0) continue;
-    add({word, 0, id_of(*handle.slot), 0, serial(), class_of(map, &isNewClass), MP_OWNER_INTERNAL_FIELD});
+    add({word, 0, 0, id_of(*handle.slot), serial(), class_of(map, &isNewClass), MP_OWNER_INTERNAL_FIELD});
   }
   return isNewClass;
 }
@@ -259,9 +266,10 @@ bool Search::own_array(uintptr_t array, uintptr_t object, uintptr_t map, size_t 
 void Search::external(uintptr_t tagged, uintptr_t holder, uintptr_t holderMap, bool isField,
                       bool* isNewClass) {
   bool isNew;
-  if (seenExternals_.insert(tagged, 1, &isNew) == nullptr) isCut = true;
+  if (seenExternals_.insert(tagged, {}, &isNew) == nullptr) isCut = true;
   if (!isNew) return;
-  External row{tagged, word_at(untag(tagged), layout_.externalValue), id_of(tagged), 0, 0, kNoClass, isField};
+  External row{tagged,           word_at(untag(tagged), layout_.externalValue), id_of(tagged), 0, 0, kNoClass,
+               isField ? 1u : 0u};
   if (holder != 0) {
     row.holderSerial = serial();
     row.holderClass = class_of(holderMap, isNewClass);
@@ -289,7 +297,7 @@ bool Search::is_late() {
 
 void Search::deep_word(uintptr_t word) {
   bool isNew;
-  if (visited_.insert(word, 1, &isNew) == nullptr) {
+  if (visited_.insert(word, {}, &isNew) == nullptr) {
     isDeepOver_ = isCut = true;
     return;
   }
@@ -432,11 +440,11 @@ class Meanings {
     uintptr_t data = isWrapper ? words_[i][layout_.wrapperData / 8] : external.value;
     // An external in an internal field stands for its object.
     if (external.isField) return of_holder(external, data, MP_OWNER_EXTERNAL);
-    return {data, 0, external.snapshotId, 0, ++search_.serials, externalClass_, MP_OWNER_EXTERNAL};
+    return {data, 0, 0, external.snapshotId, ++search_.serials, externalClass_, MP_OWNER_EXTERNAL};
   }
 
   static Found of_holder(const External& external, uintptr_t data, uint32_t kind) {
-    return {data, 0, external.holderSnapshotId, 0, external.holderSerial, external.holderClass, kind};
+    return {data, 0, 0, external.holderSnapshotId, external.holderSerial, external.holderClass, kind};
   }
 
   const Layout& layout_;
@@ -455,6 +463,7 @@ void append(Search& search, const Layout& layout, Pages<uint32_t>& names, uint32
     for (size_t done = 0; done < search.externals.count(); done += Meanings::kBatch) {
       meanings->add(search.externals.begin() + done,
                     std::min(Meanings::kBatch, search.externals.count() - done));
+      search.externals.forget(done);
     }
     unmap_pages(memory, sizeof(Meanings));
   } else {
@@ -464,7 +473,9 @@ void append(Search& search, const Layout& layout, Pages<uint32_t>& names, uint32
   std::sort(search.found.begin(), search.found.end(),
             [](const Found& a, const Found& b) { return a.serial < b.serial; });
   uint32_t last = 0;
-  for (const Found& found : search.found) {
+  for (size_t i = 0; i < search.found.count(); i++) {
+    const Found& found = search.found[i];
+    if (i % Meanings::kBatch == 0) search.found.forget(i);
     if (found.address == 0) continue;
     uint32_t name = found.classIndex < names.count() ? names[found.classIndex] : list->intern("", 0);
     uint32_t* views = found.buffer == 0 ? nullptr : search.viewClasses.find(found.buffer);
@@ -509,8 +520,8 @@ void ask(const Environment& self, const Globals& objects, Search& search, Pages<
     Local buffer = v8.wasmBuffer(slot);
     if (buffer.slot == nullptr) continue;
     uintptr_t object = untag(*buffer.slot);
-    search.found.push({word_at(object, layout.bufferStore), word_at(object, layout.bufferLength),
-                       chosen.snapshotId, 0, chosen.wasmSerial, chosen.classIndex, MP_OWNER_WASM_MEMORY});
+    search.found.push({word_at(object, layout.bufferStore), word_at(object, layout.bufferLength), 0,
+                       chosen.snapshotId, chosen.wasmSerial, chosen.classIndex, MP_OWNER_WASM_MEMORY});
   }
 }
 
@@ -560,6 +571,7 @@ bool find_owners(const Environment& self, bool withIds, OwnerList* list) {
   {
     ShimQuiet quiet(v8, isolate);
     v8.queryObjects(profiler, v8.currentContext(isolate), &search, &objects);
+    search.end_listing();
   }
   {
     // No name can need a line of JavaScript; should one, V8 throws here and the program sees nothing.

@@ -45,6 +45,15 @@ class Pages {
   size_t count() const { return count_; }
   size_t room() const { return limit_ - count_; }
   void clear() { count_ = 0; }
+  // The first `count` values are not read any more: what pages they have to themselves goes back now.
+  void forget(size_t count) {
+    size_t bytes = count * sizeof(T) & ~(kPageBytes - 1);
+    if (bytes > forgottenBytes_) {
+      char* start = reinterpret_cast<char*>(values_);
+      syscall(SYS_madvise, start + forgottenBytes_, bytes - forgottenBytes_, MADV_DONTNEED);
+      forgottenBytes_ = bytes;
+    }
+  }
   void cut(size_t count) { count_ = count; }
 
  private:
@@ -60,9 +69,14 @@ class Pages {
     return true;
   }
 
+  static constexpr size_t kPageBytes = 4096;
+
   T* values_ = nullptr;
-  size_t count_ = 0, capacity_ = 0, limit_;
+  size_t count_ = 0, capacity_ = 0, forgottenBytes_ = 0, limit_;
 };
+
+// The value of a map that is a set.
+struct Nothing {};
 
 // From a word that is not 0 to a value. Open addressing; at most `limit` keys.
 template <typename V>
@@ -92,11 +106,17 @@ class WordMap {
     return &slot->value;
   }
   size_t count() const { return count_; }
+  // Empties it; its memory goes back.
+  void release() {
+    if (slots_ != nullptr) unmap_pages(slots_, capacity_ * sizeof(Slot));
+    slots_ = nullptr;
+    count_ = capacity_ = 0;
+  }
 
  private:
   struct Slot {
     uintptr_t key;
-    V value;
+    [[no_unique_address]] V value;
   };
   Slot* place(uintptr_t key) {
     size_t at = (key * UINT64_C(0x9e3779b97f4a7c15)) >> 20 & (capacity_ - 1);
@@ -118,10 +138,6 @@ class WordMap {
     if (old != nullptr) unmap_pages(old, oldCapacity * sizeof(Slot));
     return true;
   }
-  void release() {
-    if (slots_ != nullptr) unmap_pages(slots_, capacity_ * sizeof(Slot));
-  }
-
   Slot* slots_ = nullptr;
   size_t count_ = 0, capacity_ = 0, limit_;
 };

@@ -300,32 +300,52 @@ export class ResourceBook {
 
   /** Without those that have no finalizer and whose native memory is gone: they ended unseen. */
   private outstanding(live: LiveSet): { table: ResourceTable; textIds: Uint32Array } {
-    const { rows } = this;
-    const isLive = this.unwatched.size === 0 ? null : new Set(live.address.subarray(0, live.count));
-    const found = [...this.rowById.values()].filter(
-      (row) =>
-        isLive === null || rows.flags[row] !== isUnwatchedFlag || isLive.has(rows.data[row]!),
-    );
-    const stackIds = found.map((row) => this.sums[rows.sums[row]!]!.stackId);
-    const column = (of: ArrayLike<number>) => found.map((row) => of[row]!);
+    const { rows, sums } = this;
+    const isHeld = this.liveDataOfUnwatched(live);
+    const found = new Uint32Array(this.rowById.size);
+    let count = 0;
+    for (const row of this.rowById.values())
+      if (rows.flags[row] !== isUnwatchedFlag || isHeld.has(rows.data[row]!)) found[count++] = row;
+    const filled = <Column extends Float64Array | Uint32Array | Uint8Array>(
+      column: Column,
+      of: (row: number) => number,
+    ): Column => {
+      for (let at = 0; at < count; at++) column[at] = of(found[at]!);
+      return column;
+    };
+    const wide = (of: Float64Array) => filled(new Float64Array(count), (row) => of[row]!);
+    const narrow = (of: (row: number) => number) => filled(new Uint32Array(count), of);
     return {
-      textIds: Uint32Array.from(found, (row) => this.sums[rows.sums[row]!]!.textId),
+      textIds: narrow((row) => sums[rows.sums[row]!]!.textId),
       table: {
-        count: found.length,
-        id: Float64Array.from(column(rows.id)),
-        kind: Uint8Array.from(column(rows.kind)),
-        stackId: Uint32Array.from(stackIds),
-        threadIndex: Uint32Array.from(column(rows.threadIndex)),
-        environment: Uint32Array.from(column(rows.environment)),
-        createdNs: Float64Array.from(column(rows.tick)),
-        data: Float64Array.from(column(rows.data)),
-        handle: Float64Array.from(column(rows.handle)),
-        value: Float64Array.from(column(rows.value)),
+        count,
+        id: wide(rows.id),
+        kind: filled(new Uint8Array(count), (row) => rows.kind[row]!),
+        stackId: narrow((row) => sums[rows.sums[row]!]!.stackId),
+        threadIndex: narrow((row) => rows.threadIndex[row]!),
+        environment: narrow((row) => rows.environment[row]!),
+        createdNs: wide(rows.tick),
+        data: wide(rows.data),
+        handle: wide(rows.handle),
+        value: wide(rows.value),
         classIndex: new Uint32Array(0),
         classNames: [],
-        isWatched: Uint8Array.from(found, (row) => (rows.flags[row] === isUnwatchedFlag ? 0 : 1)),
+        isWatched: filled(new Uint8Array(count), (row) =>
+          rows.flags[row] === isUnwatchedFlag ? 0 : 1,
+        ),
       },
     };
+  }
+
+  /** Data of those without a finalizer at which a live block begins. */
+  private liveDataOfUnwatched({ address, count }: LiveSet): ReadonlySet<number> {
+    const live = new Set<number>();
+    if (this.unwatched.size === 0) return live;
+    const { data } = this.rows;
+    const wanted = new Set<number>();
+    for (const row of this.unwatched.values()) wanted.add(data[row]!);
+    for (let row = 0; row < count; row++) if (wanted.has(address[row]!)) live.add(address[row]!);
+    return live;
   }
 }
 

@@ -132,6 +132,11 @@ export class ProcessMemory {
     return bytes;
   }
 
+  /** Rings and stacks, for good: everything has been read out of them. The header stays. */
+  unmapRings(): void {
+    for (const buffer of this.buffers.splice(1)) native.unmap(buffer);
+  }
+
   unmap(): void {
     for (const buffer of this.buffers) native.unmap(buffer);
   }

@@ -195,10 +195,12 @@ export class ProcessRecorder {
     await this.questions.settle();
     this.timeline.close(this.wasReplaced ? this.recording.lastTick * this.nsPerTick : null);
     const model = this.model({ status, isStillRunning });
+    // Encoding takes as much memory as these give back.
+    this.recording.ledger.dispose();
+    this.memory.unmapRings();
     const tracePath = this.trace?.path ?? null;
     const traceBytes = (await this.trace?.finish(model)) ?? 0;
     this.collectWarnings(isStillRunning);
-    this.recording.ledger.dispose();
     this.memory.unmap();
     if (!isStillRunning) this.memory.unlink();
     return { model, tracePath, traceBytes, isRoot: this.isRoot, warnings: this.warnings };

@@ -228,7 +228,8 @@ export function sweepDeadSessions(candidates = candidateFolders()): string[] {
       if (!isHalfMade && !name.startsWith(prefix)) continue;
       const path = join(candidate, name);
       if (isHalfMade ? !isOld(path) : native.isLocked(join(path, 'session'))) continue;
-      rmSync(path, { recursive: true, force: true });
+      // Again where another memprof-run that starts now sweeps the same folder.
+      rmSync(path, { recursive: true, force: true, maxRetries: 3 });
       swept.push(path);
     }
   }

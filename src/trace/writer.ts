@@ -30,6 +30,9 @@ import { encodeResources } from './resources.js';
 import { encodeTimeline } from './timeline.js';
 import { encodeV8 } from './v8.js';
 
+/** May wait for compression while more is encoded. */
+const fewBytes = 2 << 20;
+
 export interface TraceWriterOptions {
   /** Gets the file's bytes in order. Not called again once it threw. */
   sink(bytes: Uint8Array): void;
@@ -158,7 +161,7 @@ export class TraceWriter {
   async end(model: TraceModel): Promise<void> {
     if (model.beforeTeardown !== null)
       this.teardown(model.beforeTeardown.atNs, model.beforeTeardown.live);
-    this.checkpoints(model);
+    await this.checkpoints(model);
     if (model.timeline !== undefined) this.timeline(model.timeline);
     this.checkpoint(model);
     const out = new ByteWriter(16);
@@ -173,11 +176,12 @@ export class TraceWriter {
     if (this.failure !== null) throw this.failure.error;
   }
 
-  private checkpoints({ checkpoints = [], resources }: TraceModel): void {
+  private async checkpoints({ checkpoints = [], resources }: TraceModel): Promise<void> {
     for (const one of checkpoints) this.verdicts(one);
     const last = checkpoints.at(-1);
     const detail = last?.detail ?? null;
     if (last !== undefined && detail !== null) {
+      await this.relieve();
       this.announced(detail.live);
       this.writeEncoded(ChunkKind.blockVerdicts, (out) =>
         encodeBlockVerdicts(last.number, detail, this.options.encoder, out),
@@ -186,8 +190,15 @@ export class TraceWriter {
     const pages = last?.memory?.pages ?? null;
     if (last !== undefined && pages !== null)
       this.writeEncoded(ChunkKind.pages, (out) => encodePages(last.number, pages, out));
+    await this.relieve();
     if (resources !== undefined)
       this.writeEncoded(ChunkKind.resources, (out) => encodeResources(resources, out));
+    await this.relieve();
+  }
+
+  /** Large chunks one after the other: what waits for compression is memory, and so is each compression. */
+  private async relieve(): Promise<void> {
+    if (this.backlogBytes > fewBytes) await this.last;
   }
 
   /** Before the chunk that has the live set. */

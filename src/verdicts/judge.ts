@@ -94,7 +94,7 @@ class Judge {
   /** 1: a handle that Node-API made for an addon. */
   private readonly isHandle: Uint8Array;
   private readonly gone = new Map<number, Gone>();
-  private readonly verdict: Verdict[] = [];
+  private readonly verdict: Verdict[];
 
   constructor(input: JudgeInput, memory: OwnerMemory) {
     this.input = input;
@@ -104,6 +104,8 @@ class Judge {
     this.directOwner = new Int32Array(input.live.count).fill(-1);
     this.stackId = input.live.stackId.slice();
     this.isHandle = new Uint8Array(input.live.count);
+    // At its full length from the start: growing leaves copies behind that are as large.
+    this.verdict = new Array<Verdict>(input.live.count).fill('unknown');
   }
 
   judgement(): Judgement {
@@ -237,11 +239,9 @@ class Judge {
     for (let row = 0; row < live.count; row++) {
       const direct = this.directOwner[row];
       const isHeldStore = direct >= 0 && isStore(owners.hold[direct]);
-      verdict.push(
-        this.isOurs(row)
-          ? 'runtime'
-          : plainVerdict(reachOf(row), this.isRuntime(row), isHeldStore, direct >= 0),
-      );
+      verdict[row] = this.isOurs(row)
+        ? 'runtime'
+        : plainVerdict(reachOf(row), this.isRuntime(row), isHeldStore, direct >= 0);
     }
     const waiting = [...gone].filter(([, one]) => one.isOutstanding === true).length;
     // More objects gone than finalizers waiting: which of them wait is not known, and most do not.
@@ -308,13 +308,20 @@ class Judge {
 
   private remember(): void {
     const { live, owners, number } = this.input;
-    this.memory.keepOnly((address, bornTick) => this.rowOf(address, bornTick) >= 0);
-    for (let row = 0; row < live.count; row++) {
-      const owner = this.directOwner[row];
-      if (owner < 0 || this.isRuntime(row)) continue;
-      const className = owners.classNames[owners.classIndex[owner]] ?? '';
-      this.memory.note(live.address[row], this.bornTick(row), className, number);
-    }
+    this.memory.update(
+      {
+        count: live.count,
+        addressOf: (row) => live.address[row],
+        bornTickOf: (row) => this.bornTick(row),
+        rowOf: (address, bornTick) => this.rowOf(address, bornTick),
+        classNameOf: (row) => {
+          const owner = this.directOwner[row];
+          if (owner < 0 || this.isRuntime(row)) return null;
+          return owners.classNames[owners.classIndex[owner]] ?? '';
+        },
+      },
+      number,
+    );
   }
 
   private poolTallies({
@@ -397,18 +404,21 @@ function classesOf(
   count: number,
 ): Checkpoint['classes'] {
   const classes = new Map<number, Checkpoint['classes'][number]>();
-  const objects = new Map<number, Set<number>>();
-  for (let row = 0; row < owners.count; row++) {
-    const index = owners.classIndex[row];
-    let ofClass = objects.get(index);
-    if (ofClass === undefined) {
-      objects.set(index, (ofClass = new Set()));
+  // Class and object of each row in one double: equal ones stand together when they are sorted.
+  const keys = new Float64Array(owners.count);
+  for (let row = 0; row < owners.count; row++)
+    keys[row] = owners.classIndex[row] * 2 ** 32 + owners.object[row];
+  keys.sort();
+  for (let at = 0; at < keys.length; at++) {
+    if (at > 0 && keys[at] === keys[at - 1]) continue;
+    const index = Math.floor(keys[at] / 2 ** 32);
+    const one = classes.get(index);
+    if (one !== undefined) one.objectCount++;
+    else {
       const className = owners.classNames[index] ?? '';
-      classes.set(index, { className, objectCount: 0, blockCount: 0, sizeBytes: 0 });
+      classes.set(index, { className, objectCount: 1, blockCount: 0, sizeBytes: 0 });
     }
-    ofClass.add(owners.object[row]);
   }
-  for (const [index, one] of classes) one.objectCount = objects.get(index)?.size ?? 0;
   for (let row = 0; row < count; row++) {
     if (ownerRow[row] < 0) continue;
     const one = classes.get(owners.classIndex[ownerRow[row]]);
