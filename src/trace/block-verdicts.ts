@@ -32,7 +32,11 @@ export function encodeBlockVerdicts(
   out.raw(encoder.liveSet(live));
   for (let row = 0; row < live.count; row++) encodeVerdict(detail.verdict[row], out);
   encodeOwners(detail.owners, out);
-  for (let row = 0; row < live.count; row++) out.varint(detail.ownerRow[row] + 1);
+  encodeNaturals(
+    detail.ownerRow.map((row) => row + 1),
+    live.count,
+    out,
+  );
   out.json(orphans.map((one) => one.className));
   for (const { block, lastSeen } of orphans) {
     out.varint(block);
@@ -110,7 +114,11 @@ function decodeOwners(reader: ByteReader): OwnerTable {
 function encodeReachability(found: Reachability, live: LiveSet, out: ByteWriter): void {
   const { count } = live;
   encodeBytes(found.reach, count, out);
-  for (let row = 0; row < count; row++) out.varint(holderOf(found, row, count) + 1);
+  encodeNaturals(
+    found.referrerBlock.map((_, row) => holderOf(found, row, count) + 1),
+    count,
+    out,
+  );
   // Within a block the pointer's place is a small number, and alike for blocks of one kind.
   for (let row = 0; row < count; row++) {
     const holder = holderOf(found, row, count);

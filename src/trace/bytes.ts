@@ -3,6 +3,8 @@
 import { TraceDamage } from './damage.js';
 
 const maxVarintBytes = 8;
+/** Of a column, for which room is made at once. */
+const slabRows = 4096;
 
 /** Returns where the next byte goes. There must be room for 8 bytes. */
 function putVarint(bytes: Uint8Array, at: number, value: number): number {
@@ -63,6 +65,21 @@ export class ByteWriter {
   varint(value: number): void {
     this.reserve(maxVarintBytes);
     this.length = putVarint(this.bytes, this.length, value);
+  }
+
+  /** Natural numbers below 2^53; what is none is written as 0. */
+  naturals(column: ArrayLike<number>, count: number): void {
+    for (let from = 0; from < count; from += slabRows) {
+      const to = Math.min(count, from + slabRows);
+      this.reserve((to - from) * maxVarintBytes);
+      const { bytes } = this;
+      let at = this.length;
+      for (let row = from; row < to; row++) {
+        const value = column[row]!;
+        at = putVarint(bytes, at, Number.isSafeInteger(value) && value > 0 ? value : 0);
+      }
+      this.length = at;
+    }
   }
 
   /** Signed: |value| below 2^52. */

@@ -13,8 +13,7 @@ export function decodeNames(reader: ByteReader): string[] {
 
 /** Natural numbers below 2^53; what is none (an address of a damaged process) is written as 0. */
 export function encodeNaturals(column: Column, count: number, out: ByteWriter): void {
-  for (let i = 0; i < count; i++)
-    out.varint(Number.isSafeInteger(column[i]) ? Math.max(column[i], 0) : 0);
+  out.naturals(column, count);
 }
 
 export function decodeNaturals<Into extends Float64Array | Uint32Array>(
@@ -25,8 +24,8 @@ export function decodeNaturals<Into extends Float64Array | Uint32Array>(
   return into;
 }
 
-export function encodeBytes(column: Column, count: number, out: ByteWriter): void {
-  for (let i = 0; i < count; i++) out.uint8(column[i]);
+export function encodeBytes(column: Uint8Array, count: number, out: ByteWriter): void {
+  out.raw(column.subarray(0, count));
 }
 
 export function decodeBytes(reader: ByteReader, count: number): Uint8Array {

@@ -31,7 +31,7 @@ import { encodeTimeline } from './timeline.js';
 import { encodeV8 } from './v8.js';
 
 /** May wait for compression while more is encoded. */
-const fewBytes = 2 << 20;
+const fewBytes = 4 << 20;
 
 export interface TraceWriterOptions {
   /** Gets the file's bytes in order. Not called again once it threw. */
@@ -183,8 +183,11 @@ export class TraceWriter {
     if (last !== undefined && detail !== null) {
       await this.relieve();
       this.announced(detail.live);
-      this.writeEncoded(ChunkKind.blockVerdicts, (out) =>
-        encodeBlockVerdicts(last.number, detail, this.options.encoder, out),
+      this.writeEncoded(
+        ChunkKind.blockVerdicts,
+        (out) => encodeBlockVerdicts(last.number, detail, this.options.encoder, out),
+        // Mostly enough: growing leaves copies behind that are as large.
+        detail.live.count * 32 + detail.owners.count * 24 + 4096,
       );
     }
     const pages = last?.memory?.pages ?? null;
@@ -207,8 +210,12 @@ export class TraceWriter {
       this.writeEncoded(ChunkKind.announced, (out) => encodeAnnounced(announced, out));
   }
 
-  private writeEncoded(kind: number, encode: (out: ByteWriter) => void): void {
-    const out = new ByteWriter(1 << 16);
+  private writeEncoded(
+    kind: number,
+    encode: (out: ByteWriter) => void,
+    capacityBytes = 1 << 16,
+  ): void {
+    const out = new ByteWriter(capacityBytes);
     encode(out);
     this.writeChunk(kind, out.written(), 0);
   }
