@@ -4,7 +4,7 @@ import { readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { MemprofError } from '../src/errors.js';
-import { memprofBinPath, memprofRunBinPath } from '../src/paths.js';
+import { memprofBinPath, memprofRunPath } from '../src/paths.js';
 import { parseSummary, type TraceFigures } from './support/parse.js';
 import { type Bench, type Cost, failureOf, measure } from './support/run.js';
 
@@ -69,7 +69,7 @@ export function runVariant(
   variant: Variant,
   program: readonly string[],
 ): Promise<Run> {
-  const memprof = [process.execPath, memprofRunBinPath];
+  const memprof = [memprofRunPath];
   switch (variant) {
     case 'native':
       return single(bench, 'native', program, []);

@@ -27,6 +27,8 @@ export const replayPath: string = join(packageRoot, 'build', 'Release', 'memprof
 /** Of the bundle (scripts/bundle.mjs), which is what the package ships. */
 export const memprofBinPath: string = join(packageRoot, 'dist', 'bin', 'memprof.cjs');
 export const memprofRunBinPath: string = join(packageRoot, 'dist', 'bin', 'memprof-run.cjs');
+/** The command memprof-run itself: it starts the program if it can, then runs memprofRunBinPath with Node. */
+export const memprofRunPath: string = join(packageRoot, 'build', 'Release', 'memprof-run');
 /** The thread that serves live pages. */
 export const livePagesPath: string = join(packageRoot, 'dist', 'bin', 'live-pages.cjs');
 /** What openTrace() of the library loads: of the same bundle, so that it is there once. */

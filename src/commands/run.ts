@@ -6,12 +6,15 @@ import { exportedRanges, inspectExecutable } from '../native/index.js';
 import { agentPath, shimPath } from '../paths.js';
 // Past the door of record/ on purpose: what is imported here is loaded before the program starts.
 import {
+  adoptProgram,
   assertPreloadable,
   type InheritedDescriptors,
   inheritedDescriptors,
+  type Launched,
   type ProgramEnd,
   resolveCommand,
   spawnProgram,
+  takeLaunched,
   tracedEnvironment,
 } from '../record/launch.js';
 import type { QuestionHandler } from '../record/questions.js';
@@ -65,11 +68,14 @@ export async function run(
   options: RunOptions,
   stderr: NodeJS.WriteStream,
 ): Promise<RunOutcome> {
+  const launched = takeLaunched(process.env);
   // First of all: descriptors that we open must not be taken for the user's.
   const descriptors = inheritedDescriptors();
   const command = resolveCommand(words, process.env['PATH'], process.cwd());
-  assertPreloadable(command.file, command.name, inspectExecutable);
-  assertBuilt();
+  if (launched === null) {
+    assertPreloadable(command.file, command.name, inspectExecutable);
+    assertBuilt();
+  }
   if ((options.report ?? '') !== '')
     assertReplaceable(options.report as string, options.force === true);
   const names = traceNames(options.output, options.force === true, process.cwd());
@@ -86,6 +92,7 @@ export async function run(
       if (path !== null && traced.isRoot) pages?.follow(path);
       return path;
     },
+    ...(launched === null ? {} : { home: homeOf(launched) }),
     onQuestion: lateAnswers(),
     onWatcher: (socketPath) => watchers.serve(socketPath, session),
     classesFor: ({ stacks, modules, isNode }) =>
@@ -95,19 +102,18 @@ export async function run(
   let report: ExitReport | null = null;
   let judge: CheckReport | null = null;
   try {
-    const environment = tracedEnvironment(process.env, {
-      shimPath,
-      agentPath,
-      sessionFolder: session.folder,
-      session: {
-        ...session.environment,
-        ...(options.exactLines === true ? exactLinesEnvironment : {}),
-      },
-    });
     if (options.live === 'terminal') live = await liveRun(descriptors, stderr);
-    const program = spawnProgram(command, environment, live?.stdio ?? descriptors, (signal) =>
-      checkpointBefore(signal, session, options.checkpoint),
-    );
+    const beforeSignal = (signal: NodeJS.Signals) =>
+      checkpointBefore(signal, session, options.checkpoint);
+    const program =
+      launched === null
+        ? spawnProgram(
+            command,
+            environmentFor(session, options),
+            live?.stdio ?? descriptors,
+            beforeSignal,
+          )
+        : adoptProgram(launched, beforeSignal);
     session.rootPid = program.pid ?? null;
     await program.started;
     live?.begin(session);
@@ -154,6 +160,20 @@ export async function run(
   await pagesFinished;
   await pages?.close();
   return { end, checkStatus: checkStatus ?? 0 };
+}
+
+const homeOf = ({ sessionFolder, lockDescriptor }: Launched) => ({
+  path: sessionFolder,
+  lockDescriptor,
+});
+
+function environmentFor(session: Session, { exactLines }: RunOptions): NodeJS.ProcessEnv {
+  return tracedEnvironment(process.env, {
+    shimPath,
+    agentPath,
+    sessionFolder: session.folder,
+    session: { ...session.environment, ...(exactLines === true ? exactLinesEnvironment : {}) },
+  });
 }
 
 async function livePages(port: number, stderr: NodeJS.WriteStream): Promise<LivePages> {

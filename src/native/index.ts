@@ -141,6 +141,7 @@ interface Native {
   lockFile(path: string): number;
   unlockFile(descriptor: number): void;
   isLocked(path: string): boolean;
+  waitForEnd(pid: number): Promise<{ code: number | null; signal: number | null }>;
   processStartTime(pid: number): number | null;
   trimHeap(): void;
   zstdCompress(data: Uint8Array, level: number): Buffer;
@@ -290,6 +291,13 @@ export const unlockFile = (descriptor: number): void => binding().unlockFile(des
 
 /** Whether anybody holds the exclusive lock. A file that is not there is held by nobody. */
 export const isLocked = (path: string): boolean => binding().isLocked(path);
+
+/**
+ * How a child of this process ends: its exit status, or the number of the signal that ended it. For a child that Node did
+ * not start; it is reaped.
+ */
+export const waitForEnd = (pid: number): Promise<{ code: number | null; signal: number | null }> =>
+  binding().waitForEnd(pid);
 
 /** In clock ticks since boot; null when the process is gone or a zombie. */
 export const processStartTime = (pid: number): number | null => binding().processStartTime(pid);

@@ -86,17 +86,24 @@ function startError(command: Command, error: NodeJS.ErrnoException): MemprofErro
   );
 }
 
+interface Target {
+  readonly pid?: number | undefined;
+  kill(signal: NodeJS.Signals): void;
+}
+
 interface Forwarding {
   /** Passes on what came so far, and from now on what comes. */
-  begin(child: ChildProcess): void;
+  begin(child: Target): void;
   stopForwarding(): void;
 }
 
 const endingSignals: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
-function forwardSignals(beforeSignal: (signal: NodeJS.Signals) => Promise<void>): Forwarding {
+export function forwardSignals(
+  beforeSignal: (signal: NodeJS.Signals) => Promise<void>,
+): Forwarding {
   const startedWithTerminal = terminalOf() !== 0;
-  let child: ChildProcess | null = null;
+  let child: Target | null = null;
   const early: NodeJS.Signals[] = [];
   let isEnding = false;
   const pass = (signal: NodeJS.Signals) => {

@@ -32,9 +32,10 @@ export interface RingSizes {
   metaBytes: number;
 }
 
+// interpose/launch/session.cc has the same figures.
 const defaultSizes: RingSizes = { firstRingBytes: 4 << 20, ringBytes: 1 << 20, metaBytes: 1 << 20 };
-/** Where there is plenty: a program that starts fast fills 4 MiB before the reader is at work. */
-const ampleFirstRingBytes = 8 << 20;
+/** Where there is plenty: Node as the program fills most of it before Node as the reader is at work. */
+const ampleFirstRingBytes = 16 << 20;
 const minRingBytes = 256 << 10;
 /** So many times what is needed: then nobody asks the kernel to reserve it on trial. */
 const ampleFactor = 32;
@@ -47,7 +48,6 @@ export interface SessionFolder {
   path: string;
   /** Holds the session's lock: see wire.h. */
   lockDescriptor: number;
-  sizes: RingSizes;
 }
 
 interface SessionSettings {
@@ -186,7 +186,7 @@ function makeIn(
     const lockDescriptor = native.lockFile(file);
     const path = join(parent, name);
     renameSync(temporary, path);
-    return { path, lockDescriptor, sizes };
+    return { path, lockDescriptor };
   } catch (error) {
     rmSync(temporary, { recursive: true, force: true });
     throw error;

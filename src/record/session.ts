@@ -27,6 +27,8 @@ export interface SessionOptions extends RecorderOptions {
   maxFrames?: number;
   /** SessionFlag in wire.ts; default: a checkpoint before the end. */
   sessionFlags?: number;
+  /** A folder that is made already, with the settings above written in it. */
+  home?: SessionFolder;
   /** Where to look for room; default: memory-backed folders, then the temporary folder. */
   candidates?: string[];
 }
@@ -74,7 +76,7 @@ export class Session {
   constructor(options: SessionOptions) {
     this.options = options;
     sweepDeadSessions(options.candidates);
-    this.home = makeSessionFolder(options, options.candidates);
+    this.home = options.home ?? makeSessionFolder(options, options.candidates);
     this.folder = this.home.path;
     this.environment = { MEMPROF_SESSION: this.folder };
     this.loop = this.run();

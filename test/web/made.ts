@@ -2,7 +2,7 @@
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { memprofBin, run, runBin } from '../e2e/support/run.js';
+import { memprofBin, run, runCommand } from '../e2e/support/run.js';
 
 export class MadeReports {
   readonly folder: string;
@@ -23,7 +23,7 @@ export class MadeReports {
   async trace(name: string, command: readonly string[], options: string[] = []): Promise<string> {
     const own = join(this.folder, name);
     await mkdir(own);
-    const traced = await run([process.execPath, runBin, '-q', ...options, ...command], {
+    const traced = await run([runCommand, '-q', ...options, ...command], {
       cwd: own,
     });
     if (traced.code !== 0) throw new Error(traced.stderr);

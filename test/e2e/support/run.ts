@@ -5,9 +5,15 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
-import { memprofBinPath, memprofRunBinPath, packageRoot } from '../../../src/paths.js';
+import {
+  memprofBinPath,
+  memprofRunBinPath,
+  memprofRunPath,
+  packageRoot,
+} from '../../../src/paths.js';
 
-/** What the package ships: the bundle. */
+/** What the package ships: the bundle, and the command that starts it. */
+export const runCommand: string = memprofRunPath;
 export const runBin: string = memprofRunBinPath;
 export const memprofBin: string = memprofBinPath;
 assertBundleIsNew();
@@ -116,7 +122,7 @@ export function runTraced(
   command: readonly string[],
   { memprofOptions = [], ...options }: RunOptions & { memprofOptions?: readonly string[] } = {},
 ): Promise<Outcome> {
-  return inTurn(() => run([process.execPath, runBin, ...memprofOptions, ...command], options));
+  return inTurn(() => run([runCommand, ...memprofOptions, ...command], options));
 }
 
 /** A folder of its own, gone after the test. */

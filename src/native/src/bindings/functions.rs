@@ -1,10 +1,11 @@
-use napi::bindgen_prelude::{AsyncTask, BigInt, Buffer, Uint8Array};
+use napi::bindgen_prelude::{AsyncTask, BigInt, Buffer, Object, Uint8Array};
 use napi::{Env, Task};
 use napi_derive::napi;
 
 use super::{thrown, whole_bytes, Thrown};
 use crate::error::Failure;
 use crate::inspect::Kind;
+use crate::process::End;
 use crate::{clock, compress, inspect, lock, process, shared};
 
 #[napi]
@@ -68,6 +69,27 @@ pub fn is_locked(path: String) -> Result<bool, Thrown> {
 #[napi]
 pub fn process_start_time(pid: u32) -> Option<f64> {
     process::start_time(pid)
+}
+
+#[napi(object, use_nullable = true)]
+pub struct ProcessEnd {
+    pub code: Option<i32>,
+    pub signal: Option<i32>,
+}
+
+/// Waits in a thread of its own: a run may last for days, and Node's own threads are few.
+#[napi(ts_return_type = "Promise<ProcessEnd>")]
+pub fn wait_for_end(env: &Env, pid: u32) -> napi::Result<Object<'_>> {
+    let (deferred, promise) = env.create_deferred()?;
+    std::thread::Builder::new().name("memprof-wait".to_owned()).spawn(move || {
+        let end = match process::wait_for_end(pid) {
+            Ok(End::Status(status)) => ProcessEnd { code: Some(status), signal: None },
+            Ok(End::Signal(signal)) => ProcessEnd { code: None, signal: Some(signal) },
+            Err(failure) => return deferred.reject(napi::Error::from_reason(failure.to_string())),
+        };
+        deferred.resolve(move |_| Ok(end));
+    })?;
+    Ok(promise)
 }
 
 #[napi]
