@@ -5,7 +5,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { buildProgram } from './support/build.js';
 import { unfreed } from './support/report.js';
-import { memprofBin, onlyTrace, run, runTraced, scratchFolder } from './support/run.js';
+import {
+  memprofBin,
+  onlyTrace,
+  run,
+  runTraced,
+  scratchFolder,
+  untilReading,
+} from './support/run.js';
 import { readTrace } from './support/trace.js';
 
 /** Counters that the program kept in a file: what it had begun and finished when it died. */
@@ -85,7 +92,7 @@ test('after SIGKILL of memprof-run the program runs to its normal end, and the n
   const program = await buildProgram('endless.c');
   const folder = await scratchFolder(t);
   const progress = join(folder, 'progress');
-  const rounds = 400_000; // more than any ring holds
+  const rounds = 1_000_000; // more than any ring holds
   let first: { pid: number; session: string } | undefined;
   const outcome = await runTraced([program, progress, String(rounds)], {
     cwd: folder,
@@ -94,7 +101,9 @@ test('after SIGKILL of memprof-run the program runs to its normal end, and the n
       first = firstLine(text);
       // Looked at now: once memprof-run is dead, any other run may sweep it.
       t.true(existsSync(first.session), first.session);
-      void untilFinished(progress, 1000).then(() => reader.kill('SIGKILL'));
+      void untilFinished(progress, 1000)
+        .then(() => untilReading(reader))
+        .then(() => reader.kill('SIGKILL'));
     },
   });
   // The pipe closes only when the program, which holds it too, has ended.
@@ -126,7 +135,9 @@ for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
       onOutput: (_text, reader) => {
         if (sent) return;
         sent = true;
-        void untilFinished(progress, 100).then(() => reader.kill(signal));
+        void untilFinished(progress, 100)
+          .then(() => untilReading(reader))
+          .then(() => reader.kill(signal));
       },
     });
     t.is(outcome.signal, signal, `status ${outcome.code}: ${outcome.stderr}`);

@@ -1,9 +1,10 @@
 // Runs commands, plainly and under memprof-run, and reads the traces with `memprof ... --json`.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readdirSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { ExecutionContext } from 'ava';
 import {
   memprofBinPath,
@@ -45,6 +46,21 @@ export interface RunOptions {
   onStart?: (child: ChildProcess) => void;
   /** Called with each piece of output. */
   onOutput?: (text: string, child: ChildProcess) => void;
+}
+
+/** Resolves when memprof-run has taken the program over, which may have been running for a while then. */
+export async function untilReading({ pid }: ChildProcess): Promise<void> {
+  const handlesSigcont = () => {
+    const status = readFileSync(`/proc/${pid}/status`, 'latin1');
+    const caught = /^SigCgt:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? '0';
+    return (BigInt(`0x${caught}`) & (1n << 17n)) !== 0n;
+  };
+  const hasGuard = () =>
+    readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1')
+      .split(' ')
+      .filter((child) => child !== '' && existsSync(`/proc/${child}/comm`))
+      .some((child) => readFileSync(`/proc/${child}/comm`, 'latin1') === 'memprof-guard\n');
+  while (!handlesSigcont() || hasGuard()) await delay(5);
 }
 
 function plainEnvironment(extra: RunOptions['env']): NodeJS.ProcessEnv {
