@@ -304,8 +304,10 @@ export class ResourceBook {
     const isHeld = this.liveDataOfUnwatched(live);
     const found = new Uint32Array(this.rowById.size);
     let count = 0;
-    for (const row of this.rowById.values())
+    // Not for-of: until it is optimized it makes an object a row, and this runs once or twice.
+    this.rowById.forEach((row) => {
       if (rows.flags[row] !== isUnwatchedFlag || isHeld.has(rows.data[row]!)) found[count++] = row;
+    });
     const filled = <Column extends Float64Array | Uint32Array | Uint8Array>(
       column: Column,
       of: (row: number) => number,

@@ -22,6 +22,7 @@ import { rehearseCheckpoints } from './checkpoint-rehearsal.js';
 import { BlockFlag, CheckpointHeader, RangeKind, ScanState } from './checkpoint-wire.js';
 import { parseAreas, readPicture } from './memory-picture.js';
 import { rowsByAddress } from './sort-addresses.js';
+import { pageBytes } from './wire.js';
 
 const regionCapacity = 1 << 14;
 const framesOfThread = 128;
@@ -75,8 +76,9 @@ interface Waiting {
   resources: ReturnType<CheckpointHost['resources']>;
   mappings: Mapping[];
   collected: CollectedBlocks | null;
-  header: { file: CheckpointFile; buffer: ArrayBuffer };
-  blocks: { file: BlocksFile; buffer: ArrayBuffer } | null;
+  /** `mapped` null: what lies behind its first page was copied out, and it is no longer mapped. */
+  header: { file: CheckpointFile; mapped: ArrayBuffer | null };
+  blocks: BlocksFile | null;
   /** Why there will be no answer. */
   failure: string | null;
   sinceMs: number;
@@ -177,7 +179,7 @@ export class Checkpoints {
       resources,
       mappings: host.mappings(),
       collected: host.collected(),
-      header: { file, buffer },
+      header: { file, mapped: buffer },
       blocks: null,
       failure: null,
       sinceMs: performance.now(),
@@ -254,15 +256,16 @@ export class Checkpoints {
     const { file } = waiting.header;
     let reachability: Reachability | null = null;
     let owners: OwnerTable = noOwners();
+    const v8 = this.v8Of(waiting);
     try {
       owners = file.owners();
+      keepFirstPage(waiting);
       if (waiting.failure === null && waiting.blocks !== null)
-        reachability = waiting.blocks.file.read(waiting.blocks.buffer);
+        reachability = this.answerOf(waiting.number, waiting.blocks);
     } catch (error) {
       waiting.failure ??= `the scanner's answer cannot be used: ${messageOf(error)}`;
     }
     const memory = this.pictureOf(waiting);
-    const v8 = this.v8Of(waiting);
     const checkpoint = {
       ...this.judged(waiting, owners, reachability),
       ...(memory === null ? {} : { memory }),
@@ -352,21 +355,16 @@ export class Checkpoints {
     const [path, areasPath] = this.picturePaths(number);
     if (failure !== null || !existsSync(path) || !existsSync(areasPath)) return null;
     try {
-      const buffer = native.mapShared(path);
-      try {
-        const areas = parseAreas(readFileSync(areasPath, 'utf8'));
-        return { areas, ...readPicture(buffer), mappings };
-      } finally {
-        native.unmap(buffer);
-      }
+      const areas = parseAreas(readFileSync(areasPath, 'utf8'));
+      return withMapped(path, (buffer) => ({ areas, ...readPicture(buffer), mappings }));
     } catch (error) {
       this.warnings.push(`what memory consists of at checkpoint ${number}: ${messageOf(error)}`);
       return null;
     }
   }
 
-  /** Gives the scanner what it waits for. */
-  private handOver(waiting: Waiting): { file: BlocksFile; buffer: ArrayBuffer } {
+  /** Gives the scanner what it waits for. Not mapped meanwhile: its pages would count as the reader's. */
+  private handOver(waiting: Waiting): BlocksFile {
     const threads = Math.min(waiting.header.file.field(CheckpointHeader.threadCount), maxThreads);
     const file = new BlocksFile({
       live: waiting.live,
@@ -378,10 +376,13 @@ export class Checkpoints {
     });
     const half = join(this.host.folder, `.tmp.${this.host.name}.k${waiting.number}.b`);
     native.reserveFile(half, file.sizeBytes);
-    const buffer = native.mapShared(half);
-    file.write(buffer);
+    withMapped(half, (buffer) => file.write(buffer));
     renameSync(half, `${this.pathOf(waiting.number)}.b`);
-    return { file, buffer };
+    return file;
+  }
+
+  private answerOf(number: number, blocks: BlocksFile): Reachability {
+    return withMapped(`${this.pathOf(number)}.b`, (buffer) => blocks.read(buffer));
   }
 
   private flagsOf(live: LiveSet, pools: CheckpointPools | null): Uint8Array {
@@ -424,13 +425,30 @@ export class Checkpoints {
   }
 
   /** The scanner, if there still is one, sees that its checkpoint's file is gone. */
-  private release({ number, header, blocks }: Waiting): void {
-    native.unmap(header.buffer);
-    if (blocks !== null) native.unmap(blocks.buffer);
+  private release({ number, header }: Waiting): void {
+    if (header.mapped !== null) native.unmap(header.mapped);
     const own = this.pathOf(number);
     for (const path of [own, `${own}.b`, ...this.picturePaths(number)])
       rmSync(path, { force: true });
   }
+}
+
+function withMapped<Found>(path: string, use: (buffer: ArrayBuffer) => Found): Found {
+  const buffer = native.mapShared(path);
+  try {
+    return use(buffer);
+  } finally {
+    native.unmap(buffer);
+  }
+}
+
+/** The rest of the file is owners and V8's figures, which have been read: 4 MB of 100,000 objects. */
+function keepFirstPage({ header }: Waiting): void {
+  const { mapped } = header;
+  if (mapped === null) return;
+  header.file = new CheckpointFile(mapped.slice(0, pageBytes));
+  header.mapped = null;
+  native.unmap(mapped);
 }
 
 function inNs({ tick, checkpoint }: Taken, nsPerTick: number): Checkpoint {

@@ -80,7 +80,9 @@ export class Merge {
     state[MergeState.unknownStackCount] = this.unknownStackCount;
     stagings.length = active.length;
     let at: number = MergeState.length;
-    for (const [index, ring] of active.entries()) {
+    // Called for each rare event: without objects of its own.
+    for (let index = 0; index < active.length; index++) {
+      const ring = active[index]!;
       stagings[index] = ring.staging;
       state[at + MergeRing.from] = ring.from;
       state[at + MergeRing.to] = ring.to;
