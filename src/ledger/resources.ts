@@ -9,6 +9,7 @@ import {
   type ResourceTotals,
   type StackId,
 } from '../model/index.js';
+import { AddressRows } from './address-rows.js';
 import { grown } from './columns.js';
 import { EndedDataBook } from './ended-data.js';
 import { ResourceEnd } from './events.js';
@@ -59,6 +60,7 @@ class Rows {
   id = new Float64Array(this.capacity);
   kind = new Uint8Array(this.capacity);
   flags = new Uint8Array(this.capacity);
+  isTaken = new Uint8Array(this.capacity);
   environment = new Uint16Array(this.capacity);
   sums = new Uint32Array(this.capacity);
   threadIndex = new Uint32Array(this.capacity);
@@ -73,6 +75,7 @@ class Rows {
     this.id = grown(this.id, new Float64Array(this.capacity));
     this.kind = grown(this.kind, new Uint8Array(this.capacity));
     this.flags = grown(this.flags, new Uint8Array(this.capacity));
+    this.isTaken = grown(this.isTaken, new Uint8Array(this.capacity));
     this.environment = grown(this.environment, new Uint16Array(this.capacity));
     this.sums = grown(this.sums, new Uint32Array(this.capacity));
     this.threadIndex = grown(this.threadIndex, new Uint32Array(this.capacity));
@@ -88,7 +91,8 @@ export class ResourceBook {
   private readonly rows = new Rows();
   private limit = 0;
   private readonly free: number[] = [];
-  private readonly rowById = new Map<number, number>();
+  /** Not a Map: with 100,000 rows its tables were 11 MB of V8's heap, and made the young generation grow. */
+  private readonly rowById = new AddressRows((row) => this.rows.id[row]!);
   /** Those without a finalizer, by kind and data: the next one of the same data takes the place. */
   private readonly unwatched = new Map<number, number>();
   private readonly sums: Sums[] = [];
@@ -105,8 +109,8 @@ export class ResourceBook {
   }
 
   add(made: NewResource): void {
-    const known = this.rowById.get(made.id);
-    if (known !== undefined) {
+    const known = this.rowOf(made.id);
+    if (known >= 0) {
       this.update(known, made);
       return;
     }
@@ -132,18 +136,19 @@ export class ResourceBook {
     rows.handle[row] = made.handle;
     rows.value[row] = made.value;
     rows.textId[row] = made.textId;
-    this.rowById.set(made.id, row);
+    rows.isTaken[row] = 1;
+    this.rowById.add(row);
     if (made.isUnwatched) this.unwatched.set(unwatchedKey(made.kind, made.data), row);
   }
 
   change(id: number, value: number): void {
-    const row = this.rowById.get(id);
-    if (row !== undefined) this.rows.value[row] = value;
+    const row = this.rowOf(id);
+    if (row >= 0) this.rows.value[row] = value;
   }
 
   end(id: number, how: number): void {
-    const row = this.rowById.get(id);
-    if (row === undefined) return;
+    const row = this.rowOf(id);
+    if (row < 0) return;
     const sums = this.sums[this.rows.sums[row]!]!;
     if (how !== ResourceEnd.explicit) this.noteEnded(row);
     if (how === ResourceEnd.teardown) sums.tornDown++;
@@ -158,7 +163,7 @@ export class ResourceBook {
   /** A thread ended, and with it the environments of a Worker. */
   endThread(threadIndex: number): void {
     const { rows } = this;
-    for (const row of [...this.rowById.values()]) {
+    for (const row of this.taken()) {
       if (rows.threadIndex[row] !== threadIndex || survivesEnvironment.has(rows.kind[row]!))
         continue;
       this.sums[rows.sums[row]!]!.tornDown++;
@@ -236,7 +241,7 @@ export class ResourceBook {
         outstandingValue: 0,
       }),
     );
-    for (const row of this.rowById.values()) {
+    for (const row of this.taken()) {
       if (rows.flags[row] === isUnwatchedFlag && !isLive(rows.data[row]!)) continue;
       const balance = balances[rows.sums[row]!]!;
       balance.outstandingCount++;
@@ -254,6 +259,25 @@ export class ResourceBook {
     return values;
   }
 
+  /** -1: none. */
+  private rowOf(id: number): number {
+    return this.rowById.find(id, () => true);
+  }
+
+  /** The rows of those that exist, in order of creation. */
+  private taken(): Uint32Array {
+    const { isTaken, tick, id } = this.rows;
+    const found = new Uint32Array(this.limit - this.free.length);
+    let count = 0;
+    let isInOrder = true;
+    for (let row = 0; row < this.limit; row++) {
+      if (isTaken[row] === 0) continue;
+      if (count > 0 && tick[found[count - 1]!]! > tick[row]!) isInOrder = false;
+      found[count++] = row;
+    }
+    return isInOrder ? found : found.sort((a, b) => tick[a]! - tick[b]! || id[a]! - id[b]!);
+  }
+
   private noteEnded(row: number): void {
     const { kind, data, tick, textId } = this.rows;
     this.ended.add(kind[row]!, data[row]!, tick[row]!, textId[row]!);
@@ -268,7 +292,8 @@ export class ResourceBook {
 
   private drop(row: number): void {
     const { rows } = this;
-    this.rowById.delete(rows.id[row]!);
+    this.rowById.remove(row);
+    rows.isTaken[row] = 0;
     if (rows.flags[row] === isUnwatchedFlag) {
       const key = unwatchedKey(rows.kind[row]!, rows.data[row]!);
       if (this.unwatched.get(key) === row) this.unwatched.delete(key);
@@ -302,12 +327,12 @@ export class ResourceBook {
   private outstanding(live: LiveSet): { table: ResourceTable; textIds: Uint32Array } {
     const { rows, sums } = this;
     const isHeld = this.liveDataOfUnwatched(live);
-    const found = new Uint32Array(this.rowById.size);
+    const found = this.taken();
     let count = 0;
-    // Not for-of: until it is optimized it makes an object a row, and this runs once or twice.
-    this.rowById.forEach((row) => {
+    for (let at = 0; at < found.length; at++) {
+      const row = found[at]!;
       if (rows.flags[row] !== isUnwatchedFlag || isHeld.has(rows.data[row]!)) found[count++] = row;
-    });
+    }
     const filled = <Column extends Float64Array | Uint32Array | Uint8Array>(
       column: Column,
       of: (row: number) => number,
