@@ -4,6 +4,7 @@
 // file that it loads: what starts the program, what records it meanwhile, the report, other commands.
 //
 // And memprof/testing as CommonJS into dist/cjs: jest cannot require() an ES module.
+import { createHash } from 'node:crypto';
 import {
   existsSync,
   mkdirSync,
@@ -32,7 +33,17 @@ const entries = {
   'live-pages': source('bin/live-pages.ts'),
 };
 const parts = [
-  ['start', ['bin/main.ts', 'commands/index.ts', 'commands/run-program.ts', 'commands/run.ts']],
+  ['code-cache', ['bin/code-cache.ts']],
+  [
+    'start',
+    [
+      'bin/run-main.ts',
+      'bin/memprof-main.ts',
+      'commands/index.ts',
+      'commands/run-program.ts',
+      'commands/run.ts',
+    ],
+  ],
   ['reader', ['record/process-recorder.ts']],
   ['report', ['commands/run-report.ts']],
   ['check-setup', ['commands/check-setup.ts']],
@@ -120,6 +131,14 @@ if (made.join() !== expected.join())
   throw new Error(`the bundle has the parts ${made.join()} instead of ${expected.join()}`);
 const files = filesOf(output);
 const moduleIds = chunks.flatMap((chunk) => chunk.moduleIds);
+// As long as what it replaces, so that the source map stays true.
+const hash = createHash('sha256');
+for (const name of [...files.keys()].sort())
+  if (name.endsWith('.cjs')) hash.update(files.get(name));
+const codeCache = files
+  .get('code-cache.cjs')
+  .replace('HASH_OF_THE_BUNDLE', hash.digest('hex').slice(0, 18));
+files.set('code-cache.cjs', codeCache);
 files.set('LICENSES.txt', licensesOf(moduleIds).join('\n\n'));
 
 writeAll(outFolder, files);

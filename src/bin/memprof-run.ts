@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { memprofRunProgram } from '../commands/index.js';
-import { main } from './main.js';
+import { keepCode } from './code-cache.js';
 
-void main('memprof-run', () => memprofRunProgram(process.argv.slice(2)));
+keepCode('memprof-run', 'report');
+void import('./run-main.js').then(({ runMain }) => runMain());

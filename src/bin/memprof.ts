@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { memprofProgram } from '../commands/index.js';
-import { main } from './main.js';
+import { keepCode } from './code-cache.js';
 
-void main('memprof', (warn) => memprofProgram(process.argv.slice(2), warn));
+keepCode('memprof', 'commands');
+void import('./memprof-main.js').then(({ memprofMain }) => memprofMain());

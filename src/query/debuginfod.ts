@@ -4,11 +4,11 @@
 import { randomBytes } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
 import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { ReadableStream } from 'node:stream/web';
+import { cachesFolder } from '../cache-folder.js';
 import { inspectExecutable } from '../native/index.js';
 
 export interface DebuginfodOptions {
@@ -46,8 +46,7 @@ export function debuginfodOptions(environment: NodeJS.ProcessEnv): DebuginfodOpt
 
 function cacheFolder(environment: NodeJS.ProcessEnv): string {
   if (environment['DEBUGINFOD_CACHE_PATH']) return environment['DEBUGINFOD_CACHE_PATH'];
-  const caches = environment['XDG_CACHE_HOME'] || join(environment['HOME'] || homedir(), '.cache');
-  return join(caches, 'debuginfod_client');
+  return join(cachesFolder(environment), 'debuginfod_client');
 }
 
 export class Debuginfod {

@@ -3,8 +3,8 @@
 // Whatever is wrong with a file of the cache, the names are found as if it were not there.
 import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { ownCacheFolder } from '../cache-folder.js';
 import { crc32, type ResolvedModule } from '../native/index.js';
 import { decodeCache, encodeCache, type KnownAddress, type Source } from './symbol-cache-format.js';
 import type { ModuleResolver } from './symbol-sources.js';
@@ -18,10 +18,8 @@ const deadPartMs = 3_600_000;
 
 /** null: MEMPROF_NO_CACHE=1. */
 export function symbolCacheFolder(environment: NodeJS.ProcessEnv): string | null {
-  if ((environment['MEMPROF_NO_CACHE'] ?? '') !== '' && environment['MEMPROF_NO_CACHE'] !== '0')
-    return null;
-  const caches = environment['XDG_CACHE_HOME'] || join(environment['HOME'] || homedir(), '.cache');
-  return join(caches, 'memprof', 'symbols');
+  const folder = ownCacheFolder(environment);
+  return folder === null ? null : join(folder, 'symbols');
 }
 
 interface Entry {
