@@ -1,5 +1,6 @@
 // What memprof-run does once the program has ended: names, and the report.
-import type { StackId } from '../model/index.js';
+import { setImmediate as turn } from 'node:timers/promises';
+import type { StackId, TraceModel } from '../model/index.js';
 import { type StackNamer, stackNamer } from '../query/index.js';
 import type { RecordedProcess } from '../record/index.js';
 import {
@@ -43,6 +44,27 @@ export class ExitReport {
     this.#namer.warm(programFile);
   }
 
+  /**
+   * Makes a report of what is known while the program runs, for nobody: V8 has compiled what makes it then, and the
+   * symbols are read. In `node -e 0` the second report of a process takes 60 % of the first one's CPU.
+   */
+  async rehearse(model: TraceModel, isOver: () => boolean): Promise<void> {
+    const namer = this.#namer.quietly();
+    if (namer === null) return;
+    const recorded = { model, tracePath: '', traceBytes: 0, isRoot: true, warnings: [] };
+    const terminal = terminalOf(this.#stderr, process.env);
+    // The rings want to be looked at.
+    const mayGoOn = async () => {
+      await turn();
+      return !isOver();
+    };
+    try {
+      await reportLines([recorded], model.process.pid, namer, terminal, mayGoOn);
+    } catch {
+      // It will fail again when it is wanted, and then be told.
+    }
+  }
+
   async print(recorded: readonly RecordedProcess[], rootPid: number): Promise<void> {
     const terminal = terminalOf(this.#stderr, process.env);
     await writeLines(this.#stderr, await reportLines(recorded, rootPid, this.#namer, terminal));
@@ -52,8 +74,10 @@ export class ExitReport {
 async function reportLines(
   recorded: readonly RecordedProcess[],
   rootPid: number,
-  namer: StackNamer,
+  namer: Pick<StackNamer, 'nameStacks' | 'findOwners'>,
   terminal: Terminal,
+  /** Asked before each part: false ends it. */
+  mayGoOn: () => Promise<boolean> = async () => true,
 ): Promise<string[]> {
   if (recorded.length === 0) {
     return [
@@ -70,6 +94,7 @@ async function reportLines(
         ...checkpointStackIds(model.checkpoints ?? []),
       ]),
     ];
+    if (!(await mayGoOn())) return [];
     const owners = await namer.findOwners(model, stackIds);
     owned.push({ recorded: one, stackIds, owners, sums });
   }
@@ -78,7 +103,9 @@ async function reportLines(
   const { model } = chosen.recorded;
   // Node's own stacks, which are most, are counted in the report, but not shown.
   const shown = usersStackIds(chosen.stackIds, chosen.owners);
+  if (!(await mayGoOn())) return [];
   const symbols = await namer.nameStacks(model, shown, chosen.owners);
+  if (!(await mayGoOn())) return [];
   const { style, columns } = terminal;
   const lines = [''];
   lines.push(

@@ -94,6 +94,9 @@ export async function run(
     },
     ...(launched === null ? {} : { home: homeOf(launched) }),
     onQuestion: lateAnswers(),
+    ...(options.quiet === true || options.check !== null
+      ? {}
+      : { onIdle: (model, isOver) => void report?.rehearse(model, isOver) }),
     onWatcher: (socketPath) => watchers.serve(socketPath, session),
     classesFor: ({ stacks, modules, isNode }) =>
       new BlockClassifier(stacks, modules, isNode, exportedRanges),

@@ -4,6 +4,7 @@ import type { StackId, TraceModel } from '../model/index.js';
 import { inspectExecutable, Symbolizer } from '../native/index.js';
 import { escapeText } from '../report/index.js';
 import {
+  RuntimeFunctions,
   type StackOwners,
   type SymbolizedStacks,
   stackOwners,
@@ -27,6 +28,8 @@ export interface StackNamer {
   nameStacks: NameStacks;
   /** Much cheaper than names. */
   findOwners(model: TraceModel, stackIds: Iterable<StackId>): Promise<StackOwners>;
+  /** For names that nobody will see; what there is to say is said when they are asked for again. null: they may cost much. */
+  quietly(): Pick<StackNamer, 'nameStacks' | 'findOwners'> | null;
   /** Opens a program, or the Node that probably runs a script, on another thread of low priority. */
   warm(programFile: string): void;
 }
@@ -49,6 +52,9 @@ export function stackNamer(output: NodeJS.WriteStream | ((sentence: string) => v
   const resolver = cache ?? uncached;
   const packageOf = packageFiles();
   const told = new Set<string>();
+  const functions = new RuntimeFunctions();
+  const findOwners: StackNamer['findOwners'] = (model, stackIds) =>
+    stackOwners(model, stackIds, resolver, packageOf, functions);
   return {
     warm(programFile) {
       try {
@@ -64,7 +70,19 @@ export function stackNamer(output: NodeJS.WriteStream | ((sentence: string) => v
         // Gone, or not for us to read: names will be missing, which the report says.
       }
     },
-    findOwners: (model, stackIds) => stackOwners(model, stackIds, resolver, packageOf),
+    findOwners,
+    quietly() {
+      // A server may be slow, and what is wrong with it is told once.
+      if (debuginfod !== null) return null;
+      return {
+        findOwners,
+        async nameStacks(model, stackIds, owners) {
+          const sourceMaps = sourceMapperFor(model);
+          const known = owners === undefined ? {} : { owners };
+          return symbolize(model, stackIds, resolver, { ...known, packageOf, sourceMaps });
+        },
+      };
+    },
     async nameStacks(model, stackIds, owners) {
       const progress =
         typeof output === 'function'

@@ -36,6 +36,9 @@ const batchEvents = 1024;
 const maxBacklogBytes = 64 << 20;
 /** Merged before the rings are looked at again. */
 const mergeMsPerDrain = 4;
+/** Above these a look at everything takes too long, and too much memory, to be taken while the program runs. */
+const largeBlockCount = 100_000;
+const largeStackCount = 200_000;
 /** How long events may wait for the record that says what process they come from. */
 const processFactsPatienceMs = 1000;
 
@@ -158,6 +161,18 @@ export class ProcessRecorder {
   /** performance.now() of its last question; -Infinity: it has asked none. */
   get lastAskedMs(): number {
     return this.questions.lastAskedMs;
+  }
+
+  get isLarge(): boolean {
+    return (
+      this.recording.ledger.blockCount > largeBlockCount || this.stacks.count > largeStackCount
+    );
+  }
+
+  /** As if it had ended here. */
+  modelNow(): TraceModel {
+    this.readStacks(false);
+    return this.model(null);
   }
 
   /** What process it is, is known. */

@@ -4,8 +4,10 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as util from 'node:util';
+import type { TraceModel } from '../model/index.js';
 import type { RootStatus } from './ended.js';
 import { FolderWatch } from './folder-watch.js';
+import { IdleCores } from './idle-cores.js';
 import type { ProcessRecorder } from './process-recorder.js';
 import type { QuestionView } from './question-view.js';
 import type { RecordedProcess, RecorderOptions } from './recorded.js';
@@ -21,6 +23,13 @@ import { SessionHeader, Untraced } from './wire.js';
 export interface SessionOptions extends RecorderOptions {
   /** Somebody in another terminal wants to watch and listens on this socket: see watcher-socket.ts. */
   onWatcher?(socketPath: string): void;
+  /**
+   * Once, when the program has run for a while, its rings are nearly empty and a core is idle: what is recorded of it so
+   * far. `isOver`: the program has ended, and nothing is to be done ahead any more.
+   */
+  onIdle?(model: TraceModel, isOver: () => boolean): void;
+  /** How many cores have to be idle for that. */
+  idleCores?: number;
   firstRingBytes?: number;
   ringBytes?: number;
   metaBytes?: number;
@@ -43,6 +52,11 @@ const attentivePauseMs = 1;
 /** From a checkpoint's file to its mark: other threads are stopped meanwhile. */
 const newsMs = 20;
 const livenessIntervalMs = 50;
+/** Most programs have loaded their modules by then. */
+const idleAfterMs = 150;
+const idleLookMs = 100;
+/** The other half may be ours. */
+const fewestIdleCores = 0.5;
 const crowd = 4;
 const busyWords = 1 << 14;
 /** How long other processes of the session may outlive the root. */
@@ -64,6 +78,9 @@ export class Session {
   private readonly warnings: string[] = [];
   private recorderClass: typeof ProcessRecorder | null = null;
   private nextLivenessMs = 0;
+  private idle: IdleCores | null = null;
+  /** Infinity: one was idle, or nobody wants to know. */
+  private nextIdleLookMs: number;
   private pausedUntilMs = 0;
   private isStopping = false;
   private hasLetGo = false;
@@ -79,6 +96,7 @@ export class Session {
     this.home = options.home ?? makeSessionFolder(options, options.candidates);
     this.folder = this.home.path;
     this.environment = { MEMPROF_SESSION: this.folder };
+    this.nextIdleLookMs = options.onIdle === undefined ? Infinity : performance.now() + idleAfterMs;
     this.loop = this.run();
     // finish() awaits it and tells of a failure. The program must not wait for it meanwhile.
     this.loop.catch(() => this.letGo());
@@ -152,11 +170,26 @@ export class Session {
           // The root's end comes with its status: finish() waits for it.
           await this.closeGone(null);
         }
+        if (!isBusy) this.lookForIdleCore();
         pauseMs = isBusy ? 0 : Math.min(maxPauseMs, Math.max(minPauseMs, pauseMs * 1.5));
         if (this.isAwaited()) pauseMs = Math.min(pauseMs, attentivePauseMs);
       }
       await this.pause(pauseMs);
     }
+  }
+
+  private lookForIdleCore(): void {
+    if (performance.now() < this.nextIdleLookMs) return;
+    this.nextIdleLookMs = performance.now() + idleLookMs;
+    if (this.idle === null) {
+      this.idle = new IdleCores();
+      return;
+    }
+    const root = this.recorders.find((each) => each.isRoot && each.isStarted && !each.wasReplaced);
+    const wantedCores = this.options.idleCores ?? fewestIdleCores;
+    if (this.idle.sinceLastLook() < wantedCores || root === undefined || root.isLarge) return;
+    this.nextIdleLookMs = Infinity;
+    this.options.onIdle?.(root.modelNow(), () => this.isStopping);
   }
 
   /** Somebody waits for us and we cannot hear when to look. */

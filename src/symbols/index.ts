@@ -31,7 +31,7 @@ export {
 } from './packages.js';
 export { type FrameResolver, noSymbols, type ResolvedModule } from './resolver.js';
 export type { SourceMaps } from './script-frames.js';
-export { type StackOwners, stackOwners } from './stack-owners.js';
+export { RuntimeFunctions, type StackOwners, stackOwners } from './stack-owners.js';
 export {
   type ModuleSymbols,
   type NamedStack,

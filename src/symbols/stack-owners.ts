@@ -18,9 +18,11 @@ export async function stackOwners(
   stackIds: Iterable<StackId>,
   resolver: FrameResolver,
   packageOf: PackageLookup,
+  /** What was found out before, which is not asked for again. */
+  knownFunctions: RuntimeFunctions = new RuntimeFunctions(),
 ): Promise<StackOwners> {
   const owners: (Owner | undefined)[] = [];
-  const functions = new RuntimeFunctions(resolver);
+  const functions = new AskedFunctions(resolver, knownFunctions);
   const modules = new Map(model.modules.map((module) => [module.id, module]));
   const frames = new StackCursor(model.stacks, modules, (module, address) =>
     functions.has(module, address),
@@ -48,19 +50,33 @@ export async function stackOwners(
   };
 }
 
-/** Which addresses are in functions of the C++ library. */
-class RuntimeFunctions {
+/** Which addresses of which files are in functions of the C++ library: answers that stay. */
+export class RuntimeFunctions {
+  readonly #byFile = new Map<string, Map<number, boolean>>();
+
+  of({ buildId, path }: ModuleInfo): Map<number, boolean> {
+    const file = `${buildId} ${path}`;
+    let known = this.#byFile.get(file);
+    if (known === undefined) this.#byFile.set(file, (known = new Map()));
+    return known;
+  }
+}
+
+/** The same for one model's modules, with what is still to be found out. */
+class AskedFunctions {
   readonly #resolver: FrameResolver;
+  readonly #files: RuntimeFunctions;
   readonly #known = new Map<ModuleInfo, Map<number, boolean>>();
   readonly #asked = new Map<ModuleInfo, Set<number>>();
 
-  constructor(resolver: FrameResolver) {
+  constructor(resolver: FrameResolver, files: RuntimeFunctions) {
     this.#resolver = resolver;
+    this.#files = files;
   }
 
   /** null: not known yet, but after resolveAsked(). */
   has(module: ModuleInfo, address: number): boolean | null {
-    const known = this.#known.get(module)?.get(address);
+    const known = this.#ofModule(module).get(address);
     if (known !== undefined) return known;
     const asked = this.#asked.get(module);
     if (asked === undefined) this.#asked.set(module, new Set([address]));
@@ -70,8 +86,7 @@ class RuntimeFunctions {
 
   async resolveAsked(): Promise<void> {
     for (const [module, asked] of this.#asked) {
-      let known = this.#known.get(module);
-      if (known === undefined) this.#known.set(module, (known = new Map()));
+      const known = this.#ofModule(module);
       const all = Float64Array.from(asked);
       for (let from = 0; from < all.length; from += batchSize) {
         const addresses = all.slice(from, from + batchSize);
@@ -89,5 +104,11 @@ class RuntimeFunctions {
       }
     }
     this.#asked.clear();
+  }
+
+  #ofModule(module: ModuleInfo): Map<number, boolean> {
+    let known = this.#known.get(module);
+    if (known === undefined) this.#known.set(module, (known = this.#files.of(module)));
+    return known;
   }
 }

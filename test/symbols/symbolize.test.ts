@@ -6,6 +6,7 @@ import {
   noSymbols,
   type PackageLookup,
   placeText,
+  RuntimeFunctions,
   stackOwners,
   symbolize,
 } from '../../src/symbols/index.js';
@@ -82,7 +83,8 @@ test('owners ask for names of node’s own code only, and only down to what sett
       return m.resolver().resolve(path, buildId, addresses);
     },
   };
-  const found = await stackOwners(model, [copied, own], resolver, packages);
+  const known = new RuntimeFunctions();
+  const found = await stackOwners(model, [copied, own], resolver, packages, known);
   t.is(found.owner(copied).key, 'package leaky 1.0.0');
   t.is(found.owner(own).key, 'node');
   const node = model.modules.find((module) => module.isExecutable)?.path ?? '';
@@ -90,6 +92,10 @@ test('owners ask for names of node’s own code only, and only down to what sett
     [node, 2],
     [node, 1],
   ]);
+  const again = await stackOwners(m.build(), [copied, own], resolver, packages, known);
+  t.is(again.owner(copied).key, 'package leaky 1.0.0');
+  t.is(again.owner(own).key, 'node');
+  t.is(asked.length, 2, 'what is known of a function is not asked for again');
 });
 
 test('what has no name is shown by module and offset, and the nearest export is never a name', async (t) => {
