@@ -25,6 +25,13 @@ export class StackTableBuilder {
     this.offset[id] = offset;
   }
 
+  /** Room for the ids below `count`, for someone who writes into the columns. */
+  reserve(count: number): void {
+    let { length } = this.parent;
+    while (length < count) length *= 2;
+    if (length > this.parent.length) this.grow(length);
+  }
+
   /** The markers that have ids of their own, for a process whose table nobody could read. */
   pushReadyMade(): void {
     for (const marker of readyMadeMarkers)

@@ -130,6 +130,18 @@ interface Native {
     liveBytes: Float64Array,
     temporaryCount: Float64Array,
   ): void;
+  readStackNodes(
+    chunk: Uint32Array,
+    first: number,
+    from: number,
+    end: number,
+    isFinal: boolean,
+    parent: Uint32Array,
+    kind: Uint8Array,
+    index: Uint32Array,
+    offset: Float64Array,
+    counts: Uint32Array,
+  ): number;
   moveLive(old: Int32Array, slots: Int32Array): void;
   purgeReleased(slots: Int32Array): void;
   reserveFile(path: string, sizeBytes: number): void;
@@ -336,6 +348,31 @@ export interface StackTotalsColumns {
   readonly liveBytes: Float64Array;
   readonly temporaryCount: Float64Array;
 }
+
+/**
+ * Reads nodes of a stack table's chunk, whose first node has the id `first`, into the columns: from `from` up to before
+ * `end`, or to the first that its writer has not finished (`isFinal`: the writer is gone, take everything). Returns the
+ * first id that was not read. Nodes with a parent that cannot be get 0, and count in counts[0].
+ */
+export const readStackNodes = (
+  chunk: Uint32Array,
+  first: number,
+  range: { from: number; end: number; isFinal: boolean },
+  into: StackColumns,
+  counts: Uint32Array,
+): number =>
+  binding().readStackNodes(
+    chunk,
+    first,
+    range.from,
+    range.end,
+    range.isFinal,
+    into.parent,
+    into.kind,
+    into.index,
+    into.offset,
+    counts,
+  );
 
 /** TraceEncoder.stacks of src/trace. */
 export const encodeStacks = (table: StackColumns, from: number, to: number): Uint8Array =>

@@ -1,14 +1,17 @@
 // Reads the nodes of a process's stack table out of its chunk files: each once, in order of ids.
 import type { StackTableBuilder } from '../ledger/index.js';
 import { FrameKind } from '../model/index.js';
-import { stackChunkNodes, stackNodeBytes } from './wire.js';
-
-const nodeHalves = stackNodeBytes / 4;
+import * as native from '../native/index.js';
+import { stackChunkNodes } from './wire.js';
 
 export class StackReader {
-  /** Nodes that cannot be: a parent not below its child. They got parent 0. */
-  brokenNodeCount = 0;
   private readonly chunks: Uint32Array[] = [];
+  private readonly counts = new Uint32Array(1);
+
+  /** Nodes that cannot be: a parent not below its child. They got parent 0. */
+  get brokenNodeCount(): number {
+    return this.counts[0]!;
+  }
 
   get chunkCount(): number {
     return this.chunks.length;
@@ -30,17 +33,15 @@ export class StackReader {
    */
   readUpTo(count: number, into: StackTableBuilder, isFinal: boolean): void {
     const end = Math.min(count, this.capacity);
-    for (let id = into.count; id < end; id++) {
-      const chunk = this.chunks[Math.floor(id / stackChunkNodes)]!;
-      const at = (id % stackChunkNodes) * nodeHalves;
-      const isWhole = (chunk[at + 3] ?? 0) !== 0 && (chunk[at + 1] ?? 0) >>> 28 !== 0;
-      if (!isWhole && !isFinal) return;
-      let parent = chunk[at + 2] ?? 0;
-      if (parent >= id) {
-        parent = 0;
-        this.brokenNodeCount++;
-      }
-      pushFrame(into, parent, chunk[at] ?? 0, chunk[at + 1] ?? 0);
+    if (into.count >= end) return;
+    into.reserve(end);
+    while (into.count < end) {
+      const chunk = Math.floor(into.count / stackChunkNodes);
+      const first = chunk * stackChunkNodes;
+      const ofChunk = Math.min(end, first + stackChunkNodes);
+      const range = { from: into.count, end: ofChunk, isFinal };
+      into.count = native.readStackNodes(this.chunks[chunk]!, first, range, into, this.counts);
+      if (into.count < ofChunk) return;
     }
   }
 }

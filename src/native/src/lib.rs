@@ -11,6 +11,7 @@ mod inspect;
 mod ledger;
 mod lock;
 mod merge;
+mod nodes;
 mod prefetch;
 mod process;
 mod shared;

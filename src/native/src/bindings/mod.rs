@@ -6,6 +6,7 @@ mod functions;
 mod ledger;
 mod memory;
 mod merge;
+mod nodes;
 mod symbols;
 
 use crate::error::Failure;
