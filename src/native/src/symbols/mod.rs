@@ -17,7 +17,8 @@ mod table;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 pub use module::Reason;
 use module::{Module, Resolved};
@@ -38,8 +39,65 @@ pub struct Symbolizer {
 
 #[derive(Default)]
 struct State {
-    modules: HashMap<Key, Arc<Mutex<Option<Module>>>>,
+    modules: HashMap<Key, Arc<Slot>>,
     debug_files: HashMap<Vec<u8>, PathBuf>,
+}
+
+/// One module, opened or not.
+#[derive(Default)]
+struct Slot {
+    inside: Mutex<Inside>,
+    /// Notified when somebody has opened it ahead.
+    opened: Condvar,
+}
+
+#[derive(Default)]
+struct Inside {
+    module: Option<Module>,
+    is_opened_ahead: bool,
+}
+
+/// Who opens a module ahead gets little of a busy machine: those who want names wait so long for it, then open
+/// the module themselves.
+const AHEAD_PATIENCE: Duration = Duration::from_millis(300);
+
+impl Slot {
+    fn lock(&self) -> MutexGuard<'_, Inside> {
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn with<T>(&self, open: impl FnOnce() -> Module, work: impl FnOnce(&mut Module) -> T) -> T {
+        let mut inside = self
+            .opened
+            .wait_timeout_while(self.lock(), AHEAD_PATIENCE, |inside| {
+                inside.module.is_none() && inside.is_opened_ahead
+            })
+            .unwrap_or_else(PoisonError::into_inner)
+            .0;
+        work(inside.module.get_or_insert_with(open))
+    }
+
+    /// Without holding up anybody else.
+    fn open_ahead(&self, open: impl FnOnce() -> Module) {
+        {
+            let mut inside = self.lock();
+            if inside.module.is_some() || inside.is_opened_ahead {
+                return;
+            }
+            inside.is_opened_ahead = true;
+        }
+        // Also where reading the file panics.
+        struct Done<'slot>(&'slot Slot);
+        impl Drop for Done<'_> {
+            fn drop(&mut self) {
+                self.0.lock().is_opened_ahead = false;
+                self.0.opened.notify_all();
+            }
+        }
+        let _done = Done(self);
+        let module = open();
+        self.lock().module.get_or_insert(module);
+    }
 }
 
 /// Answers in the order of the addresses asked.
@@ -78,23 +136,16 @@ impl Symbolizer {
             let debug_file = state.debug_files.get(expected_build_id).cloned();
             (state.modules.entry(key).or_default().clone(), debug_file)
         };
-        let work = || {
-            let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
-            let module = slot.get_or_insert_with(|| {
-                Module::open(
-                    Path::new(path),
-                    expected_build_id,
-                    &self.folders,
-                    debug_file.as_deref(),
-                )
-            });
-            resolve_all(module, addresses)
+        let open = || {
+            Module::open(Path::new(path), expected_build_id, &self.folders, debug_file.as_deref())
         };
+        let work = || slot.with(open, |module| resolve_all(module, addresses));
         std::thread::scope(|scope| {
             let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
             let aside = || {
                 if addresses.is_empty() {
                     step_back();
+                    slot.open_ahead(open);
                 }
                 work()
             };

@@ -1,7 +1,7 @@
 //! Whole files, made by the compiler of this machine and then damaged. What a healthy file must
 //! give is in test/native; here nothing may panic, hang or ask for the memory that a header claims.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::bytes::unpack_xz;
 use super::module::{Module, Quality, Reason, Resolved};
-use super::Symbolizer;
+use super::{Slot, Symbolizer};
 
 const SOURCE: &str = r#"
 namespace shop {
@@ -346,4 +346,28 @@ proptest! {
         bytes[at..at + noise.len()].copy_from_slice(&noise);
         name_everything(&bytes);
     }
+}
+
+#[test]
+fn who_wants_names_does_not_wait_for_ever_for_a_module_that_is_opened_ahead() {
+    let slot = Slot::default();
+    let (go_on, held) = std::sync::mpsc::channel::<()>();
+    let (began, has_begun) = std::sync::mpsc::channel::<()>();
+    let open = || Module::open(Path::new("/no/such/file"), b"", &[], None);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            slot.open_ahead(|| {
+                began.send(()).unwrap();
+                held.recv().unwrap();
+                open()
+            });
+        });
+        has_begun.recv().unwrap();
+        assert!(!slot.with(open, |module| module.found));
+        go_on.send(()).unwrap();
+    });
+    assert!(slot.lock().module.is_some() && !slot.lock().is_opened_ahead);
+    // Once it is there, nobody opens it again.
+    slot.open_ahead(|| unreachable!());
+    slot.with(|| unreachable!(), |_| ());
 }
