@@ -354,9 +354,10 @@ fn who_wants_names_does_not_wait_for_ever_for_a_module_that_is_opened_ahead() {
     let (go_on, held) = std::sync::mpsc::channel::<()>();
     let (began, has_begun) = std::sync::mpsc::channel::<()>();
     let open = || Module::open(Path::new("/no/such/file"), b"", &[], None);
+    let shared = &slot;
     std::thread::scope(|scope| {
-        scope.spawn(|| {
-            slot.open_ahead(|| {
+        scope.spawn(move || {
+            shared.open_ahead(|| {
                 began.send(()).unwrap();
                 held.recv().unwrap();
                 open()
