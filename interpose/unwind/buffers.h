@@ -14,14 +14,18 @@ constexpr uint32_t kBytecodeRows = 1024;
 constexpr uint32_t kCodeRanges = 8;
 constexpr uint32_t kMaxPairs = MP_MAX_FRAMES * 2;
 constexpr uint32_t kMaxSingles = MP_MAX_FRAMES * 4;
+constexpr uint32_t kSegmentBits = 9;
+constexpr uint32_t kSegmentPairs = 6;
+constexpr uint32_t kSegmentSingles = 6;
 
 enum RowFlags : uint8_t {
-  kNoRow = 1,      // no rows and none to be recovered: the stack ends here
-  kV8 = 2,         // V8's code: its frame may be a JavaScript one
-  kRecovered = 4,  // found by reading the code: what it leads to is tested at every use
-  kAfterCall = 8,  // a return address that follows a call instruction, in a module's code
-  kUsesRbp = 16,   // rbp matters here or further up: not where the row finds all by rsp
-  kFramed = 32,    // as a function that keeps a frame pointer does: CFA = rbp + 16, rbp saved at rbp
+  kNoRow = 1,       // no rows and none to be recovered: the stack ends here
+  kV8 = 2,          // V8's code: its frame may be a JavaScript one
+  kRecovered = 4,   // found by reading the code: what it leads to is tested at every use
+  kAfterCall = 8,   // a return address that follows a call instruction, in a module's code
+  kUsesRbp = 16,    // the row needs rbp
+  kFramed = 32,     // as a function that keeps a frame pointer does: CFA = rbp + 16, rbp saved at rbp
+  kLeavesRbp = 64,  // it does not, but the caller's rbp is this one's: it matters if it does further up
 };
 
 // The last answer of the stack table for a frame: it nearly always has the same caller.
@@ -62,7 +66,7 @@ struct BytecodeRow {
 // the frame itself (its return address, its rbp) comes after that, with the frame below.
 struct Frame {
   uintptr_t sp, pc, rbp;
-  uintptr_t rbpMask;  // 0: rbp does not matter in this frame
+  uintptr_t rbpMask;  // 0: rbp matters neither in this frame nor, being the same, further up
   uint32_t node;
   uint16_t pairEnd, singleEnd;
 };
@@ -75,11 +79,30 @@ struct Single {
   uintptr_t expected;
 };
 
+// The frames of an earlier walk below the kept frame that it joined: see segments.h.
+struct alignas(64) Segment {
+  uintptr_t sp, pc, rbp, rbpMask;  // its leaf
+  uint32_t age;                    // the walker's segmentAge
+  uint32_t node;                   // of its leaf
+  uint32_t parent;                 // of the frame that it joined
+  uint16_t joined;
+  uint8_t pairCount, singleCount;
+  uintptr_t joinedSp, joinedPc, joinedRbp;
+  Single singles[kSegmentSingles];
+  Pair pairs[kSegmentPairs];
+};
+
 enum FreshFlags : uint32_t {
   kFreshUsesRbp = 1,
   kFreshBytecode = 2,  // words: those at rbp - 8, - 0x20, - 0x28
-  kFreshCfaWord = 4,   // words[0] was read at cfaSlot
+  kFreshLeavesRbp = 4,
+  kFreshCfaWord = 8,  // words[0] was read at cfaSlot
 };
+// As a row's, where they are the same.
+MP_INLINE uint32_t fresh_flags(uint8_t rowFlags) {
+  static_assert(kUsesRbp >> 4 == kFreshUsesRbp && kLeavesRbp >> 4 == kFreshLeavesRbp);
+  return rowFlags >> 4 & (kFreshUsesRbp | kFreshLeavesRbp);
+}
 
 // What the walk finds out about a frame before the frames above it are known. Its return address was
 // read at sp - 8, its rbp at rbpSlot (nullptr: the frame below left it alone).
@@ -103,7 +126,9 @@ struct Buffers {
   Fresh fresh[MP_MAX_FRAMES];
   Pair pairs[kMaxPairs];
   Single singles[kMaxSingles];
-  Range code[kCodeRanges];  // mappings in no image that were found to hold code
+  Segment segments[1u << kSegmentBits];
+  uint32_t segmentNodes[1u << kSegmentBits];  // the leaf's node of the walk that came here last
+  Range code[kCodeRanges];                    // mappings in no image that were found to hold code
   uint32_t codeNext;
   Scratch scratch;  // for reading code; its pages are untouched until then
 };

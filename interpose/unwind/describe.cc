@@ -101,6 +101,7 @@ bool recover(Scratch& scratch, View& view, const Registers& registers, const mod
 // Where the row goes by rsp and finds the caller's rbp in the frame, rbp is a register like any other.
 uint8_t rbp_use(const Row& row) {
   if (row.cfa == Cfa::kRsp && row.rbp == Rbp::kAtCfa) return 0;
+  if (row.cfa == Cfa::kRsp && row.rbp == Rbp::kSame) return kLeavesRbp;
   bool isFramed =
       row.cfa == Cfa::kRbp && row.cfaOffset == 16 && row.rbp == Rbp::kAtCfa && row.rbpOffset == -16;
   return isFramed && (row.flags & kRecovered) == 0 ? kUsesRbp | kFramed : kUsesRbp;

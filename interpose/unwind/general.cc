@@ -138,7 +138,7 @@ MP_NOINLINE uint32_t Walk::run(const Begun& begun) {
     fresh.rbpSlot = slots.rbp;
     fresh.value = row->memo.frame;
     fresh.memo = row == &uncached_ ? nullptr : &row->memo;
-    fresh.flags = (row->row.flags & kUsesRbp) != 0 ? kFreshUsesRbp : 0u;
+    fresh.flags = fresh_flags(row->row.flags);
     if (MP_UNLIKELY(row->row.flags & kV8) && MP_UNLIKELY(!name(registers, &fresh))) {
       // V8's deoptimizer has taken the frame below apart: what it left leads to no code.
       --count;

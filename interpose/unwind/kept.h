@@ -83,7 +83,9 @@ MP_INLINE uint32_t keep_fresh(Buffers& buffers, uint32_t first, const uintptr_t*
   Frame* frame = buffers.kept + first;
   Pair* pair = buffers.pairs;
   Single* single = buffers.singles;
+  uintptr_t maskAbove = ~uintptr_t{0};
   if (MP_LIKELY(first != MP_MAX_FRAMES)) {
+    maskAbove = frame->rbpMask;
     pair += frame->pairEnd;
     single += frame->singleEnd;
   }
@@ -114,7 +116,9 @@ MP_INLINE uint32_t keep_fresh(Buffers& buffers, uint32_t first, const uintptr_t*
     frame->sp = fresh.sp;
     frame->pc = fresh.pc;
     frame->rbp = fresh.rbp;
-    frame->rbpMask = 0 - static_cast<uintptr_t>(fresh.flags & kFreshUsesRbp);
+    const uintptr_t uses = 0 - static_cast<uintptr_t>(fresh.flags & kFreshUsesRbp);
+    const uintptr_t leaves = 0 - static_cast<uintptr_t>((fresh.flags & kFreshLeavesRbp) != 0);
+    maskAbove = frame->rbpMask = uses | (leaves & maskAbove);
     frame->node = node;
     frame->pairEnd = static_cast<uint16_t>(pair - buffers.pairs);
     frame->singleEnd = static_cast<uint16_t>(single - buffers.singles);

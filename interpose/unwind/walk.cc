@@ -8,10 +8,13 @@
 #include "buffers.h"
 #include "general.h"
 #include "kept.h"
+#include "segments.h"
 #include "v8_frames.h"
 
 namespace mp::unwind {
 namespace {
+
+constexpr uint32_t kPassedFrames = 8;
 
 // The row of this return address, if the cache has one: else of another.
 //
@@ -31,11 +34,18 @@ bool is_after_call(Buffers& buffers, uintptr_t pc) {
   return row->key == pc && (row->row.flags & kAfterCall) != 0;
 }
 
-MP_INLINE uint32_t joined(Walker& walker, uint32_t first, const uintptr_t* rbpSlot, uint32_t freshCount) {
-  Buffers& buffers = *walker.buffers;
+MP_INLINE void note_reuse(Walker& walker, uint32_t first) {
   walker.reusedCount += MP_MAX_FRAMES - first;
   if (MP_UNLIKELY(++walker.takenCount == kCountEvery)) add_counts(walker);
-  return keep_fresh(buffers, first, rbpSlot, buffers.kept[first].node, freshCount);
+}
+
+MP_INLINE uint32_t joined(Walker& walker, uint32_t first, const uintptr_t* rbpSlot, uint32_t freshCount,
+                          uint32_t slot) {
+  Buffers& buffers = *walker.buffers;
+  note_reuse(walker, first);
+  uint32_t node = keep_fresh(buffers, first, rbpSlot, buffers.kept[first].node, freshCount);
+  if (freshCount != 0) note_segment(walker, slot, first, node);
+  return node;
 }
 
 // The common walk: on the thread's own stack, through cached rows and V8's code, until a frame of the
@@ -55,16 +65,31 @@ MP_INLINE uint32_t walk(Walker& walker, Entry entry) {
   uint32_t first = buffers.first;
   bool verified = false;
   bool byReading = false;  // a recovered row led here
+  uint32_t segmentSlot = 0;
   if (MP_UNLIKELY(sp < walker.stack.low || sp >= high))
     return walk_on(walker, Begun{Registers{pc, sp, rbp, false}, 0, nullptr, false});
   while (count != maxFrames) {
     while (first < MP_MAX_FRAMES && buffers.kept[first].sp < sp) ++first;
     // The kept stack may have come to this frame by rows: what a recovered one led to is tested anew.
     if (MP_UNLIKELY(byReading) && !is_after_call(buffers, pc)) break;
-    if (MP_LIKELY(first < MP_MAX_FRAMES) && is_at(buffers.kept[first], sp, pc, rbp)) {
-      if (MP_UNLIKELY(MP_MAX_FRAMES - first + count > maxFrames)) break;
-      if (verified || MP_LIKELY(holds(buffers, first))) return joined(walker, first, rbpSlot, count);
-      first = first_that_holds(buffers, first);
+    const Segment* segment = nullptr;
+    if (count == 1) {
+      segmentSlot = segment_slot(own[1], pc, low);
+      segment = &buffers.segments[segmentSlot];
+      if (!leads_to_kept(walker, *segment, low, own[1], own[0], first)) segment = nullptr;
+    }
+    // One comparison for both: it is a loop that the compiler should lay out once, and well.
+    if (segment != nullptr || (MP_LIKELY(first < MP_MAX_FRAMES) && is_at(buffers.kept[first], sp, pc, rbp))) {
+      const uint32_t join = segment != nullptr ? segment->joined : first;
+      if (segment == nullptr && MP_UNLIKELY(MP_MAX_FRAMES - first + count > maxFrames)) break;
+      if (verified || MP_LIKELY(holds(buffers, join))) {
+        if (segment == nullptr) return joined(walker, first, rbpSlot, count, segmentSlot);
+        // Frames below this leaf would have to be passed at every walk.
+        if (MP_UNLIKELY(first - buffers.first > kPassedFrames)) buffers.first = first;
+        note_reuse(walker, join);
+        return segment->node;
+      }
+      first = first_that_holds(buffers, join);
       verified = true;
       buffers.first = first;
     }
@@ -90,7 +115,7 @@ MP_INLINE uint32_t walk(Walker& walker, Entry entry) {
         nextSlot = reinterpret_cast<const uintptr_t*>(rbp);
         nextRbp = *nextSlot;
       } else {
-        fresh.flags = (row->row.flags & kUsesRbp) != 0 ? kFreshUsesRbp : 0u;
+        fresh.flags = fresh_flags(row->row.flags);
         if (MP_LIKELY(row->row.cfa == Cfa::kRsp)) {
           cfa = sp + static_cast<intptr_t>(row->row.cfaOffset);
         } else if (MP_LIKELY(row->row.cfa == Cfa::kRbp)) {
@@ -138,6 +163,7 @@ void drop_rows(Walker& walker) {
   memset(walker.buffers->rows, 0, sizeof walker.buffers->rows);
   memset(walker.buffers->code, 0, sizeof walker.buffers->code);
   walker.buffers->first = MP_MAX_FRAMES;
+  drop_segments(walker);
 }
 
 MP_NOINLINE void note_changes(Walker& walker, uint32_t changes) {
@@ -151,6 +177,7 @@ MP_NOINLINE void note_changes(Walker& walker, uint32_t changes) {
   if (epoch != walker.codeEpoch) {
     walker.codeEpoch = epoch;
     walker.buffers->first = MP_MAX_FRAMES;
+    drop_segments(walker);
   }
 }
 
@@ -160,6 +187,7 @@ bool prepare(Walker& walker) {
   walker.buffers = static_cast<Buffers*>(map_pages(sizeof(Buffers)));
   if (walker.buffers == nullptr) return false;
   walker.buffers->first = MP_MAX_FRAMES;
+  walker.segmentAge = 1;
   return true;
 }
 
@@ -171,6 +199,7 @@ void release(Walker& walker) {
 void forget(Walker& walker) {
   add_counts(walker);
   walker.buffers->first = MP_MAX_FRAMES;
+  drop_segments(walker);
   memset(walker.other, 0, sizeof walker.other);
 }
 

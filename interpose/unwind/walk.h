@@ -36,6 +36,7 @@ struct Walker {
   uint32_t changes;     // of everything: the two below are asked only when it has changed
   uint32_t generation;  // of modules: rows and kept stack are void when it changes
   uint32_t codeEpoch;   // of jit: the kept stack is void when an address may name other code
+  uint32_t segmentAge;  // raised when the leaf ends of earlier stacks are void
   // Not yet added to the process's counters: a shared counter in every walk would be felt.
   uint32_t victim;  // which way of a full set is replaced next
   uint32_t takenCount;

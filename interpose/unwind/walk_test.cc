@@ -20,6 +20,7 @@
 #include "../modules/modules.h"
 #include "../ring/test_session.h"
 #include "../stacks/table.h"
+#include "buffers.h"
 
 namespace mp::unwind {
 namespace {
@@ -200,6 +201,66 @@ TEST_F(Walk, FunctionsThatLeaveByATailCallAreNotTakenFromTheKeptStack) {
     tail_two(i);
     tail_end(i);
   }
+}
+
+// The functions of a path call each other in its order; check is below the last.
+struct Path {
+  std::vector<int> steps;
+  uintptr_t random;
+};
+void follow(const Path& path, size_t at);
+
+__attribute__((noinline)) void small_frame(const Path& path, size_t at) {
+  follow(path, at);
+  __asm__ volatile("");
+}
+__attribute__((noinline)) void big_frame(const Path& path, size_t at) {
+  char room[200];
+  __asm__ volatile("" ::"r"(room) : "memory");
+  follow(path, at);
+  __asm__ volatile("" ::"r"(room) : "memory");
+}
+__attribute__((noinline)) void frame_of_any_size(const Path& path, size_t at) {
+  char* room = static_cast<char*>(__builtin_alloca(16 + (path.random & 15) * 16));
+  __asm__ volatile("" ::"r"(room) : "memory");
+  follow(path, at);
+  __asm__ volatile("" ::"r"(room) : "memory");
+}
+// rbp is a register like any other, and another value each time.
+__attribute__((noinline, optimize("omit-frame-pointer"))) void frame_without_pointer(const Path& path,
+                                                                                     size_t at) {
+  __asm__ volatile("mov %0, %%rbp" ::"r"(path.random) : "rbp");
+  follow(path, at);
+  __asm__ volatile("" ::: "rbp");
+}
+
+__attribute__((noinline)) void follow(const Path& path, size_t at) {
+  constexpr void (*kFunctions[])(const Path&, size_t) = {small_frame, big_frame, frame_of_any_size,
+                                                         frame_without_pointer};
+  if (at == path.steps.size()) {
+    check();
+  } else {
+    kFunctions[path.steps[at]](path, at + 1);
+  }
+  __asm__ volatile("");
+}
+
+TEST_F(Walk, PathsThatComeBackInAnyOrderGiveTheirOwnStacks) {
+  std::mt19937 random(11);
+  std::vector<Path> paths(24);
+  for (Path& path : paths) {
+    path.steps.resize(1 + random() % 3);
+    for (int& step : path.steps) step = static_cast<int>(random() % 4);
+  }
+  for (int round = 0; round < 3000 && !HasFatalFailure(); ++round) {
+    Path& path = paths[random() % (round % 200 < 100 ? 4 : paths.size())];
+    path.random = random();
+    recurse(round % 500 < 250 ? 3 : 4, [&path] { follow(path, 0); });
+  }
+  const Buffers& buffers = *thread::current()->walker.buffers;
+  EXPECT_GT(std::count_if(std::begin(buffers.segments), std::end(buffers.segments),
+                          [](const Segment& segment) { return segment.node != 0; }),
+            4);
 }
 
 ucontext_t g_main;
