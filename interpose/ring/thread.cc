@@ -48,7 +48,6 @@ ThreadState* create_state() {
   state->ringBytes = MP_PAGE + wanted;
   state->data = reinterpret_cast<uint64_t*>(reinterpret_cast<char*>(ring) + MP_PAGE);
   state->mask = wanted / 8 - 1;
-  state->limit = state->mask + 1;
   if (!publish_part('r', number)) {
     os::unmap(ring, state->ringBytes);
     unmap_pages(state, sizeof(ThreadState));
@@ -223,7 +222,8 @@ constexpr uint32_t kWordsBetweenLooks = 32768;
 bool wait_for_room(ThreadState* state, uint32_t words) {
   RingHeader* ring = state->ring;
   uint32_t capacity = state->mask + 1;
-  if (state->head - state->lookedAt >= kWordsBetweenLooks) {
+  // Half: the limit is met up to a record's length early, and a ring that is nearly full asks every time.
+  if (state->head - state->lookedAt >= kWordsBetweenLooks / 2) {
     state->lookedAt = state->head;
     clock::look(state);
   }
