@@ -5,7 +5,7 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync
 import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { constants, Script } from 'node:vm';
+import { Script } from 'node:vm';
 import { ownCacheFolder } from '../cache-folder.js';
 
 /** scripts/bundle.mjs puts a hash of all parts in its place: V8 itself compares no more than their length. */
@@ -44,14 +44,16 @@ export function keepCode(command: string, worthKeeping: string): void {
   const usual = load.extensions['.js'] as Handler;
   load.extensions['.cjs'] = (module: NodeJS.Module, fileName: string) => {
     if (dirname(fileName) !== ownFolder) return usual(module, fileName);
+    const source = readFileSync(fileName, 'utf8');
+    // Of the user's modules (a configuration): Node 20 finds none from a script of vm.
+    if (source.includes('import(')) return usual(module, fileName);
     const part = basename(fileName, '.cjs');
     const cachedData = known.get(part);
-    const script = new Script(wrapped(readFileSync(fileName, 'utf8')), {
+    const script = new Script(wrapped(source), {
       filename: fileName,
       // So that places are those of the file.
       columnOffset: -head.length,
       ...(cachedData === undefined ? {} : { cachedData }),
-      importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
     });
     isNew ||= cachedData === undefined || script.cachedDataRejected === true;
     loaded.set(part, script);

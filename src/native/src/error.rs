@@ -48,6 +48,7 @@ fn errno_name(errno: i32) -> &'static str {
     match errno {
         libc::EACCES => "EACCES",
         libc::EAGAIN => "EAGAIN",
+        libc::ECHILD => "ECHILD",
         libc::EBADF => "EBADF",
         libc::EDQUOT => "EDQUOT",
         libc::EEXIST => "EEXIST",

@@ -1,9 +1,9 @@
 // Compiles the programs and addons under test/fixtures, once per source and flags, into test/.cache.
-// Several test processes do so at once: each compiles to a name of its own and renames it into place.
+// Several test processes do so at once: each compiles to a name of its own, and the first puts it into place.
 import { execFile } from 'node:child_process';
 import { createHash, randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { copyFile, mkdir, readdir, readFile, rename } from 'node:fs/promises';
+import { copyFile, link, mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { packageRoot } from '../../../src/paths.js';
@@ -33,7 +33,11 @@ async function compile(
   await mkdir(folder, { recursive: true });
   const half = join(folder, `.${randomUUID()}.${outputName}`);
   await run(compiler, [...flags, '-o', half, sourcePath]);
-  await rename(half, output);
+  // Not by rename(): who was first may be running what lies there.
+  await link(half, output).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') throw error;
+  });
+  await rm(half);
   return output;
 }
 
