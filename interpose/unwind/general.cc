@@ -4,6 +4,7 @@
 #include "../ring/process.h"
 #include "describe.h"
 #include "kept.h"
+#include "segments.h"
 #include "v8_frames.h"
 #include "view.h"
 
@@ -188,6 +189,7 @@ MP_NOINLINE uint32_t Walk::run(const Begun& begun) {
 }  // namespace
 
 void add_counts(Walker& walker) {
+  if (walker.takenCount == kCountEvery) review_segments(walker);
   count(&ProcessHeader::stackCount, walker.takenCount);
   count(&ProcessHeader::reusedFrames, walker.reusedCount);
   walker.takenCount = walker.reusedCount = 0;

@@ -47,6 +47,22 @@ MP_INLINE bool leads_to_kept(const Walker& walker, const Segment& segment, uintp
   return difference == 0;
 }
 
+// Walker::segmentPeriod, which changes after every kCountEvery walks.
+enum : uint32_t { kCollecting = 0, kJudged = 1, kWorthIt = 2, kResting = 3, kRested = 33 };
+constexpr uint32_t kFewHits = kCountEvery / 4;
+constexpr uint32_t kNoSlot = UINT32_MAX;
+
+MP_INLINE bool uses_segments(const Walker& walker) { return walker.segmentPeriod < kResting; }
+
+inline void review_segments(Walker& walker) {
+  uint32_t& period = walker.segmentPeriod;
+  if (period == kJudged || period == kWorthIt)
+    period = walker.segmentHits >= kFewHits ? kWorthIt : kResting;
+  else if (++period == kRested)
+    period = kCollecting;
+  walker.segmentHits = 0;
+}
+
 // The kept stack down to its leaf was found by a walk that joined it at `joined`.
 MP_NOINLINE inline void keep_segment(Walker& walker, uint32_t slot, uint32_t joined) {
   Buffers& buffers = *walker.buffers;

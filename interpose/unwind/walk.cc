@@ -44,7 +44,7 @@ MP_INLINE uint32_t joined(Walker& walker, uint32_t first, const uintptr_t* rbpSl
   Buffers& buffers = *walker.buffers;
   note_reuse(walker, first);
   uint32_t node = keep_fresh(buffers, first, rbpSlot, buffers.kept[first].node, freshCount);
-  if (freshCount != 0) note_segment(walker, slot, first, node);
+  if (slot != kNoSlot) note_segment(walker, slot, first, node);
   return node;
 }
 
@@ -65,7 +65,7 @@ MP_INLINE uint32_t walk(Walker& walker, Entry entry) {
   uint32_t first = buffers.first;
   bool verified = false;
   bool byReading = false;  // a recovered row led here
-  uint32_t segmentSlot = 0;
+  uint32_t segmentSlot = kNoSlot;
   if (MP_UNLIKELY(sp < walker.stack.low || sp >= high))
     return walk_on(walker, Begun{Registers{pc, sp, rbp, false}, 0, nullptr, false});
   while (count != maxFrames) {
@@ -73,7 +73,7 @@ MP_INLINE uint32_t walk(Walker& walker, Entry entry) {
     // The kept stack may have come to this frame by rows: what a recovered one led to is tested anew.
     if (MP_UNLIKELY(byReading) && !is_after_call(buffers, pc)) break;
     const Segment* segment = nullptr;
-    if (count == 1) {
+    if (count == 1 && MP_LIKELY(uses_segments(walker))) {
       segmentSlot = segment_slot(own[1], pc, low);
       segment = &buffers.segments[segmentSlot];
       if (!leads_to_kept(walker, *segment, low, own[1], own[0], first)) segment = nullptr;
@@ -86,6 +86,7 @@ MP_INLINE uint32_t walk(Walker& walker, Entry entry) {
         if (segment == nullptr) return joined(walker, first, rbpSlot, count, segmentSlot);
         // Frames below this leaf would have to be passed at every walk.
         if (MP_UNLIKELY(first - buffers.first > kPassedFrames)) buffers.first = first;
+        ++walker.segmentHits;
         note_reuse(walker, join);
         return segment->node;
       }

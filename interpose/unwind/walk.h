@@ -37,6 +37,10 @@ struct Walker {
   uint32_t generation;  // of modules: rows and kept stack are void when it changes
   uint32_t codeEpoch;   // of jit: the kept stack is void when an address may name other code
   uint32_t segmentAge;  // raised when the leaf ends of earlier stacks are void
+  // How many of the last walks they spared. Where few, they are left alone for a while: a look at one
+  // costs a cache miss.
+  uint32_t segmentHits;
+  uint32_t segmentPeriod;
   // Not yet added to the process's counters: a shared counter in every walk would be felt.
   uint32_t victim;  // which way of a full set is replaced next
   uint32_t takenCount;
