@@ -17,7 +17,7 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { rolldown } from 'rolldown';
+import { RolldownMagicString, rolldown } from 'rolldown';
 import { licensesOf } from './licenses.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
@@ -80,6 +80,26 @@ function partsOfModules(moduleInfo) {
   return partOf;
 }
 
+/** Of Node's own modules those that take it milliseconds to load, and that most runs never come to use. */
+const loadedWhenUsed = ['child_process', 'crypto', 'stream', 'stream/promises'];
+
+const lazily = {
+  name: 'load-when-used',
+  renderChunk(code) {
+    const text = new RolldownMagicString(code);
+    for (const module of loadedWhenUsed) {
+      const name = `node_${module.replace('/', '_')}`;
+      const eager = `let ${name} = require("node:${module}");`;
+      if (!code.includes(eager)) continue;
+      const at = code.indexOf(eager);
+      text.update(at, at + eager.length, `const ${name} = () => require("node:${module}");`);
+      for (const use of code.matchAll(new RegExp(`\\b${name}(?=\\.)`, 'g')))
+        text.appendLeft(use.index + name.length, '()');
+    }
+    return text.hasChanged() ? { code: text } : null;
+  },
+};
+
 async function bundled(input, inputOptions, outputOptions) {
   const bundle = await rolldown({
     input,
@@ -107,7 +127,7 @@ const filesOf = (output) =>
 let partOf = null;
 const output = await bundled(
   entries,
-  { preserveEntrySignatures: 'allow-extension' },
+  { preserveEntrySignatures: 'allow-extension', plugins: [lazily] },
   {
     codeSplitting: {
       includeDependenciesRecursively: false,

@@ -133,6 +133,26 @@ console.log(JSON.stringify({
   }
 });
 
+test('memprof-run’s own Node does without the user’s certificates, the program does not', async (t) => {
+  const own = await ownNode(t, `printf '%s' "$NODE_EXTRA_CA_CERTS" > "$MARK"; exec "$REAL" "$@"`);
+  const cwd = await scratchFolder(t);
+  const seen = async (env: Record<string, string>) => {
+    const mark = join(cwd, 'mark');
+    const outcome = await run(
+      [runCommand, '-q', '-o', '/dev/null', 'sh', '-c', 'echo "$NODE_EXTRA_CA_CERTS"'],
+      { cwd, env: { PATH: path(own), MARK: mark, NODE_EXTRA_CA_CERTS: '/dev/null', ...env } },
+    );
+    t.is(outcome.code, 0, outcome.stderr);
+    return { program: outcome.stdout.trim(), own: await readFile(mark, 'utf8') };
+  };
+  t.deepEqual(await seen({}), { program: '/dev/null', own: hasRoom() ? '' : '/dev/null' });
+  // Its server may be one that only these certificates vouch for.
+  t.deepEqual(await seen({ DEBUGINFOD_URLS: 'https://localhost:1' }), {
+    program: '/dev/null',
+    own: '/dev/null',
+  });
+});
+
 test('the status and the signal of a program are passed on, however soon it ends', async (t) => {
   const cwd = await scratchFolder(t);
   for (const status of [0, 1, 255]) {
