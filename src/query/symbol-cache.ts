@@ -6,7 +6,13 @@ import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/p
 import { join } from 'node:path';
 import { ownCacheFolder } from '../cache-folder.js';
 import { crc32, type ResolvedModule } from '../native/index.js';
-import { decodeCache, encodeCache, type KnownAddress, type Source } from './symbol-cache-format.js';
+import {
+  decodeCache,
+  encodeCache,
+  type KnownAddress,
+  type KnownAddresses,
+  type Source,
+} from './symbol-cache-format.js';
 import type { ModuleResolver } from './symbol-sources.js';
 
 /** Below this a module is not worth a file. 20,000 addresses in 80 MB of debug info take twice that. */
@@ -26,7 +32,7 @@ interface Entry {
   file: string;
   sources: readonly Source[];
   hasSymbols: boolean;
-  known: Map<number, KnownAddress>;
+  known: KnownAddresses;
   spentMs: number;
   isNew: boolean;
 }

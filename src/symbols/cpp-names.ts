@@ -76,9 +76,30 @@ function scan(text: string, visit: (at: number, depth: number, char: string) => 
   }
 }
 
+/** Visits each bracket and space outside of operators with the bracket depth before it; stops on true. */
+function scanMarks(
+  text: string,
+  visit: (at: number, depth: number, mark: string) => boolean,
+): void {
+  // Most of a long name is words, which a regular expression passes over much faster than a loop.
+  const marks = /[<>()[\]{} ]|operator/g;
+  let depth = 0;
+  for (let found = marks.exec(text); found !== null; found = marks.exec(text)) {
+    const at = found.index;
+    const mark = found[0];
+    if (mark.length > 1) {
+      marks.lastIndex = at + Math.max(1, operatorLength(text, at));
+      continue;
+    }
+    if (visit(at, depth, mark)) return;
+    if ('<([{'.includes(mark)) depth++;
+    else if (mark !== ' ' && (mark !== '>' || text[at - 1] !== '-')) depth = Math.max(0, depth - 1);
+  }
+}
+
 function parameterStart(text: string): number {
   let start = text.length;
-  scan(text, (at, depth, char) => {
+  scanMarks(text, (at, depth, char) => {
     if (depth !== 0 || char !== '(') return false;
     // A bracket that begins a component is part of the name: "(anonymous namespace)::f", "f()::{lambda()#1}".
     const close = closingBracket(text, at);
@@ -100,7 +121,7 @@ function closingBracket(text: string, open: number): number {
 
 function lastTopLevelSpace(text: string): number {
   let last = -1;
-  scan(text, (at, depth, char) => {
+  scanMarks(text, (at, depth, char) => {
     // "operator<< <char>": the space parts an operator from its template arguments.
     if (char === ' ' && depth === 0 && text[at + 1] !== '<') last = at;
     return false;

@@ -162,11 +162,37 @@ const content: fc.Arbitrary<CacheContent> = fc.record({
 test('what is written is read back', (t) => {
   fc.assert(
     fc.property(content, (one) => {
-      t.deepEqual(decodeCache(encodeCache(one)), structuredClone(one));
+      const read = decodeCache(encodeCache(one)) as CacheContent;
+      const byAddress = new Map([...one.known].sort(([a], [b]) => a - b));
+      t.deepEqual(
+        { ...read, known: new Map(read.known) },
+        structuredClone({ ...one, known: byAddress }),
+      );
+      for (const [address, wanted] of one.known)
+        t.deepEqual(read.known.get(address), { ...wanted });
     }),
     { numRuns: 200 },
   );
   t.pass();
+});
+
+test('what is added to a file stands beside what it has, and all of it can be dropped', (t) => {
+  const one: KnownAddress = { quality: 1, symbolOffset: 0, frames: [] };
+  const other: KnownAddress = { ...one, quality: 2 };
+  const bytes = encodeCache({ sources: [], hasSymbols: true, known: new Map([[16, one]]) });
+  const { known } = decodeCache(bytes) as CacheContent;
+  known.set(8, other);
+  known.set(16, other);
+  t.deepEqual(
+    [...known],
+    [
+      [16, one],
+      [8, other],
+    ],
+  );
+  t.deepEqual([known.size, known.has(8), known.has(16), known.has(12)], [2, true, true, false]);
+  known.clear();
+  t.deepEqual([known.size, known.has(8), known.get(16), [...known]], [0, false, undefined, []]);
 });
 
 test('a file with any other byte, cut anywhere or of another version is nothing', (t) => {
