@@ -88,13 +88,14 @@ const lazily = {
   renderChunk(code) {
     const text = new RolldownMagicString(code);
     for (const module of loadedWhenUsed) {
-      const name = `node_${module.replace('/', '_')}`;
-      const eager = `let ${name} = require("node:${module}");`;
-      if (!code.includes(eager)) continue;
-      const at = code.indexOf(eager);
-      text.update(at, at + eager.length, `const ${name} = () => require("node:${module}");`);
-      for (const use of code.matchAll(new RegExp(`\\b${name}(?=\\.)`, 'g')))
-        text.appendLeft(use.index + name.length, '()');
+      // Ours, and commander's own way.
+      const loaded = new RegExp(`\\b(?:let|const) (\\w+) = require\\("node:${module}"\\);`, 'g');
+      for (const { index, 0: declaration, 1: name } of code.matchAll(loaded)) {
+        const later = `const ${name} = () => require("node:${module}");`;
+        text.update(index, index + declaration.length, later);
+        for (const use of code.matchAll(new RegExp(`\\b${name}(?=\\.)`, 'g')))
+          text.appendLeft(use.index + name.length, '()');
+      }
     }
     return text.hasChanged() ? { code: text } : null;
   },
