@@ -21,8 +21,9 @@
 //                      when it waits no more.
 //   p<pid>.<gen>.a<n>  the reader's answer to it: UTF-8.
 //
-// Every file has its whole size reserved (posix_fallocate) before it gets its name (it is made as
-// ".tmp.<name>" and renamed), so the reader never maps a half-made file and nobody meets SIGBUS. (Questions and
+// Every file has its whole size, reserved (posix_fallocate), before it gets its name (it is made as
+// ".tmp.<name>" and renamed), so the reader never maps a half-made file and nobody meets SIGBUS. A ring has its
+// whole size, too, but its memory only as far as its producer may write: nobody may touch more. (Questions and
 // answers are read, not mapped, and reserve nothing.)
 //
 // All integers are little endian. "Word" is 8 bytes.

@@ -82,7 +82,16 @@ bool protect(uintptr_t address, size_t bytes, bool isWritable) {
   return call(SYS_mprotect, static_cast<long>(address), static_cast<long>(bytes), protection) == 0;
 }
 
-void* create_shared(const char* temporaryPath, size_t bytes, int* error) {
+bool populate(void* pages, size_t bytes) {
+  constexpr long kPopulateWrite = 23;  // MADV_POPULATE_WRITE, which older headers lack
+  long result;
+  do {
+    result = call(SYS_madvise, reinterpret_cast<long>(pages), static_cast<long>(bytes), kPopulateWrite);
+  } while (result == -EINTR || result == -EAGAIN);
+  return result == 0;
+}
+
+void* create_shared(const char* temporaryPath, size_t bytes, size_t reservedBytes, int* error) {
   int fd = open_file(temporaryPath, O_RDWR | O_CREAT | O_EXCL, 0600);
   if (fd < 0) {
     *error = fd;
@@ -90,8 +99,9 @@ void* create_shared(const char* temporaryPath, size_t bytes, int* error) {
   }
   long reserved;
   do {
-    reserved = call(SYS_fallocate, fd, 0, 0, static_cast<long>(bytes));
+    reserved = call(SYS_fallocate, fd, 0, 0, static_cast<long>(reservedBytes));
   } while (reserved == -EINTR);
+  if (reserved == 0 && reservedBytes < bytes) reserved = call(SYS_ftruncate, fd, static_cast<long>(bytes));
   void* mapping = nullptr;
   if (reserved < 0) {
     *error = static_cast<int>(reserved);

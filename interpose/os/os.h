@@ -27,9 +27,12 @@ void unmap(void* address, size_t bytes);
 // Pages of the program's own data: readable, and writable or not.
 bool protect(uintptr_t address, size_t bytes, bool isWritable);
 
-// Makes a file with its space reserved (touching the mapping can never raise SIGBUS) and maps it
-// shared. Keeps no descriptor. nullptr: *error is set.
-void* create_shared(const char* temporaryPath, size_t bytes, int* error);
+// Makes a file and maps it shared, its first reservedBytes with their space reserved: touching these can never
+// raise SIGBUS. Keeps no descriptor. nullptr: *error is set.
+void* create_shared(const char* temporaryPath, size_t bytes, size_t reservedBytes, int* error);
+// Gives these pages of a mapping their memory, so that touching them can never raise SIGBUS. False: there is
+// none, or this kernel (before 5.14) cannot say.
+bool populate(void* pages, size_t bytes);
 // A new file, open for writing; negative: why not.
 int create_file(const char* temporaryPath);
 // Gives the file its final name, once its header is filled. -EEXIST: the name is taken.

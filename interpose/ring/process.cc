@@ -133,8 +133,8 @@ bool join_locked() {
       .add(".")
       .add(generation);
 
-  auto* header =
-      static_cast<ProcessHeader*>(os::create_shared(process.temporary, MP_PAGE + metaBytes, &error));
+  auto* header = static_cast<ProcessHeader*>(
+      os::create_shared(process.temporary, MP_PAGE + metaBytes, MP_PAGE + metaBytes, &error));
   if (header == nullptr) {
     return refuse(session.header, error == -ENOSPC ? MP_UNTRACED_NO_SPACE : MP_UNTRACED_OPEN, error);
   }
@@ -207,9 +207,9 @@ struct PartName {
 
 }  // namespace
 
-void* create_part(char letter, uint32_t number, size_t bytes) {
+void* create_part(char letter, uint32_t number, size_t bytes, size_t reservedBytes) {
   int error = 0;
-  return os::create_shared(PartName(g_process.temporary, letter, number).text, bytes, &error);
+  return os::create_shared(PartName(g_process.temporary, letter, number).text, bytes, reservedBytes, &error);
 }
 
 int open_part(char letter, uint32_t number) {

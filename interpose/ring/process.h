@@ -60,9 +60,12 @@ inline void count(uint64_t ProcessHeader::*counter, uint64_t by = 1) {
   if (header != nullptr) __atomic_fetch_add(&(header->*counter), by, __ATOMIC_RELAXED);
 }
 
-// Makes "<path><suffix letter><number>" (a ring or a stack chunk) with `bytes` reserved. The caller
-// fills its header and calls publish_part. nullptr: no space.
-void* create_part(char letter, uint32_t number, size_t bytes);
+// Makes "<path><suffix letter><number>" (a ring or a stack chunk) with `bytes`, of which the first
+// reservedBytes are reserved. The caller fills its header and calls publish_part. nullptr: no space.
+void* create_part(char letter, uint32_t number, size_t bytes, size_t reservedBytes);
+inline void* create_part(char letter, uint32_t number, size_t bytes) {
+  return create_part(letter, number, bytes, bytes);
+}
 bool publish_part(char letter, uint32_t number);
 // The same for a file whose length nobody knows before: an open descriptor to be written to, negative on failure.
 int open_part(char letter, uint32_t number);

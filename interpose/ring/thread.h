@@ -28,6 +28,9 @@ struct ThreadState {
   uint32_t mask;   // words - 1
   uint32_t head;   // ours; published by a store to ring->head
   uint32_t limit;  // as far as head may go before wait_for_room is asked again
+  // Words of the ring that have their memory, from its begin. Most threads, and most processes of a shell script,
+  // never need all.
+  uint32_t reserved;
   // != 0 while a hook works on this state: a second entry comes from a signal handler.
   volatile uint32_t inside;
   volatile uint32_t nestedCount;
@@ -85,6 +88,9 @@ MP_INLINE ThreadState* current() {
 
 // The ring's producer side. The order of every store matters to the reader: see wire.h.
 namespace ring {
+
+// Some 10,000 events, a millisecond: looking at all rings takes a microsecond or less.
+constexpr uint32_t kWordsBetweenLooks = 32768;
 
 // Room for `words`, waiting for the reader when the ring is full. False: recording stopped.
 bool wait_for_room(ThreadState* state, uint32_t words);

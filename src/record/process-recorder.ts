@@ -28,7 +28,7 @@ import { RingDrain } from './ring-drain.js';
 import { StackReader } from './stack-reader.js';
 import { type LiveNow, Timeline } from './timeline.js';
 import { TraceFile } from './trace-file.js';
-import { ProcessHeader, ReaderState } from './wire.js';
+import { ProcessHeader, ReaderState, StopReason } from './wire.js';
 
 /** Small enough to stay in the second-level cache. */
 const batchEvents = 1024;
@@ -445,6 +445,7 @@ export class ProcessRecorder {
         status: end?.status ?? null,
         wasReplaced: this.wasReplaced,
         isRunning: end?.isStillRunning === true,
+        stoppedEarly: this.memory.field(ProcessHeader.stopReason) !== StopReason.none,
       }),
       ...(allocator === null ? {} : { allocator }),
     };

@@ -147,6 +147,31 @@ for (const [words, mount] of [
   );
 }
 
+inNamespace(
+  `a program that takes the last of /dev/shm goes on, recorded until then${why}`,
+  async (t) => {
+    const program = await buildProgram('fill.c');
+    const folder = await scratchFolder(t);
+    const script = `mount -t tmpfs -o size=64m tmpfs /dev/shm && exec "$@"`;
+    const traced = [process.execPath, runBin, program, '/dev/shm/rest', '300000'];
+    const outcome = await run(['unshare', '--mount', 'sh', '-c', script, 'sh', ...traced], {
+      cwd: folder,
+    });
+    t.is(outcome.code, 0, outcome.stderr);
+    t.is(outcome.stdout, 'done\n');
+    t.regex(outcome.stderr, /recording stopped before the program's end: there was no space/);
+    t.regex(outcome.stderr, /1 event could not be recorded/);
+  t.notRegex(outcome.stderr, /_exit/);
+    const { allocated } = await memprofJson<{ allocated: { blockCount: number } }>(
+      t,
+      'summary',
+      await onlyTrace(t, folder),
+    );
+    // What the ring's first piece has room for: 32,768 words, five for an allocation and its release.
+    t.true(allocated.blockCount > 6000 && allocated.blockCount < 6554, `${allocated.blockCount}`);
+  },
+);
+
 inNamespace(`where no folder has room memprof-run says how much it needs${why}`, async (t) => {
   const folder = await scratchFolder(t);
   const small = join(folder, 'small');
