@@ -161,7 +161,7 @@ inNamespace(
     t.is(outcome.stdout, 'done\n');
     t.regex(outcome.stderr, /recording stopped before the program's end: there was no space/);
     t.regex(outcome.stderr, /1 event could not be recorded/);
-  t.notRegex(outcome.stderr, /_exit/);
+    t.notRegex(outcome.stderr, /_exit/);
     const { allocated } = await memprofJson<{ allocated: { blockCount: number } }>(
       t,
       'summary',
