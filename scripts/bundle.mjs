@@ -40,10 +40,11 @@ const parts = [
       'bin/run-main.ts',
       'bin/memprof-main.ts',
       'commands/index.ts',
-      'commands/run-program.ts',
+      'commands/run-words.ts',
       'commands/run.ts',
     ],
   ],
+  ['words', ['commands/run-program.ts']],
   ['reader', ['record/process-recorder.ts']],
   ['report', ['commands/run-report.ts']],
   ['check-setup', ['commands/check-setup.ts']],
@@ -81,7 +82,14 @@ function partsOfModules(moduleInfo) {
 }
 
 /** Of Node's own modules those that take it milliseconds to load, and that most runs never come to use. */
-const loadedWhenUsed = ['child_process', 'crypto', 'stream', 'stream/promises'];
+const loadedWhenUsed = [
+  'child_process',
+  'crypto',
+  'fs/promises',
+  'stream',
+  'stream/promises',
+  'v8',
+];
 
 const lazily = {
   name: 'load-when-used',
@@ -96,6 +104,17 @@ const lazily = {
         for (const use of code.matchAll(new RegExp(`\\b${name}(?=\\.)`, 'g')))
           text.appendLeft(use.index + name.length, '()');
       }
+    }
+    // The module's own require, without node:module.
+    const madeRequire =
+      /\(0,\s*(\w+)\.createRequire\)\(require\("url"\)\.pathToFileURL\(__filename\)\.href\)/g;
+    for (const { index, 0: made, 1: name } of code.matchAll(madeRequire)) {
+      text.update(index, index + made.length, 'require');
+      const loaded = new RegExp(`\\b(?:let|const) ${name} = require\\("node:module"\\);`).exec(
+        code,
+      );
+      if (loaded !== null && code.split(`${name}.`).length === 2)
+        text.remove(loaded.index, loaded.index + loaded[0].length);
     }
     return text.hasChanged() ? { code: text } : null;
   },

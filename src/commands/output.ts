@@ -1,5 +1,6 @@
 // What a command may know of the stream it writes to, and writing that survives `| head`.
 import { colourStyle, plainStyle, type Style } from '../report/index.js';
+import type { TextOutput } from '../text-output.js';
 
 export interface Terminal {
   isTerminal: boolean;
@@ -10,7 +11,7 @@ export interface Terminal {
 const pipeColumns = 80;
 const mostColumns = 200;
 
-export function terminalOf(stream: NodeJS.WriteStream, environment: NodeJS.ProcessEnv): Terminal {
+export function terminalOf(stream: TextOutput, environment: NodeJS.ProcessEnv): Terminal {
   const isTerminal = stream.isTTY === true;
   return {
     isTerminal,
@@ -32,7 +33,7 @@ function wantsColour(isTerminal: boolean, environment: NodeJS.ProcessEnv): boole
 
 /** Writes line by line with back pressure; ends quietly when the reader of a pipe has gone. */
 export async function writeLines(
-  stream: NodeJS.WriteStream,
+  stream: TextOutput,
   lines: Iterable<string> | AsyncIterable<string>,
 ): Promise<void> {
   let failure: NodeJS.ErrnoException | null = null;

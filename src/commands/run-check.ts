@@ -28,6 +28,7 @@ import { type StackNamer, stackContext, stackNamer } from '../query/index.js';
 import { type ProgramEnd, type RecordedProcess, readTraceEvents } from '../record/index.js';
 import { checkpointStackIds, escapeText, shellQuote, usersStackIds } from '../report/index.js';
 import { generateSuppressions, ruleText, suppress } from '../suppressions/index.js';
+import type { TextOutput } from '../text-output.js';
 import { writeCheckOutputs } from './check-outputs.js';
 import type { Check } from './check-setup.js';
 import { readableLeaks } from './leaks.js';
@@ -53,10 +54,10 @@ export interface RunEnd {
 
 export class CheckReport {
   readonly #check: Check;
-  readonly #stderr: NodeJS.WriteStream;
+  readonly #stderr: TextOutput;
   readonly #namer: StackNamer;
 
-  constructor(check: Check, stderr: NodeJS.WriteStream) {
+  constructor(check: Check, stderr: TextOutput) {
     this.#check = check;
     this.#stderr = stderr;
     this.#namer = stackNamer(stderr);

@@ -5,6 +5,7 @@ import { findSymbols } from '../native/index.js';
 import { nameData, type OpenedTrace, openTraceFile, stackNamer } from '../query/index.js';
 import type { RecordedProcess } from '../record/index.js';
 import { escapeText } from '../report/index.js';
+import type { TextOutput } from '../text-output.js';
 import { writeReport } from './report-html.js';
 import { scriptName } from './trace-names.js';
 
@@ -13,7 +14,7 @@ export async function writeRunReport(
   recorded: readonly RecordedProcess[],
   rootPid: number,
   options: { report?: string; force?: boolean; quiet?: boolean },
-  stderr: NodeJS.WriteStream,
+  stderr: TextOutput,
 ): Promise<void> {
   const root =
     recorded.findLast((one) => one.model.process.pid === rootPid) ??
@@ -43,7 +44,7 @@ export async function writeRunReport(
 }
 
 /** Without a trace (-o /dev/null) there are no events. */
-function openedOf({ tracePath, model }: RecordedProcess, stderr: NodeJS.WriteStream): OpenedTrace {
+function openedOf({ tracePath, model }: RecordedProcess, stderr: TextOutput): OpenedTrace {
   if (tracePath !== null) return openTraceFile(tracePath, stderr);
   const { argv, executable, cwd, pid } = model.process;
   const { nameStacks, findOwners } = stackNamer(stderr);

@@ -6,6 +6,7 @@ import { MemprofError } from '../errors.js';
 import type { InheritedDescriptors } from '../record/launch-descriptors.js';
 import type { Session } from '../record/session.js';
 import { escapeText, formatBytes, shellQuote } from '../report/index.js';
+import type { TextOutput } from '../text-output.js';
 import { LiveSource } from './live-source.js';
 import { LiveTerminal } from './live-terminal.js';
 import { LiveView } from './live-view.js';
@@ -19,14 +20,14 @@ export class LiveRun {
   /** The program's. */
   readonly stdio: InheritedDescriptors;
   readonly #terminal: LiveTerminal;
-  readonly #stderr: NodeJS.WriteStream;
+  readonly #stderr: TextOutput;
   readonly #log: OutputLog | null;
   readonly #input: number | null;
   #view: LiveView | null = null;
   #following: NodeJS.Timeout | null = null;
 
   /** Throws where there is no terminal. Nothing is drawn yet. */
-  constructor(descriptors: InheritedDescriptors, stderr: NodeJS.WriteStream) {
+  constructor(descriptors: InheritedDescriptors, stderr: TextOutput) {
     this.#terminal = LiveTerminal.open(
       process.env,
       'Leave out --live, and run in a terminal: memprof live PID',

@@ -1,20 +1,30 @@
 // The command line of memprof-run. The first word that is not ours is the program's.
 import { Command, Option } from 'commander';
 import { ExitCode, MemprofError } from '../errors.js';
-import { endLike } from '../record/launch-end.js';
 import { ownVersion } from '../version.js';
-import { type CheckWords, checkOf, withEmptyValues } from './check-words.js';
+import { withEmptyValues } from './check-words.js';
 import { parseWith, quietCommander } from './commander-errors.js';
-import {
-  type CheckpointTimes,
-  parseCheckpointTimes,
-  parseDepth,
-  parsePort,
-} from './parse-options.js';
+import { parseCheckpointTimes, parseDepth, parsePort } from './parse-options.js';
+import { type RunWords, runDefaults, runWords } from './run-words.js';
 
 /** Resolves with the exit status; when a signal ended the program, the same signal ends us instead. */
 export async function memprofRunProgram(argv: readonly string[]): Promise<number> {
   let status = 0;
+  const command = runCommand(async (words, options) => {
+    status = await runWords(words, options);
+  });
+  if (argv.length === 0)
+    throw new MemprofError(
+      'ERR_MEMPROF_USAGE',
+      'no program was given. Name one: memprof-run node app.js',
+      ExitCode.failed,
+    );
+  await parseWith(command, withEmptyValues(argv, command.options), ExitCode.failed);
+  return status;
+}
+
+/** The command line; `act` gets what was given. */
+export function runCommand(act: (words: string[], options: RunWords) => Promise<void>): Command {
   const command = quietCommander(new Command('memprof-run'));
   command
     .description('Runs a program, records every allocation, and reports what was not freed.')
@@ -32,9 +42,9 @@ export async function memprofRunProgram(argv: readonly string[]): Promise<number
         'keep every event in the trace, or only totals and live blocks',
       )
         .choices(['full', 'none'])
-        .default('full'),
+        .default(runDefaults.events),
     )
-    .option('--depth <frames>', 'deepest stack kept, 1 to 256', parseDepth, 256)
+    .option('--depth <frames>', 'deepest stack kept, 1 to 256', parseDepth, runDefaults.depth)
     .option(
       '--exact-lines',
       "JavaScript frames always show the call's own line: turns off the compilers of V8\nthat keep none (Sparkplug, Maglev, inlining) and code caches; the program is slower",
@@ -45,7 +55,7 @@ export async function memprofRunProgram(argv: readonly string[]): Promise<number
         'find out who holds what and what is lost: at the end (exit), never (none),\nor every so often and at the end (30s)',
       )
         .argParser(parseCheckpointTimes)
-        .default({ atExit: true, everyMs: null }, 'exit'),
+        .default(runDefaults.checkpoint, 'exit'),
     )
     .option(
       '--retainers',
@@ -95,65 +105,6 @@ The program's own exit status is passed on. Statuses of memprof-run itself:
   126  the program cannot be executed
   127  the program was not found`,
     )
-    .action(
-      async (
-        words: string[],
-        options: {
-          output?: string;
-          force?: boolean;
-          events: 'full' | 'none';
-          depth: number;
-          exactLines?: boolean;
-          checkpoint: CheckpointTimes;
-          retainers?: boolean;
-          quiet?: boolean;
-          report?: string;
-          live?: string;
-          port?: number;
-        } & CheckWords,
-      ) => {
-        const check = await checkOf(options, {
-          hasCheckpoints: options.checkpoint.atExit,
-          hasEvents: options.events === 'full' && options.output !== '/dev/null',
-        });
-        const view = viewOf(options);
-        // Loaded late: --help must work where nothing was built yet.
-        const { run } = await import('./run.js');
-        const { end, checkStatus } = await run(
-          words,
-          { ...options, ...view, check },
-          process.stderr,
-        );
-        const ended = endLike(end);
-        status = ended === 0 ? checkStatus : ended;
-      },
-    );
-  if (argv.length === 0)
-    throw new MemprofError(
-      'ERR_MEMPROF_USAGE',
-      'no program was given. Name one: memprof-run node app.js',
-      ExitCode.failed,
-    );
-  await parseWith(command, withEmptyValues(argv, command.options), ExitCode.failed);
-  return status;
+    .action(act);
+  return command;
 }
-
-function viewOf(words: { live?: string; port?: number; output?: string }): {
-  live: 'terminal' | 'web' | null;
-  port: number;
-} {
-  const { live, port, output } = words;
-  if (port !== undefined && live !== 'web')
-    throw usage('--port is for --live=web, which was not given. Add it');
-  if (live !== undefined && live !== '' && live !== 'terminal' && live !== 'web')
-    throw usage(`--live=${live}: there are terminal (as with --live alone) and web`);
-  if (live === 'web' && output === '/dev/null')
-    throw usage(
-      '--live=web shows what is in the trace, and with -o /dev/null there is none. Leave that out; --events none makes a small one',
-    );
-  if (live === undefined) return { live: null, port: 0 };
-  return { live: live === 'web' ? 'web' : 'terminal', port: port ?? 0 };
-}
-
-const usage = (fact: string): MemprofError =>
-  new MemprofError('ERR_MEMPROF_USAGE', fact, ExitCode.failed);

@@ -18,6 +18,7 @@ import {
   usersStackIds,
 } from '../report/index.js';
 import type { StackOwners } from '../symbols/index.js';
+import type { TextOutput } from '../text-output.js';
 import { lastLeaks } from './leaks.js';
 import { type Terminal, terminalOf, writeLines } from './output.js';
 import { ownCommand } from './own-command.js';
@@ -31,10 +32,10 @@ interface OwnedProcess {
 }
 
 export class ExitReport {
-  readonly #stderr: NodeJS.WriteStream;
+  readonly #stderr: TextOutput;
   readonly #namer: StackNamer;
 
-  constructor(stderr: NodeJS.WriteStream) {
+  constructor(stderr: TextOutput) {
     this.#stderr = stderr;
     this.#namer = stackNamer(stderr);
   }

@@ -21,6 +21,7 @@ import type { QuestionHandler } from '../record/questions.js';
 import { type Session, startSession } from '../record/session.js';
 import { escapeText } from '../report/escape.js';
 import { BlockClassifier } from '../symbols/block-classifier.js';
+import type { TextOutput } from '../text-output.js';
 import type { Check } from './check-setup.js';
 import type { LivePages } from './live-pages.js';
 import type { LiveServer } from './live-server.js';
@@ -66,7 +67,7 @@ export interface RunOutcome {
 export async function run(
   words: readonly string[],
   options: RunOptions,
-  stderr: NodeJS.WriteStream,
+  stderr: TextOutput,
 ): Promise<RunOutcome> {
   const launched = takeLaunched(process.env);
   // First of all: descriptors that we open must not be taken for the user's.
@@ -179,7 +180,7 @@ function environmentFor(session: Session, { exactLines }: RunOptions): NodeJS.Pr
   });
 }
 
-async function livePages(port: number, stderr: NodeJS.WriteStream): Promise<LivePages> {
+async function livePages(port: number, stderr: TextOutput): Promise<LivePages> {
   const { LivePages } = await import('./live-pages.js');
   const say = (sentence: string) => stderr.write(`memprof-run: ${escapeText(sentence)}\n`);
   const pages = await LivePages.open(port, say);
@@ -187,10 +188,7 @@ async function livePages(port: number, stderr: NodeJS.WriteStream): Promise<Live
   return pages;
 }
 
-async function liveRun(
-  descriptors: InheritedDescriptors,
-  stderr: NodeJS.WriteStream,
-): Promise<LiveRun> {
+async function liveRun(descriptors: InheritedDescriptors, stderr: TextOutput): Promise<LiveRun> {
   const { LiveRun } = await import('./run-live.js');
   return new LiveRun(descriptors, stderr);
 }

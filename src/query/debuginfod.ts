@@ -9,6 +9,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { ReadableStream } from 'node:stream/web';
 import { cachesFolder } from '../cache-folder.js';
+import { clockMs } from '../clock.js';
 import { inspectExecutable } from '../native/index.js';
 
 export interface DebuginfodOptions {
@@ -117,7 +118,7 @@ export class Debuginfod {
     buildId: string,
     path: string,
   ): Promise<'found' | 'absent' | 'failed'> {
-    const startedMs = performance.now();
+    const startedMs = clockMs();
     if (this.#leftMs <= 0) return this.#timeIsUp();
     const partPath = `${path}.${randomBytes(6).toString('hex')}`;
     const patience = new Patience(this.#options.stallMs, this.#leftMs);
@@ -138,7 +139,7 @@ export class Debuginfod {
       return 'failed';
     } finally {
       patience.end();
-      this.#leftMs -= performance.now() - startedMs;
+      this.#leftMs -= clockMs() - startedMs;
       await rm(partPath, { force: true });
     }
   }

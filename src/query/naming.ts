@@ -10,6 +10,7 @@ import {
   stackOwners,
   symbolize,
 } from '../symbols/index.js';
+import type { TextOutput } from '../text-output.js';
 import { Debuginfod, debuginfodOptions } from './debuginfod.js';
 import { packageFiles } from './package-files.js';
 import { progressOn } from './progress.js';
@@ -38,7 +39,7 @@ export interface StackNamer {
  * One symbolizer for all models of a run: they share most modules. `output` gets a line of progress if it is
  * a terminal, and what is to be said about missing names; a function gets the sentences alone.
  */
-export function stackNamer(output: NodeJS.WriteStream | ((sentence: string) => void)): StackNamer {
+export function stackNamer(output: TextOutput | ((sentence: string) => void)): StackNamer {
   const say =
     typeof output === 'function'
       ? output

@@ -7,6 +7,7 @@ import { packageRoot } from '../paths.js';
 import { readTraceFile } from '../record/index.js';
 import type { StackContext } from '../report/index.js';
 import { isNodeProcess } from '../symbols/index.js';
+import type { TextOutput } from '../text-output.js';
 import { nameData } from './data-names.js';
 import { type StackNamer, stackNamer } from './naming.js';
 import type { FindSymbols } from './private-allocators.js';
@@ -28,7 +29,7 @@ export interface OpenedTrace {
 /** Memory grows with live blocks and sites. `output`: for what there is to say when stacks are named. */
 export function openTraceFile(
   tracePath: string,
-  output: NodeJS.WriteStream | ((sentence: string) => void),
+  output: TextOutput | ((sentence: string) => void),
 ): OpenedTrace {
   const model = readTraceFile(tracePath);
   const { nameStacks, findOwners } = stackNamer(output);

@@ -1,5 +1,7 @@
 // One line on stderr that says what a long step is doing: on a terminal only, after a second, wiped at the end.
+import { clockMs } from '../clock.js';
 import { escapeText, truncateEnd } from '../report/index.js';
+import type { TextOutput } from '../text-output.js';
 
 export interface Progress {
   say(done: number, total: number, what: string): void;
@@ -9,13 +11,13 @@ export interface Progress {
 const quietMs = 1000;
 const intervalMs = 100;
 
-export function progressOn(stream: NodeJS.WriteStream, title: string): Progress {
+export function progressOn(stream: TextOutput, title: string): Progress {
   if (stream.isTTY !== true) return { say() {}, end() {} };
-  const startedMs = performance.now();
+  const startedMs = clockMs();
   let text = '';
   let shown = false;
   const draw = () => {
-    if (performance.now() - startedMs < quietMs) return;
+    if (clockMs() - startedMs < quietMs) return;
     shown = true;
     stream.write(`\r\x1b[2K${truncateEnd(text, (stream.columns || 80) - 1)}`);
   };

@@ -1,10 +1,13 @@
 // Names found before, by build id, so that the second report on a large module does not read its debug
-// info again. Kept only for modules whose names took long: others are read faster than looked up here.
+// info again. Kept only for modules whose names took their time: others are read faster than looked up here.
 // Whatever is wrong with a file of the cache, the names are found as if it were not there.
 import { randomBytes } from 'node:crypto';
-import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { readFile as readFileThen, stat as statThen } from 'node:fs';
+import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { ownCacheFolder } from '../cache-folder.js';
+import { clockMs } from '../clock.js';
 import { crc32, type ResolvedModule } from '../native/index.js';
 import {
   decodeCache,
@@ -15,8 +18,12 @@ import {
 } from './symbol-cache-format.js';
 import type { ModuleResolver } from './symbol-sources.js';
 
-/** Below this a module is not worth a file. 20,000 addresses in 80 MB of debug info take twice that. */
-const worthKeepingMs = 300;
+/** What every report needs does without fs/promises, which Node takes milliseconds to load. */
+const readFile = promisify(readFileThen);
+const stat = promisify(statThen);
+
+/** Below this a module is not worth a file: reading one takes a tenth of it. Three addresses of glibc's loader take 7. */
+const worthKeepingMs = 5;
 const mostAddresses = 200_000;
 const mostFolderBytes = 256 * 2 ** 20;
 /** A part file this old is of a process that died. */
@@ -66,9 +73,9 @@ export class SymbolCache implements ModuleResolver {
     const entry = await this.#entryOf(path, expectedBuildId);
     const missing = addresses.filter((address) => !entry.known.has(address));
     if (missing.length > 0 || addresses.length === 0) {
-      const startedMs = performance.now();
+      const startedMs = clockMs();
       const answers = await this.#resolver.resolve(path, expectedBuildId, missing);
-      entry.spentMs += performance.now() - startedMs;
+      entry.spentMs += clockMs() - startedMs;
       const sources = answers.found ? await sourcesOf(answers.sources) : null;
       if (sources === null || !sameSources(sources, entry)) {
         // The known answers came from other files than these: all or nothing.

@@ -2,6 +2,7 @@
 // while everything else goes on, and judges.
 import { existsSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { clockMs } from '../clock.js';
 import { MemprofError } from '../errors.js';
 import type {
   Checkpoint,
@@ -182,7 +183,7 @@ export class Checkpoints {
       header: { file, mapped: buffer },
       blocks: null,
       failure: null,
-      sinceMs: performance.now(),
+      sinceMs: clockMs(),
       scanner: null,
       onOver: [],
     };
@@ -232,7 +233,7 @@ export class Checkpoints {
           : `the scan failed${name}`;
       return true;
     }
-    const waitedMs = performance.now() - waiting.sinceMs;
+    const waitedMs = clockMs() - waiting.sinceMs;
     const pid = file.field(CheckpointHeader.scannerPid);
     if (pid === 0) {
       // Its own process stands still until then, or was killed in between.

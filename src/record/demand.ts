@@ -3,6 +3,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { clockMs } from '../clock.js';
 import { MemprofError } from '../errors.js';
 import * as native from '../native/index.js';
 import { CheckpointReason } from './checkpoint-wire.js';
@@ -42,7 +43,7 @@ export async function demandCheckpoint(
       'ERR_MEMPROF_WIRE',
       `${headerPath}: not the header of a process of this version of memprof. Use the memprof that started it`,
     );
-  const begin = performance.now();
+  const begin = clockMs();
   const countBefore = Atomics.load(header, ProcessHeader.checkpointCount >>> 2);
   const why = CheckpointReason[reason] | (signal << 8);
   Atomics.store(header, ProcessHeader.checkpointReason >>> 2, why);
@@ -50,7 +51,7 @@ export async function demandCheckpoint(
   const isAnswered = () =>
     (Atomics.load(header, ProcessHeader.checkpointServed >>> 2) - wanted) >> 0 >= 0;
   let isHeard = false;
-  while (!isAnswered() && performance.now() - begin < (isHeard ? timeoutMs : deafMs)) {
+  while (!isAnswered() && clockMs() - begin < (isHeard ? timeoutMs : deafMs)) {
     isHeard ||= native.wakeWord(headerPath, ProcessHeader.checkpointWanted) > 0;
     await sleep(pollMs);
   }
@@ -60,7 +61,7 @@ export async function demandCheckpoint(
     isHeard: isHeard || isServed,
     isServed,
     number: isServed && count > countBefore ? count : null,
-    waitedMs: performance.now() - begin,
+    waitedMs: clockMs() - begin,
   };
 }
 

@@ -1,18 +1,19 @@
 // How much of the machine nobody uses: for work that can wait, and is better done while the program runs than after
 // its end.
 import { readFileSync } from 'node:fs';
+import { clockMs } from '../clock.js';
 
 /** Linux counts in these, whatever the kernel's own tick. */
 const ticksPerSecond = 100;
 
 export class IdleCores {
   #ticks = idleTicks();
-  #atMs = performance.now();
+  #atMs = clockMs();
 
   /** Cores that were idle since the last call, on average; 0: all were busy, or nobody can tell. */
   sinceLastLook(): number {
     const ticks = idleTicks();
-    const nowMs = performance.now();
+    const nowMs = clockMs();
     const seconds = (nowMs - this.#atMs) / 1000;
     const idle = ticks === null || this.#ticks === null ? 0 : ticks - this.#ticks;
     this.#ticks = ticks;

@@ -28,6 +28,7 @@ export interface ModuleFacts {
 }
 
 const recordHeaderBytes = 8;
+const decoder = new TextDecoder();
 /** No honest record comes near: a command line has at most 2 MiB. */
 const maxRecordBytes = 1 << 26;
 
@@ -195,7 +196,7 @@ class Fields {
 
   /** Linux promises no encoding: bytes that are not UTF-8 become replacement characters. */
   text(): string {
-    return new TextDecoder().decode(this.bytes());
+    return decoder.decode(this.bytes());
   }
 
   hex(): string {

@@ -1,6 +1,7 @@
 // Records one image of one process: drains its rings, keeps its ledger, writes its trace. Works in
 // slices, so that one busy process holds up neither the others nor the event loop.
 import { existsSync } from 'node:fs';
+import { clockMs } from '../clock.js';
 import { MemprofError } from '../errors.js';
 import { EventBatch, Recording, StackTableBuilder } from '../ledger/index.js';
 import type { ProcessAllocator, ProcessInfo, TraceModel } from '../model/index.js';
@@ -66,7 +67,7 @@ export class ProcessRecorder {
   /** Estimated at each drain: too dear for each batch. */
   private nsPerTick = 1;
   private hasStarted = false;
-  private readonly foundAtMs = performance.now();
+  private readonly foundAtMs = clockMs();
 
   constructor(folder: string, name: string, options: RecorderOptions) {
     this.options = options;
@@ -129,21 +130,21 @@ export class ProcessRecorder {
    * @returns how many words were drained, and whether there is more to merge at once
    */
   slice(budgetMs: number, isFinal: boolean): { drainedWords: number; hasMore: boolean } {
-    const deadline = performance.now() + budgetMs;
+    const deadline = clockMs() + budgetMs;
     let drainedWords = 0;
     let hasMore = true;
     let drainedTick = 0;
-    while (hasMore && performance.now() < deadline) {
+    while (hasMore && clockMs() < deadline) {
       const { words, now } = this.drain(isFinal);
       drainedWords += words;
       drainedTick = now;
       if (!this.mayStart(isFinal)) return { drainedWords, hasMore: false };
       hasMore =
-        this.mergeUntil(Math.min(deadline, performance.now() + mergeMsPerDrain), now) ||
+        this.mergeUntil(Math.min(deadline, clockMs() + mergeMsPerDrain), now) ||
         (isFinal && words > 0);
     }
     if (!isFinal && !this.wasReplaced)
-      this.timeline.look(performance.now(), () =>
+      this.timeline.look(clockMs(), () =>
         this.liveNow(hasMore ? this.recording.lastTick : drainedTick, hasMore),
       );
     this.trace?.flushIfDue(
@@ -158,7 +159,7 @@ export class ProcessRecorder {
     return this.checkpoints.isWaiting;
   }
 
-  /** performance.now() of its last question; -Infinity: it has asked none. */
+  /** clockMs() of its last question; -Infinity: it has asked none. */
   get lastAskedMs(): number {
     return this.questions.lastAskedMs;
   }
@@ -330,7 +331,7 @@ export class ProcessRecorder {
 
   private mayStart(isFinal: boolean): boolean {
     if (this.hasStarted) return true;
-    const isPatient = !isFinal && performance.now() - this.foundAtMs < processFactsPatienceMs;
+    const isPatient = !isFinal && clockMs() - this.foundAtMs < processFactsPatienceMs;
     if (this.facts.command === null && isPatient) return false;
     this.hasStarted = true;
     const summary = this.summary();
@@ -357,7 +358,7 @@ export class ProcessRecorder {
       this.recording.consume(batch);
       this.trace?.addEvents(batch);
       batch.clear();
-      if (performance.now() > deadline) break;
+      if (clockMs() > deadline) break;
     }
     return isFull;
   }

@@ -1,6 +1,7 @@
 // The questions of one process: each is put to the handler at the very place of its mark, and its answer
 // written when there is one. Whatever the program sends, it gets an answer, and the recording goes on.
 import { setTimeout as sleep } from 'node:timers/promises';
+import { clockMs } from '../clock.js';
 import { MemprofError } from '../errors.js';
 import type { QuestionFiles } from './question-files.js';
 import { type Asked, OpenView, type QuestionView, type ViewSources } from './question-view.js';
@@ -14,7 +15,7 @@ const patienceMs = 10_000;
 export class Questions {
   /** What went wrong, for the report. */
   readonly warnings: string[] = [];
-  /** performance.now() of the last one; -Infinity: none so far. */
+  /** clockMs() of the last one; -Infinity: none so far. */
   lastAskedMs = -Infinity;
   private readonly files: QuestionFiles;
   private readonly handler: QuestionHandler | null;
@@ -29,7 +30,7 @@ export class Questions {
 
   /** A question's mark has come: everything before it is in the ledger, nothing after it. */
   ask(asked: Asked): void {
-    this.lastAskedMs = performance.now();
+    this.lastAskedMs = clockMs();
     const { number } = asked;
     let answer: string | Promise<string>;
     try {

@@ -1,5 +1,6 @@
 // Drains all rings of one process: fence, then copy, in the order that the horizon in wire.h needs.
 import * as os from 'node:os';
+import { clockMs } from '../clock.js';
 import type { ProcessMemory } from './process-memory.js';
 import type { RingReader } from './ring-reader.js';
 
@@ -39,7 +40,7 @@ export class RingDrain {
    * @param isFinal the process writes no more
    * @returns how many words came, and the tick below which a ring that was idle publishes nothing
    */
-  drain(isFinal: boolean, nowMs = performance.now()): { words: number; now: number } {
+  drain(isFinal: boolean, nowMs = clockMs()): { words: number; now: number } {
     const { rings } = this;
     let now = Infinity;
     let words = 0;

@@ -7,6 +7,7 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
+  rmdirSync,
   rmSync,
   statfsSync,
   statSync,
@@ -214,7 +215,13 @@ function writeSessionHeader(path: string, sizes: RingSizes, settings: SessionSet
 }
 
 export function removeSessionFolder({ path, lockDescriptor }: SessionFolder): void {
-  rmSync(path, { recursive: true, force: true });
+  try {
+    // Nearly always only files are left: for more, Node has to load how to remove it.
+    for (const name of readdirSync(path)) unlinkSync(join(path, name));
+    rmdirSync(path);
+  } catch {
+    rmSync(path, { recursive: true, force: true });
+  }
   native.unlockFile(lockDescriptor);
 }
 

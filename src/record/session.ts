@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as util from 'node:util';
+import { clockMs } from '../clock.js';
 import type { TraceModel } from '../model/index.js';
 import type { RootStatus } from './ended.js';
 import { FolderWatch } from './folder-watch.js';
@@ -96,7 +97,7 @@ export class Session {
     this.home = options.home ?? makeSessionFolder(options, options.candidates);
     this.folder = this.home.path;
     this.environment = { MEMPROF_SESSION: this.folder };
-    this.nextIdleLookMs = options.onIdle === undefined ? Infinity : performance.now() + idleAfterMs;
+    this.nextIdleLookMs = options.onIdle === undefined ? Infinity : clockMs() + idleAfterMs;
     this.loop = this.run();
     // finish() awaits it and tells of a failure. The program must not wait for it meanwhile.
     this.loop.catch(() => this.letGo());
@@ -123,18 +124,18 @@ export class Session {
 
   /** Leaves the rings alone for a while: what a busy machine does to a reader. */
   pauseForTest(ms: number): void {
-    this.pausedUntilMs = performance.now() + ms;
+    this.pausedUntilMs = clockMs() + ms;
   }
 
   /** The root has ended: records what is left of the session and closes it. */
   async finish(status: RootStatus): Promise<RecordedProcess[]> {
     await this.stop();
-    const deadline = performance.now() + graceMs;
+    const deadline = clockMs() + graceMs;
     while (true) {
       this.findProcesses();
       await this.closeGone(status);
       const isScanning = this.recorders.some((each) => each.awaitsScan && !each.isRunning());
-      if (this.recorders.length === 0 || (performance.now() > deadline && !isScanning)) break;
+      if (this.recorders.length === 0 || (clockMs() > deadline && !isScanning)) break;
       for (const recorder of this.recorders) recorder.slice(sliceMs, false);
       await sleep(minPauseMs);
     }
@@ -160,13 +161,13 @@ export class Session {
     this.recorderClass = ProcessRecorder;
     let pauseMs = minPauseMs;
     while (!this.isStopping) {
-      if (performance.now() >= this.pausedUntilMs) {
+      if (clockMs() >= this.pausedUntilMs) {
         this.findProcesses();
         const isBusy = await this.drainAll();
-        if (performance.now() >= this.nextLivenessMs) {
+        if (clockMs() >= this.nextLivenessMs) {
           // A shell script starts hundreds of processes: what the dead hold of /dev/shm is wanted back.
           const isCrowded = this.recorders.length > crowd;
-          this.nextLivenessMs = performance.now() + (isCrowded ? 0 : livenessIntervalMs);
+          this.nextLivenessMs = clockMs() + (isCrowded ? 0 : livenessIntervalMs);
           // The root's end comes with its status: finish() waits for it.
           await this.closeGone(null);
         }
@@ -179,8 +180,8 @@ export class Session {
   }
 
   private lookForIdleCore(): void {
-    if (performance.now() < this.nextIdleLookMs) return;
-    this.nextIdleLookMs = performance.now() + idleLookMs;
+    if (clockMs() < this.nextIdleLookMs) return;
+    this.nextIdleLookMs = clockMs() + idleLookMs;
     if (this.idle === null) {
       this.idle = new IdleCores();
       return;
@@ -194,11 +195,11 @@ export class Session {
 
   /** Somebody waits for us and we cannot hear when to look. */
   private isAwaited(): boolean {
-    const now = performance.now();
+    const now = clockMs();
     const asking = this.recorders.filter(({ lastAskedMs }) => lastAskedMs > now - attentiveMs);
     if (asking.length === 0) return false;
     this.watch ??= new FolderWatch(this.folder, () => {
-      this.newsUntilMs = performance.now() + newsMs;
+      this.newsUntilMs = clockMs() + newsMs;
       this.wake();
     });
     return (

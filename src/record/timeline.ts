@@ -1,6 +1,7 @@
 // Looks at a process from outside while it is recorded: resident bytes often, what they consist of rarely. The kernel's
 // files alone are read, so the program itself does nothing for it.
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
+import { clockMs } from '../clock.js';
 import {
   isMemprofFile,
   type Mapping,
@@ -67,7 +68,7 @@ export class Timeline {
     partsNs: 0,
   };
   private readonly text = new Uint8Array(256);
-  private readonly startMs = performance.now();
+  private readonly startMs = clockMs();
   /** /proc/<pid>/statm, kept open: it stays the same process's when the pid is given to another. null: not yet. */
   private statm: number | null = null;
   private isOver = false;
@@ -151,7 +152,7 @@ export class Timeline {
       this.askPeak(atNs);
     }
     this.cost.sampleCount++;
-    this.cost.sampleNs += Math.round((performance.now() - nowMs) * 1e6);
+    this.cost.sampleNs += Math.round((clockMs() - nowMs) * 1e6);
   }
 
   /** 0: the process has no memory any more; then nobody looks again. */
@@ -185,7 +186,7 @@ export class Timeline {
   private sampleParts(nowMs: number, live: LiveNow): void {
     // The classifier reads node's symbols once: that says nothing of what the next look takes.
     if (this.cost.partsCount === 0) this.known();
-    const readMs = performance.now();
+    const readMs = clockMs();
     let text: string;
     try {
       text = readFileSync(`/proc/${this.host.pid}/smaps`, 'latin1');
@@ -199,7 +200,7 @@ export class Timeline {
     if (residentBytes > 0 && this.host.isRunning()) {
       const { atNs, lagNs, liveBytes, liveCount } = live;
       const sums = sumParts(areas, this.known());
-      const tookMs = performance.now() - readMs;
+      const tookMs = clockMs() - readMs;
       this.parts.add(
         readMs + tookMs,
         { atNs, residentBytes, liveBytes, liveCount, lagNs, ...sums },
@@ -210,7 +211,7 @@ export class Timeline {
       this.parts.postpone(nowMs);
     }
     this.cost.partsCount++;
-    this.cost.partsNs += Math.round((performance.now() - nowMs) * 1e6);
+    this.cost.partsNs += Math.round((clockMs() - nowMs) * 1e6);
   }
 
   private known(): KnownSpan[] {

@@ -1,6 +1,7 @@
 // A trace being written to disk. A full disk or a broken one ends the trace, never the recording: the
 // report is made from memory.
 import { closeSync, openSync, readSync, writeSync } from 'node:fs';
+import { clockMs } from '../clock.js';
 import { MemprofError } from '../errors.js';
 import type { EventBatch } from '../ledger/index.js';
 import type { MemoryTimeline, TraceModel } from '../model/index.js';
@@ -22,8 +23,8 @@ export class TraceFile {
   private readonly descriptor: number;
   private readonly writer: TraceWriter;
   private readonly events: 'full' | 'none';
-  private nextFlushMs = performance.now() + flushIntervalMs;
-  private readonly startMs = performance.now();
+  private nextFlushMs = clockMs() + flushIntervalMs;
+  private readonly startMs = clockMs();
   private nextTimelineMs = 0;
   /** Since the last flush. */
   private hasNews = false;
@@ -69,7 +70,7 @@ export class TraceFile {
 
   /** Once in a while, so that a killed memprof-run leaves a trace that is nearly up to date. */
   flushIfDue(model: () => TraceModel, timeline: () => MemoryTimeline | null): void {
-    const startMs = performance.now();
+    const startMs = clockMs();
     if (!this.hasNews || startMs < this.nextFlushMs || this.failure !== null) return;
     this.hasNews = false;
     if (this.events === 'full') {
@@ -81,7 +82,7 @@ export class TraceFile {
       this.writer.checkpoint(now);
     }
     this.flushTimeline(startMs, timeline);
-    const costMs = performance.now() - startMs;
+    const costMs = clockMs() - startMs;
     this.nextFlushMs = startMs + Math.max(flushIntervalMs, costMs * checkpointShare);
   }
 
