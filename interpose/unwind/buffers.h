@@ -66,10 +66,12 @@ struct BytecodeRow {
 // the frame itself (its return address, its rbp) comes after that, with the frame below.
 struct Frame {
   uintptr_t sp, pc, rbp;
-  uintptr_t rbpMask;  // 0: rbp matters neither in this frame nor, being the same, further up
+  int32_t rbpMask;       // 0: rbp matters neither in this frame nor, being the same, further up; else -1
+  uint32_t isAfterCall;  // pc is: a recovered row may lead here, and its own row need not be asked
   uint32_t node;
   uint16_t pairEnd, singleEnd;
 };
+static_assert(sizeof(Frame) == 40);
 struct Pair {
   const uintptr_t* at;
   uintptr_t low, high;
@@ -97,11 +99,13 @@ enum FreshFlags : uint32_t {
   kFreshBytecode = 2,  // words: those at rbp - 8, - 0x20, - 0x28
   kFreshLeavesRbp = 4,
   kFreshCfaWord = 8,  // words[0] was read at cfaSlot
+  kFreshAfterCall = 16,
 };
 // As a row's, where they are the same.
 MP_INLINE uint32_t fresh_flags(uint8_t rowFlags) {
   static_assert(kUsesRbp >> 4 == kFreshUsesRbp && kLeavesRbp >> 4 == kFreshLeavesRbp);
-  return rowFlags >> 4 & (kFreshUsesRbp | kFreshLeavesRbp);
+  static_assert(kAfterCall << 1 == kFreshAfterCall);
+  return (rowFlags >> 4 & (kFreshUsesRbp | kFreshLeavesRbp)) | (rowFlags << 1 & kFreshAfterCall);
 }
 
 // What the walk finds out about a frame before the frames above it are known. Its return address was

@@ -10,9 +10,13 @@
 
 namespace mp::unwind {
 
+MP_INLINE uintptr_t rbp_mask(const Frame& frame) {
+  return static_cast<uintptr_t>(static_cast<intptr_t>(frame.rbpMask));
+}
+
 // The walk stands at this frame.
 MP_INLINE bool is_at(const Frame& frame, uintptr_t sp, uintptr_t pc, uintptr_t rbp) {
-  return frame.sp == sp && frame.pc == pc && ((frame.rbp ^ rbp) & frame.rbpMask) == 0;
+  return frame.sp == sp && frame.pc == pc && ((frame.rbp ^ rbp) & rbp_mask(frame)) == 0;
 }
 
 // Whether every word that led from this kept frame to the root is still what it was.
@@ -85,7 +89,7 @@ MP_INLINE uint32_t keep_fresh(Buffers& buffers, uint32_t first, const uintptr_t*
   Single* single = buffers.singles;
   uintptr_t maskAbove = ~uintptr_t{0};
   if (MP_LIKELY(first != MP_MAX_FRAMES)) {
-    maskAbove = frame->rbpMask;
+    maskAbove = rbp_mask(*frame);
     pair += frame->pairEnd;
     single += frame->singleEnd;
   }
@@ -118,7 +122,9 @@ MP_INLINE uint32_t keep_fresh(Buffers& buffers, uint32_t first, const uintptr_t*
     frame->rbp = fresh.rbp;
     const uintptr_t uses = 0 - static_cast<uintptr_t>(fresh.flags & kFreshUsesRbp);
     const uintptr_t leaves = 0 - static_cast<uintptr_t>((fresh.flags & kFreshLeavesRbp) != 0);
-    maskAbove = frame->rbpMask = uses | (leaves & maskAbove);
+    maskAbove = uses | (leaves & maskAbove);
+    frame->rbpMask = static_cast<int32_t>(maskAbove);
+    frame->isAfterCall = fresh.flags & kFreshAfterCall;
     frame->node = node;
     frame->pairEnd = static_cast<uint16_t>(pair - buffers.pairs);
     frame->singleEnd = static_cast<uint16_t>(single - buffers.singles);

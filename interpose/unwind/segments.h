@@ -75,7 +75,7 @@ MP_NOINLINE inline void keep_segment(Walker& walker, uint32_t slot, uint32_t joi
   segment.sp = leaf.sp;
   segment.pc = leaf.pc;
   segment.rbp = leaf.rbp;
-  segment.rbpMask = leaf.rbpMask;
+  segment.rbpMask = rbp_mask(leaf);
   segment.age = walker.segmentAge;
   segment.node = leaf.node;
   segment.parent = above.node;
