@@ -65,8 +65,11 @@ export function stackNamer(output: TextOutput | ((sentence: string) => void)): S
         const path = realpathSync(kind === 'elf' ? programFile : process.execPath);
         const { buildId } = inspectExecutable(path);
         // What fails now will fail again, and be told, when names are asked for.
-        symbolizer.resolve(path, buildId ?? '', new Float64Array()).catch(() => undefined);
-        cache?.warm(path, buildId ?? '');
+        const open = () =>
+          symbolizer.resolve(path, buildId ?? '', new Float64Array()).catch(() => undefined);
+        // Where names are known, most runs need no others, and opening Node's takes 20 ms and as many MiB.
+        if (cache === null) void open();
+        else void cache.warm(path, buildId ?? '').then((isKnown) => (isKnown ? undefined : open()));
       } catch {
         // Gone, or not for us to read: names will be missing, which the report says.
       }

@@ -56,10 +56,15 @@ export class SymbolCache implements ModuleResolver {
     this.#worthKeepingMs = keepBeyondMs;
   }
 
-  /** Reads what is known of a module ahead of the first question. */
-  warm(path: string, expectedBuildId: string): void {
-    // What fails now is told when names are asked for.
-    if (isBuildId(expectedBuildId)) this.#entryOf(path, expectedBuildId).catch(() => undefined);
+  /** Reads what is known of a module ahead of the first question. Resolves with whether anything is. */
+  async warm(path: string, expectedBuildId: string): Promise<boolean> {
+    if (!isBuildId(expectedBuildId)) return false;
+    try {
+      return (await this.#entryOf(path, expectedBuildId)).known.size > 0;
+    } catch {
+      // What fails now is told when names are asked for.
+      return false;
+    }
   }
 
   async resolve(

@@ -67,6 +67,16 @@ test('a second report gives the same names without reading debug info', async (t
   t.deepEqual(second.answers, first.answers);
 });
 
+test('who asks ahead hears whether names of the module are known', async (t) => {
+  const one = scene(t);
+  const isKnown = (buildId = one.buildId) =>
+    new SymbolCache(new Counting(), one.folder).warm(one.path, buildId);
+  t.false(await isKnown());
+  await report(one);
+  t.true(await isKnown());
+  t.false(await isKnown(''));
+});
+
 test('addresses that are new are added to those that are known', async (t) => {
   const one = scene(t);
   const half = { ...one, addresses: one.addresses.filter((_, at) => at % 2 === 0) };
