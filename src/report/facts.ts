@@ -39,7 +39,8 @@ const plural = (count: number, one: string, many = `${one}s`): string =>
  * limit while it reads Node's snapshot: every run on Node 20 has such a stack, and a warning that is
  * always there would teach people to ignore warnings.
  */
-function isCutOutsideExecutable({ stacks, stackTotals, modules, codes }: TraceModel): boolean {
+function isCutOutsideExecutable(model: TraceModel): boolean {
+  const { stacks, stackTotals, modules, codes, losses } = model;
   const own = new Set(
     modules
       .filter((each) => each.isExecutable || each.isShim || isServingLibrary(each.path))
@@ -47,7 +48,7 @@ function isCutOutsideExecutable({ stacks, stackTotals, modules, codes }: TraceMo
   );
   const isCut = new Uint8Array(stacks.count);
   const isForeign = new Uint8Array(stacks.count);
-  let isFound = false;
+  let foundCount = 0;
   // A parent's id is below its child's: before the first marker nothing is cut.
   const first = stacks.kind.indexOf(FrameKind.marker);
   if (first < 0) return true;
@@ -72,9 +73,10 @@ function isCutOutsideExecutable({ stacks, stackTotals, modules, codes }: TraceMo
     isForeign[id] = isForeign[parent] === 1 || !isNodes ? 1 : 0;
     if (stackTotals.allocationCount[id] === 0) continue;
     if (isForeign[id] === 1) return true;
-    isFound = true;
+    // Mostly all of them came early, and a million nodes after them.
+    if ((foundCount += stackTotals.allocationCount[id]) >= losses.cutStackCount) return false;
   }
-  return !isFound;
+  return foundCount === 0;
 }
 
 /** One sentence for each kind of loss that is not zero; `brief` leaves out what concerns nobody's code. */

@@ -167,6 +167,28 @@ class KeptFrames {
   }
 }
 
+/** Values of some nodes. An array with a place for each of a million would be read whole by V8's collector. */
+class OfNodes<Value> {
+  /** By node, from 1 on. */
+  readonly #rows: Uint32Array;
+  readonly #values: Value[] = [];
+
+  constructor(nodeCount: number) {
+    this.#rows = new Uint32Array(nodeCount);
+  }
+
+  get(node: number): Value | undefined {
+    const row = this.#rows[node];
+    return row === undefined || row === 0 ? undefined : this.#values[row - 1];
+  }
+
+  set(node: number, value: Value): void {
+    const row = this.#rows[node];
+    if (row > 0) this.#values[row - 1] = value;
+    else this.#rows[node] = this.#values.push(value);
+  }
+}
+
 class FrameNamer {
   readonly modules: ModuleSymbols[] = [];
   readonly #model: TraceModel;
@@ -182,7 +204,7 @@ class FrameNamer {
   readonly #byRawFrame = new Map<string, Named>();
   readonly #interned = new Map<string, { id: number; frame: StackFrame }>();
   /** Stacks share most of their nodes; a node's name does not depend on the stack. */
-  readonly #byNode: (Named | undefined)[];
+  readonly #byNode: OfNodes<Named>;
   readonly #recovered = new Map<StackFrame, StackFrame>();
   readonly #namedIds = new Map<string, number>();
   /** The site of each node, once known: equal for nodes from which the way to the root looks equal. */
@@ -193,7 +215,7 @@ class FrameNamer {
 
   constructor(model: TraceModel, sourceMaps: SourceMaps) {
     this.#model = model;
-    this.#byNode = new Array<Named | undefined>(model.stacks.count);
+    this.#byNode = new OfNodes(model.stacks.count);
     this.#siteOfNode = new Uint32Array(model.stacks.count);
     this.#sourceMaps = sourceMaps;
     this.#isTransformed = transformedScripts(model, sourceMaps);
@@ -309,7 +331,7 @@ class FrameNamer {
         this.#siteOfNode[path[at]] = site;
         continue;
       }
-      site = this.#sites.with(site, (this.#byNode[path[at]] as Named).id);
+      site = this.#sites.with(site, (this.#byNode.get(path[at]) as Named).id);
       this.#siteOfNode[path[at]] = site;
     }
     return site;
@@ -320,7 +342,7 @@ class FrameNamer {
     let isRecovered = false;
     for (let node = leaf; node > 0; node = parent[node]) {
       if (this.#isShim(node)) continue;
-      const { frames } = this.#byNode[node] as Named;
+      const { frames } = this.#byNode.get(node) as Named;
       const shown = isRecovered ? frames.map((frame) => this.#markRecovered(frame)) : frames;
       if (!visit(shown, 2 * node + Number(isRecovered))) return;
       isRecovered = kind[node] === FrameKind.nativeRecovered;
@@ -345,7 +367,8 @@ class FrameNamer {
   }
 
   #named(node: number, frameCount: number): void {
-    this.#byNode[node] ??= this.#nameNode(node, frameCount);
+    if (this.#byNode.get(node) === undefined)
+      this.#byNode.set(node, this.#nameNode(node, frameCount));
   }
 
   #nameNode(node: number, frameCount: number): Named {

@@ -130,6 +130,26 @@ test('a cut stack of Node alone is no news, one of an addon is', async (t) => {
   t.true((await cutBelow('addon.node Leak')).includes('1 stack cut at the depth limit'));
 });
 
+test('a cut stack of an addon is told of though Node’s own came first', async (t) => {
+  const m = new ModelBuilder();
+  for (const leaf of ['node v8::internal::Heap', 'addon.node Leak'])
+    m.live(
+      'at-end',
+      m.stack(`
+        libc.so.6 malloc
+        ${leaf}
+        node v8::internal::Deserializer
+        !cut
+      `),
+      64,
+      1,
+    );
+  const text = await report(m, {}, (model) => {
+    model.losses.cutStackCount = 2;
+  });
+  t.true(text.includes('2 stacks cut at the depth limit'));
+});
+
 test('a program without Node has one moment and no runtime', async (t) => {
   const m = new ModelBuilder();
   m.process = {
