@@ -82,14 +82,7 @@ function partsOfModules(moduleInfo) {
 }
 
 /** Of Node's own modules those that take it milliseconds to load, and that most runs never come to use. */
-const loadedWhenUsed = [
-  'child_process',
-  'crypto',
-  'fs/promises',
-  'stream',
-  'stream/promises',
-  'v8',
-];
+const loadedWhenUsed = ['child_process', 'crypto', 'fs/promises', 'stream', 'stream/promises'];
 
 const lazily = {
   name: 'load-when-used',
@@ -113,6 +106,7 @@ const lazily = {
       const loaded = new RegExp(`\\b(?:let|const) ${name} = require\\("node:module"\\);`).exec(
         code,
       );
+      // Only where that was its one use.
       if (loaded !== null && code.split(`${name}.`).length === 2)
         text.remove(loaded.index, loaded.index + loaded[0].length);
     }

@@ -102,10 +102,13 @@ enum FreshFlags : uint32_t {
   kFreshAfterCall = 16,
 };
 // As a row's, where they are the same.
-MP_INLINE uint32_t fresh_flags(uint8_t rowFlags) {
-  static_assert(kUsesRbp >> 4 == kFreshUsesRbp && kLeavesRbp >> 4 == kFreshLeavesRbp);
+MP_INLINE uint32_t fresh_after_call(uint32_t rowFlags) {
   static_assert(kAfterCall << 1 == kFreshAfterCall);
-  return (rowFlags >> 4 & (kFreshUsesRbp | kFreshLeavesRbp)) | (rowFlags << 1 & kFreshAfterCall);
+  return rowFlags << 1 & kFreshAfterCall;
+}
+MP_INLINE uint32_t fresh_flags(uint32_t rowFlags) {
+  static_assert(kUsesRbp >> 4 == kFreshUsesRbp && kLeavesRbp >> 4 == kFreshLeavesRbp);
+  return (rowFlags >> 4 & (kFreshUsesRbp | kFreshLeavesRbp)) | fresh_after_call(rowFlags);
 }
 
 // What the walk finds out about a frame before the frames above it are known. Its return address was

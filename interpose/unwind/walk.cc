@@ -117,7 +117,7 @@ MP_INLINE uint32_t walk(Walker& walker, Entry entry) {
         // The caller is found by rbp alone: the core has predicted this branch and asks for the rows of
         // the next frames while this one's is still on its way.
         if (MP_UNLIKELY(rbp < sp || rbp >= high - 8 || (rbp & 7) != 0)) break;
-        fresh.flags = kFreshUsesRbp | (row->row.flags << 1 & kFreshAfterCall);
+        fresh.flags = kFreshUsesRbp | fresh_after_call(row->row.flags);
         cfa = rbp + 16;
         nextSlot = reinterpret_cast<const uintptr_t*>(rbp);
         nextRbp = *nextSlot;

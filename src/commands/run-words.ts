@@ -1,8 +1,8 @@
 // What the words of memprof-run's command line ask for, done. Must not import commander: most runs do without.
 import { ExitCode, MemprofError } from '../errors.js';
 import { endLike } from '../record/launch-end.js';
-import { ownStderr } from '../text-output.js';
 import { type CheckWords, checkOf } from './check-words.js';
+import { ownStderr } from './own-stderr.js';
 import type { CheckpointTimes } from './parse-options.js';
 
 /** The options, as commander gives them. */

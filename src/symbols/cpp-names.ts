@@ -70,10 +70,14 @@ function scan(text: string, visit: (at: number, depth: number, char: string) => 
     }
     const char = text[at];
     if (visit(at, depth, char)) return;
-    if (char === '<' || char === '(' || char === '[' || char === '{') depth++;
-    else if ((char === '>' && text[at - 1] !== '-') || char === ')' || char === ']' || char === '}')
-      depth = Math.max(0, depth - 1);
+    depth = depthAfter(depth, char, text[at - 1]);
   }
+}
+
+function depthAfter(depth: number, char: string, before: string | undefined): number {
+  if (char === '<' || char === '(' || char === '[' || char === '{') return depth + 1;
+  const closes = (char === '>' && before !== '-') || char === ')' || char === ']' || char === '}';
+  return closes ? Math.max(0, depth - 1) : depth;
 }
 
 /** Visits each bracket and space outside of operators with the bracket depth before it; stops on true. */
@@ -92,8 +96,7 @@ function scanMarks(
       continue;
     }
     if (visit(at, depth, mark)) return;
-    if ('<([{'.includes(mark)) depth++;
-    else if (mark !== ' ' && (mark !== '>' || text[at - 1] !== '-')) depth = Math.max(0, depth - 1);
+    depth = depthAfter(depth, mark, text[at - 1]);
   }
 }
 

@@ -179,13 +179,12 @@ class OfNodes<Value> {
 
   get(node: number): Value | undefined {
     const row = this.#rows[node];
-    return row === undefined || row === 0 ? undefined : this.#values[row - 1];
+    return row > 0 ? this.#values[row - 1] : undefined;
   }
 
-  set(node: number, value: Value): void {
-    const row = this.#rows[node];
-    if (row > 0) this.#values[row - 1] = value;
-    else this.#rows[node] = this.#values.push(value);
+  /** Of a node that has none. */
+  add(node: number, value: Value): void {
+    this.#rows[node] = this.#values.push(value);
   }
 }
 
@@ -368,7 +367,7 @@ class FrameNamer {
 
   #named(node: number, frameCount: number): void {
     if (this.#byNode.get(node) === undefined)
-      this.#byNode.set(node, this.#nameNode(node, frameCount));
+      this.#byNode.add(node, this.#nameNode(node, frameCount));
   }
 
   #nameNode(node: number, frameCount: number): Named {

@@ -153,6 +153,35 @@ test('memprof-run’s own Node does without the user’s certificates, the progr
   });
 });
 
+test('memprof-run’s own Node loads nothing that takes milliseconds and that a plain run can do without', async (t) => {
+  const own = await ownNode(t, 'exec "$REAL" -r "$HOOK" "$@"');
+  const cwd = await scratchFolder(t);
+  const hook = join(cwd, 'hook.cjs');
+  const list = join(cwd, 'loaded.json');
+  await writeFile(
+    hook,
+    `const before = new Set(process.moduleLoadList);
+process.on('exit', () => {
+  const loaded = process.moduleLoadList.filter((name) => !before.has(name));
+  require('fs').writeFileSync(${JSON.stringify(list)}, JSON.stringify(loaded));
+});`,
+  );
+  const outcome = await run([runCommand, '-q', '-o', 'a.mprof', 'sh', '-c', 'true'], {
+    cwd,
+    env: { PATH: path(own), HOOK: hook },
+  });
+  t.is(outcome.code, 0, outcome.stderr);
+  const loaded = JSON.parse(await readFile(list, 'utf8')) as string[];
+  const slow = ['stream', 'net', 'perf_hooks', 'fs/promises', 'v8'];
+  // Else it starts the program itself.
+  if (hasRoom()) slow.push('child_process', 'crypto');
+  t.deepEqual(
+    slow.filter((name) => loaded.includes(`NativeModule ${name}`)),
+    [],
+  );
+  t.true(loaded.includes('NativeModule os'), `${loaded}`);
+});
+
 test('the status and the signal of a program are passed on, however soon it ends', async (t) => {
   const cwd = await scratchFolder(t);
   for (const status of [0, 1, 255]) {

@@ -108,31 +108,10 @@ test('every loss that is not zero is said', async (t) => {
   t.false((await report(leaky())).includes('!'));
 });
 
-test('a cut stack of Node alone is no news, one of an addon is', async (t) => {
-  const cutBelow = (leaf: string) => {
-    const m = new ModelBuilder();
-    m.live(
-      'at-end',
-      m.stack(`
-        libc.so.6 malloc
-        ${leaf}
-        node v8::internal::Deserializer
-        !cut
-      `),
-      64,
-      1,
-    );
-    return report(m, {}, (model) => {
-      model.losses.cutStackCount = 1;
-    });
-  };
-  t.false((await cutBelow('node v8::internal::Heap')).includes('cut at the depth limit'));
-  t.true((await cutBelow('addon.node Leak')).includes('1 stack cut at the depth limit'));
-});
-
-test('a cut stack of an addon is told of though Node’s own came first', async (t) => {
+/** Of a program each of whose stacks was cut, in this order. */
+function reportOfCut(...leaves: string[]): Promise<string> {
   const m = new ModelBuilder();
-  for (const leaf of ['node v8::internal::Heap', 'addon.node Leak'])
+  for (const leaf of leaves)
     m.live(
       'at-end',
       m.stack(`
@@ -144,10 +123,16 @@ test('a cut stack of an addon is told of though Node’s own came first', async 
       64,
       1,
     );
-  const text = await report(m, {}, (model) => {
-    model.losses.cutStackCount = 2;
+  return report(m, {}, (model) => {
+    model.losses.cutStackCount = leaves.length;
   });
-  t.true(text.includes('2 stacks cut at the depth limit'));
+}
+
+test('a cut stack of Node alone is no news, one of an addon is, though Node’s own came first', async (t) => {
+  const [own, addon] = ['node v8::internal::Heap', 'addon.node Leak'];
+  t.false((await reportOfCut(own)).includes('cut at the depth limit'));
+  t.true((await reportOfCut(addon)).includes('1 stack cut at the depth limit'));
+  t.true((await reportOfCut(own, addon)).includes('2 stacks cut at the depth limit'));
 });
 
 test('a program without Node has one moment and no runtime', async (t) => {

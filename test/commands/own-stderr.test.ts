@@ -1,10 +1,11 @@
 // memprof's own words reach files and pipes without a stream of Node's, and a full pipe loses none of them.
 import { spawn, spawnSync } from 'node:child_process';
-import { closeSync, constants, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, constants, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import { writeLines } from '../../src/commands/output.js';
-import { DescriptorOutput, type TextOutput } from '../../src/text-output.js';
+import { DescriptorOutput } from '../../src/commands/own-stderr.js';
+import type { TextOutput } from '../../src/text-output.js';
 import { scratchFolder } from '../e2e/support/run.js';
 
 const noStream = (): TextOutput => {
@@ -22,7 +23,7 @@ test('lines are in the file when writing them is done', async (t) => {
 
 test('an error is told as a stream tells it', async (t) => {
   const file = join(await scratchFolder(t), 'out');
-  writeSync(openSync(file, 'w'), 'x');
+  writeFileSync(file, 'x');
   const readOnly = openSync(file, 'r');
   await t.throwsAsync(writeLines(new DescriptorOutput(readOnly, noStream), ['a']), {
     code: 'EBADF',
